@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` and `make test`. Both need only Python 3.11+, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CORPUS ?= ../shared/corpus
+
+.PHONY: setup setup-test demo test test-all check format bench faults lock clean
+
+# One stamp a lock file: a second run finds it newer than its lock and downloads nothing.
+$(VENV)/.python: 
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements/runtime.txt pyproject.toml
+	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime requirements/test.txt
+	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+setup: $(VENV)/.runtime
+setup-test: $(VENV)/.test
+
+demo: setup
+	@$(BIN)/crossdock demo
+
+test: setup-test
+	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider
+
+test-all: setup-test
+	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider
+
+check: setup-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py -p no:cacheprovider
+
+format: setup-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup-test
+	$(BIN)/python -m benchmarks
+
+# The long form of the kill test; `make test` runs the 200 of CI.
+faults: setup-test
+	$(BIN)/python -m tests.kill --kills 1000
+
+# Needs uv; writes the two lock files again, hashes for every platform.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --generate-hashes --extra build --extra test pyproject.toml -o requirements/test.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
