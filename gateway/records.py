@@ -1,0 +1,255 @@
+"""The values that stages hand to the store and get back: one class a verb, no behaviour beyond small conversions."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.clock import Instant
+from gateway.store.payloads import Payload
+
+# ---- receive ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that a door has taken whole; its payload is durable or goes into this commit."""
+
+    id: str
+    partner: str
+    channel: str
+    payload: Payload
+    media_type: str
+    file_name: str | None
+    profile_revision: int
+    key: str | None
+    """Idempotency-Key, or what the channel has for one; None: identical bytes within `window` are the same message."""
+    window: Instant
+    at: Instant
+    who: str
+    traceparent: str | None = None
+
+
+Outcome = Literal["new", "duplicate", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What COMMIT 1 made of it. `id` and `at` are the first message's where this one is a duplicate."""
+
+    id: str
+    at: Instant
+    outcome: Outcome
+
+
+# ---- translate --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateClaim:
+    node: str
+    now: Instant
+    until: Instant
+    lanes: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToTranslate:
+    id: str
+    partner: str
+    channel: str
+    arrival: Instant
+    size: int
+    sha256: str
+    data: bytes | None
+    location: str | None
+    profile_revision: int
+    resume: str | None
+    losses: int
+    traceparent: str | None
+    override: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateLane:
+    partner: str
+    channel: str
+    fence: int
+    messages: list[ToTranslate]
+
+
+@dataclass(slots=True)
+class EventRow:
+    """One event as pure code gave it; the store assigns the revision."""
+
+    identity: str
+    type: str
+    subject: str
+    time: str
+    purpose: Literal["original", "correct", "cancel"]
+    meaning_hash: str
+    correlation: str
+    data: bytes
+    destination: str | None
+    on_dead: Literal["block", "pass"]
+
+
+@dataclass(slots=True)
+class DocumentRow:
+    interchange: int
+    group: int
+    ordinal: int
+    stream: str
+    set_id: str
+    control: str
+    state: Literal["mapped", "rejected", "held", "skipped"]
+    reason: str | None
+    verdict: str
+    codes: str
+    release: str
+    byte_start: int
+    byte_end: int
+    mapping: str | None
+    content_hash: str | None
+    unmapped: str | None
+    on_conflict: Literal["hold", "revise"]
+    findings: list[str]
+    references: list[tuple[str, str]]
+    events: list[EventRow]
+
+
+@dataclass(slots=True)
+class Acknowledgment:
+    """The 997 of one group: bytes with slots, and how they go back."""
+
+    interchange: int
+    group: int
+    verdict: str
+    accepted: int
+    parts: list[Any] | None
+    """None where no acknowledgment may be sent (the group carries acknowledgments, or the agreement wants none)."""
+    scope: str
+    """Whose control numbers: sender and receiver as we write them."""
+    destination: str
+    media_type: str
+    file_name: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one stretch of a message came to: the unit of COMMIT 2."""
+
+    message: str
+    partner: str
+    channel: str
+    profile_revision: int
+    arrival: Instant
+    expected_resume: str | None
+    """The resume point this chunk began at; another one in the row means it is committed already."""
+    resume: str | None
+    """Where the next chunk begins; None when the message is whole."""
+    at: Instant
+    node: str
+    traceparent: str | None = None
+    interchanges: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[DocumentRow] = field(default_factory=list)
+    acknowledgments: list[Acknowledgment] = field(default_factory=list)
+    envelope_findings: list[dict[str, Any]] = field(default_factory=list)
+    held: str | None = None
+    """The whole message is held, for this reason."""
+    replay: bool = False
+    """Documents that exists already are read again; their rows change, their 997 stands."""
+    who: str = "crossdock"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKept:
+    stale: bool
+    """True if the message had moved on already: nothing was changed."""
+    dropped: dict[int, str]
+    """Interchanges that the store decided against: ordinal -> duplicate or rejected."""
+    states: dict[str, int]
+    """Documents by state, for the journal."""
+
+
+# ---- deliver ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A token bucket: `per_second` tokens flow in, `burst` at most are kept."""
+
+    per_second: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClaim:
+    destination: str
+    node: str
+    now: Instant
+    until: Instant
+    limit: int
+    rate: Rate | None = None
+    partner_rates: dict[str, Rate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToDeliver:
+    id: str
+    lane: str
+    fence: int
+    partner: str
+    destination: str
+    kind: str
+    message: str
+    document: str | None
+    event: str | None
+    payload: str
+    attributes: str
+    attempts: int
+    unknown_outcome: bool
+    created_at: Instant
+    data: bytes | None
+    location: str | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """COMMIT 3: one attempt and what came of it."""
+
+    delivery: str
+    lane: str
+    fence: int
+    partner: str
+    destination: str
+    message: str
+    node: str
+    on_dead: str
+    started_at: Instant
+    duration: Instant
+    outcome: Literal["delivered", "temporary", "unknown", "permanent", "destination"]
+    at: Instant
+    status: int | None = None
+    text: str = ""
+    answer: bytes = b""
+    next_due: Instant = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    lane: str
+    fence: int
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a person does about a delivery: retry a dead letter, skip it with a reason, or send a delivered one again under the same id."""
+
+    kind: Literal["retry", "skip", "redeliver"]
+    delivery: str
+    who: str
+    reason: str
+    at: Instant

@@ -1,0 +1,141 @@
+"""Opens the two databases the way that is safe: drivers, settings, the version gate, migrations.
+
+Knows nothing of messages or stages.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from gateway.errors import StoreUnavailable
+
+SQLITE_SAFE = (3, 51, 3)
+"""SQLite before this can corrupt a WAL that two connections write and checkpoint at once."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def sqlite_driver() -> ModuleType:
+    """Whichever of sqlite3 and pysqlite3 links the newer SQLite."""
+    candidates: list[ModuleType] = [sqlite3]
+    try:
+        from pysqlite3 import dbapi2
+
+        candidates.append(dbapi2)
+    except ImportError:
+        pass
+    return max(candidates, key=lambda driver: driver.sqlite_version_info)
+
+
+class Database:
+    """One database by URL: a writing engine, a reading engine, and what a start-up should say about them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.notes: list[str] = []
+        if self.is_sqlite:
+            self._open_sqlite()
+        elif self.url.get_backend_name() == "postgresql":
+            self._open_postgresql()
+        else:
+            raise StoreUnavailable(f"{self.url.get_backend_name()!r} is no database we know; use sqlite:///PATH or postgresql://…")
+
+    def _open_sqlite(self) -> None:
+        driver = sqlite_driver()
+        self.reads_beside_writer = driver.sqlite_version_info >= SQLITE_SAFE
+        if not self.reads_beside_writer:
+            self.notes.append(
+                f"SQLite {driver.sqlite_version} can corrupt a log with two users; reads go through the writer. Installing pysqlite3 mends it."
+            )
+        path = self.url.database
+        if path in (None, "", ":memory:"):
+            raise StoreUnavailable("SQLite needs a file: sqlite:////var/lib/crossdock/crossdock.db")
+        assert path is not None
+        _make_durable(Path(path))
+        url = self.url.set(drivername="sqlite+pysqlite")
+        self.writing = create_engine(url, module=driver, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        self.reading = self.writing
+        if self.reads_beside_writer:
+            self.reading = create_engine(
+                url, module=driver, poolclass=QueuePool, pool_size=4, max_overflow=0, connect_args={"check_same_thread": False}
+            )
+            event.listen(self.reading, "connect", _prepare_sqlite_reader)
+        event.listen(self.writing, "connect", _prepare_sqlite_writer)
+        event.listen(self.writing, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    def _open_postgresql(self) -> None:
+        url = self.url.set(drivername="postgresql+psycopg")
+        self.reads_beside_writer = True
+        options = {"connect_timeout": 5, "options": "-c lock_timeout=10000 -c statement_timeout=60000"}
+        self.writing = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=options)
+        self.reading = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=0, pool_pre_ping=True, connect_args=options)
+
+    def check_settings(self) -> None:
+        """Refuses a PostgreSQL that would answer COMMIT before the disk has it (reliability R1)."""
+        if self.is_sqlite:
+            return
+        with self.reading.connect() as connection:
+            for name, wanted in (("fsync", {"on"}), ("synchronous_commit", {"on", "remote_apply"}), ("data_sync_retry", {"off"})):
+                value = connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+                if value not in wanted:
+                    raise StoreUnavailable(
+                        f"PostgreSQL has {name}={value}; a receipt would leave before its message is safe. Set it to {min(wanted)}."
+                    )
+
+    def migrate(self) -> None:
+        """Brings the schema to the newest revision; safe to call at every start."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.writing.connect() as connection, connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self.writing.dispose()
+        if self.reading is not self.writing:
+            self.reading.dispose()
+
+
+def _make_durable(path: Path) -> None:
+    """The database and its folder exist on the disk before anything is promised: a lost folder entry loses every row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _prepare_sqlite_writer(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=5000",
+        "mmap_size=0",
+        "temp_store=MEMORY",
+        "cache_size=-16000",
+        "wal_autocheckpoint=2000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_sqlite_reader(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=5000", "mmap_size=0", "query_only=ON", "cache_size=-8000"):
+        connection.execute(f"PRAGMA {pragma}")

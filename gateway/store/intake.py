@@ -1,0 +1,101 @@
+"""The verbs of receive: COMMIT 1, and what a partner may ask about its message afterwards."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from gateway.clock import Ticks
+from gateway.records import Incoming, Kept, Outcome
+from gateway.store.sql import in_lists, insert, many, one_of
+
+_ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys")
+_PUT_ANSWER = text(
+    "INSERT INTO answers (partner, channel, key, sha256, message, at) VALUES (:partner, :channel, :key, :sha256, :message, :at)"
+    " ON CONFLICT (partner, channel, key) DO UPDATE SET sha256 = excluded.sha256, message = excluded.message, at = excluded.at"
+)
+PUT_PAYLOAD = insert("payloads", "id", "partner", "size", "sha256", "data", "location", or_nothing=True)
+_PUT_MESSAGE = insert(
+    "messages", "id", "partner", "direction", "channel", "state", "payload", "size", "sha256", "media_type", "file_name",
+    "profile_revision", "arrival", "traceparent",
+)  # fmt: skip
+PUT_LIFE = insert("life", "message", "at", "partner", "step", "who", "text", or_nothing=True)
+_WAKE_LANE = text(
+    "INSERT INTO translate_lanes (partner, channel, next_due) VALUES (:partner, :channel, :now)"
+    " ON CONFLICT (partner, channel) DO UPDATE SET next_due = excluded.next_due"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeVerbs:
+    ticks: Ticks
+
+    def keep_messages(self, tx: Connection, items: list[Incoming]) -> list[Kept]:
+        """COMMIT 1 for many messages: raw bytes, their receipt's facts, their place in the channel's order.
+
+        A key that is known with the same bytes is a duplicate, with other bytes a conflict. Without a key the SHA-256 of the bytes is the key,
+        for as long as the item's window says.
+        """
+        known = {(row.partner, row.channel, row.key): row for row in in_lists(tx, _ANSWERS, [key for item in items for key in _keys(item)])}
+        seen: dict[tuple[str, str, str], tuple[str, str, int]] = {key: (row.sha256, row.message, row.at) for key, row in known.items()}
+        results: list[Kept] = []
+        fresh: list[tuple[Incoming, int]] = []
+        replies: dict[tuple[str, str, str], dict[str, object]] = {}
+        for item in items:
+            digest = item.payload.sha256
+            main = (item.partner, item.channel, _keys(item)[0])
+            earlier = seen.get(main)
+            if earlier and item.key is None and earlier[2] + item.window < item.at:
+                earlier = None
+            if earlier:
+                # Our own id: this member ran before and the answer to its COMMIT was lost.
+                outcome: Outcome = "new" if earlier[1] == item.id else "duplicate" if earlier[0] == digest else "conflict"
+                results.append(Kept(earlier[1], earlier[2], outcome))
+                continue
+            at = self.ticks()
+            results.append(Kept(item.id, at, "new"))
+            fresh.append((item, at))
+            for key in _keys(item):
+                place = (item.partner, item.channel, key)
+                seen[place] = (digest, item.id, at)
+                replies[place] = {"partner": item.partner, "channel": item.channel, "key": key, "sha256": digest, "message": item.id, "at": at}
+        self._write(tx, fresh)
+        many(tx, _PUT_ANSWER, [replies[place] for place in sorted(replies)])
+        return results
+
+    def _write(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:
+        many(tx, PUT_PAYLOAD, [item.payload.row() for item, _ in fresh])
+        many(
+            tx,
+            _PUT_MESSAGE,
+            [
+                {
+                    "id": item.id, "partner": item.partner, "direction": "in", "channel": item.channel, "state": "received",
+                    "payload": item.payload.id, "size": item.payload.size, "sha256": item.payload.sha256, "media_type": item.media_type,
+                    "file_name": item.file_name, "profile_revision": item.profile_revision, "arrival": at, "traceparent": item.traceparent,
+                }
+                for item, at in fresh
+            ],
+        )  # fmt: skip
+        many(
+            tx,
+            PUT_LIFE,
+            [
+                {
+                    "message": item.id,
+                    "at": at,
+                    "partner": item.partner,
+                    "step": "received",
+                    "who": item.who,
+                    "text": f"{item.payload.size} bytes by {item.channel}, profile revision {item.profile_revision}",
+                }
+                for item, at in fresh
+            ],
+        )
+        lanes = {(item.partner, item.channel): at for item, at in fresh}
+        many(tx, _WAKE_LANE, [{"partner": partner, "channel": channel, "now": at} for (partner, channel), at in sorted(lanes.items())])
+
+
+def _keys(item: Incoming) -> list[str]:
+    """The key that decides first; a keyed message is also known by its bytes, for a later one without a key."""
+    by_bytes = f"sha256:{item.payload.sha256}"
+    return [by_bytes] if item.key is None else [f"key:{item.key}", by_bytes]

@@ -1,0 +1,165 @@
+"""Payload bytes: small ones in a row of their own, larger ones in content-addressed files that are on the disk before any row names them.
+
+Knows nothing of what the bytes mean.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import StoreBroken, StoreUnavailable
+from gateway.store.engine import sync_folder
+
+INLINE_LIMIT = 64 * 1024
+CHUNK = 1024 * 1024
+
+
+class PayloadDamaged(StoreUnavailable):
+    """Stored bytes are not those that were stored; they are not handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Bytes to be kept under an id of ours; `data` is None where they lie in the file that `sha256` names."""
+
+    id: str
+    partner: str
+    size: int
+    sha256: str
+    data: bytes | None
+
+    @classmethod
+    def inline(cls, payload_id: str, partner: str, data: bytes) -> "Payload":
+        return cls(payload_id, partner, len(data), hashlib.sha256(data).hexdigest(), data)
+
+    def row(self) -> dict[str, object]:
+        location = None if self.data is not None else self.sha256
+        return {"id": self.id, "partner": self.partner, "size": self.size, "sha256": self.sha256, "data": self.data, "location": location}
+
+
+class PayloadFiles:
+    """The folder of large payloads: name = SHA-256, two levels of folders, written once and never altered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.spool = folder / "spool"
+        self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / sha256[2:4] / sha256
+
+    def settle(self, spooled: Path, sha256: str) -> None:
+        """Moves a synced spool file to its name and syncs the folders; after this the bytes survive a power cut."""
+        target = self.path(sha256)
+        try:
+            for folder in (target.parent.parent, target.parent):
+                if not folder.exists():
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                    sync_folder(folder.parent)
+            os.replace(spooled, target)
+            sync_folder(target.parent)
+        except OSError as error:
+            raise StoreUnavailable(f"the payload could not be kept: {error.strerror}") from error
+
+    def keep(self, payload: Payload) -> Payload:
+        """An inline payload over the limit goes to a file; smaller ones pass. Call it before the commit that names them."""
+        if payload.data is None or payload.size <= INLINE_LIMIT:
+            return payload
+        spool = Spool(self)
+        spool.write(payload.data)
+        spool.finish()
+        return Payload(payload.id, payload.partner, payload.size, payload.sha256, None)
+
+    def read(self, sha256: str) -> bytes:
+        """All bytes of a file, checked. Raises PayloadDamaged."""
+        try:
+            data = self.path(sha256).read_bytes()
+        except OSError as error:
+            raise PayloadDamaged(f"payload {sha256[:12]}… cannot be read: {error.strerror}") from error
+        return checked(data, sha256)
+
+    def sweep(self, older_than_seconds: float, now_seconds: float) -> int:
+        """Removes spool files that a crash left behind: their sender was never told yes."""
+        removed = 0
+        for path in self.spool.iterdir():
+            if now_seconds - path.stat().st_mtime > older_than_seconds:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+
+def checked(data: bytes, sha256: str) -> bytes:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PayloadDamaged(f"payload {sha256[:12]}… does not have the checksum it was stored with")
+    return data
+
+
+class Spool:
+    """A body on its way in: in memory up to the inline limit, then in a hidden file; hashed as it comes."""
+
+    _serial = iter(range(1, 2**62))
+
+    def __init__(self, files: PayloadFiles) -> None:
+        self._files = files
+        self._memory = bytearray()
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def is_file(self) -> bool:
+        return self._descriptor is not None
+
+    def would_spill(self, length: int) -> bool:
+        return self._descriptor is not None or len(self._memory) + length > INLINE_LIMIT
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        self._hash.update(data)
+        try:
+            if self._descriptor is None and len(self._memory) + len(data) <= INLINE_LIMIT:
+                self._memory += data
+                return
+            if self._descriptor is None:
+                self._path = self._files.spool / f"{os.getpid()}-{next(self._serial)}.part"
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                _write_all(self._descriptor, bytes(self._memory))
+                self._memory.clear()
+            _write_all(self._descriptor, data)
+        except OSError as error:
+            raise StoreUnavailable(f"the body could not be kept: {error.strerror}") from error
+
+    def finish(self) -> tuple[str, bytes | None]:
+        """(SHA-256, the bytes if they are small, else None: they are then durable under that name)."""
+        digest = self._hash.hexdigest()
+        if self._descriptor is None:
+            return digest, bytes(self._memory)
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # The kernel may have dropped the pages: a second fsync could say yes to bytes that are gone.
+            raise StoreBroken(f"the disk did not take the body: {error.strerror}") from error
+        os.close(self._descriptor)
+        self._descriptor = None
+        assert self._path is not None
+        self._files.settle(self._path, digest)
+        self._path = None
+        return digest, None
+
+    def discard(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,116 @@
+"""The store as the rest of the gateway sees it: one method a verb; writes go to the writer thread, reads have their own connections."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.clock import Clock, Instant, Ticks, now
+from gateway.records import (
+    Action,
+    Chunk,
+    ChunkKept,
+    Incoming,
+    Kept,
+    LaneClaim,
+    Renewal,
+    Settled,
+    ToDeliver,
+    TranslateClaim,
+    TranslateLane,
+)  # fmt: skip
+from gateway.store import profiles, replays
+from gateway.store.delivery import DeliveryVerbs
+from gateway.store.engine import Database
+from gateway.store.intake import IntakeVerbs
+from gateway.store.payloads import PayloadFiles
+from gateway.store.translation import TranslationVerbs
+from gateway.store.writer import Writer
+
+Value = TypeVar("Value")
+
+
+class Store:
+    """Opens, migrates and owns one database and one folder of payload files."""
+
+    def __init__(self, url: str, payload_folder: Path, clock: Clock = now) -> None:
+        payload_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.files = PayloadFiles(payload_folder)
+        self.database = Database(url)
+        self.ticks = Ticks(clock)
+        self.database.check_settings()
+        self.database.migrate()
+        self.writer = Writer(self.database)
+        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
+        self._intake = IntakeVerbs(self.ticks)
+        self._translation = TranslationVerbs(self.ticks, self.files, self.database.is_sqlite)
+        self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
+
+    # ---- receive
+
+    def keep_message(self, item: Incoming) -> "Future[Kept]":
+        return self.writer.submit(self._intake.keep_messages, item)
+
+    # ---- translate
+
+    def claim_messages(self, claim: TranslateClaim) -> "Future[list[TranslateLane]]":
+        return self.writer.submit(self._translation.claim_messages, claim)
+
+    def release_lane(self, lane: TranslateLane) -> "Future[None]":
+        return self.writer.submit(self._translation.release_lanes, lane)
+
+    def renew_lane(self, lane: TranslateLane, until: Instant) -> "Future[None]":
+        return self.writer.submit(self._translation.renew_lanes, (lane, until))
+
+    def count_loss(self, message: str) -> "Future[None]":
+        return self.writer.submit(self._translation.count_losses, message)
+
+    def keep_chunk(self, chunk: Chunk) -> "Future[ChunkKept]":
+        return self.writer.submit(self._translation.keep_chunks, chunk)
+
+    # ---- deliver
+
+    def claim_lanes(self, claim: LaneClaim) -> "Future[list[ToDeliver]]":
+        return self.writer.submit(self._delivery.claim_lanes, claim)
+
+    def renew_lease(self, renewal: Renewal) -> "Future[bool]":
+        return self.writer.submit(self._delivery.renew_leases, renewal)
+
+    def settle(self, settled: Settled) -> "Future[bool]":
+        return self.writer.submit(self._delivery.settle, settled)
+
+    # ---- people
+
+    def act(self, action: Action) -> "Future[str]":
+        return self.writer.submit(self._delivery.act, action)
+
+    def apply_profile(self, item: "profiles.Applied") -> "Future[int]":
+        return self.writer.submit(profiles.apply, item)
+
+    def start_over(self, item: "replays.StartOver") -> "Future[str]":
+        return self.writer.submit(replays.start_over, item)
+
+    # ---- reading
+
+    def read(self, query: Callable[[Connection], Value]) -> "Future[Value]":
+        """Runs a query on a reading connection; through the writer where SQLite is too old for two connections."""
+        if not self.database.reads_beside_writer:
+            return self.writer.submit(lambda tx, items: [query(tx) for _ in items], None)
+        return self._readers.submit(self._read, query)
+
+    def _read(self, query: Callable[[Connection], Value]) -> Value:
+        with self.database.reading.connect() as connection:
+            return query(connection)
+
+    def close(self) -> None:
+        self.writer.close()
+        self._readers.shutdown(wait=True)
+        self.database.close()
+
+
+async def landed(future: "Future[Value]") -> Value:
+    """Waits for a verb's commit without tying the member's fate to the waiter's: a cancelled waiter never cancels its member."""
+    return await asyncio.shield(asyncio.wrap_future(future))

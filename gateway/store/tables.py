@@ -1,0 +1,376 @@
+"""Every table, once. The migrations are tested to arrive at exactly this.
+
+Instants are integers (gateway.clock). Every row carries its partner, so that the tables can be spread by it later.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+
+metadata = MetaData()
+
+Instant = BigInteger
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("data", LargeBinary, comment="the bytes, up to the inline limit"),
+    Column("location", String(200), comment="sha256 of the content-addressed file, for larger ones"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("direction", String(3), nullable=False, comment="in, out"),
+    Column("channel", String(40), nullable=False),
+    Column("state", String(12), nullable=False, comment="kept, received, translated, duplicate, held, skipped; for ours: composed"),
+    Column("reason", Text),
+    Column("payload", String(120), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(120), nullable=False),
+    Column("file_name", String(255)),
+    Column("profile_revision", Integer, nullable=False),
+    Column("arrival", Instant, nullable=False, comment="when COMMIT 1 took it; unique in its channel, never going back"),
+    Column("decided_at", Instant),
+    Column("duplicate_of", String(26)),
+    Column("traceparent", String(55)),
+    Column("losses", Integer, nullable=False, server_default=text("0"), comment="workers lost on it at the present resume point"),
+    Column("resume", Text, comment="JSON: where translation goes on"),
+    Column("override", Text, comment="JSON: the named override and its reason, when a person replayed it with one"),
+    Column("answers", String(120), comment="ours: the message.interchange.group that this acknowledgment answers"),
+)
+Index("messages_by_time", messages.c.arrival)
+Index("messages_by_partner", messages.c.partner, messages.c.arrival)
+Index(
+    "messages_to_translate",
+    messages.c.partner,
+    messages.c.channel,
+    messages.c.arrival,
+    sqlite_where=messages.c.state == "received",
+    postgresql_where=messages.c.state == "received",
+)
+Index(
+    "messages_stuck",
+    messages.c.state,
+    messages.c.arrival,
+    sqlite_where=messages.c.state == "held",
+    postgresql_where=messages.c.state == "held",
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("channel", String(40), primary_key=True),
+    Column("key", String(255), primary_key=True, comment="Idempotency-Key, or sha256:… of the body where none was given"),
+    Column("sha256", String(64), nullable=False),
+    Column("message", String(26), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+translate_lanes = Table(
+    "translate_lanes",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("channel", String(40), primary_key=True),
+    Column("next_due", Instant, comment="null when nothing waits"),
+    Column("lease_until", Instant, nullable=False, server_default=text("0")),
+    Column("node", String(40)),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+)
+Index("translate_lanes_due", translate_lanes.c.next_due)
+
+interchanges = Table(
+    "interchanges",
+    metadata,
+    Column("message", String(26), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("stream", String(10), nullable=False, comment="production, test"),
+    Column("state", String(12), nullable=False, comment="open while its sets are read; then translated, rejected, duplicate, held, skipped"),
+    Column("reason", Text),
+    Column("ta1", String(3)),
+    Column("sender", String(40), nullable=False, comment="qualifier:id"),
+    Column("receiver", String(40), nullable=False),
+    Column("control", String(32), nullable=False),
+    Column("version", String(12), nullable=False),
+    Column("usage", String(4), nullable=False),
+    Column("date", String(8), nullable=False),
+    Column("time", String(8), nullable=False),
+    Column("byte_start", BigInteger, nullable=False),
+    Column("byte_end", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("duplicate_of", String(26)),
+)
+
+interchanges_seen = Table(
+    "interchanges_seen",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("stream", String(10), primary_key=True),
+    Column("sender", String(40), primary_key=True),
+    Column("receiver", String(40), primary_key=True),
+    Column("control", String(32), primary_key=True),
+    Column("message", String(26), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("message", String(26), primary_key=True),
+    Column("interchange", Integer, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("functional", String(4), nullable=False),
+    Column("control", String(32), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("sender", String(40), nullable=False),
+    Column("receiver", String(40), nullable=False),
+    Column("codes", String(40), nullable=False, comment="AK905 to AK909, parted by blanks"),
+    Column("claimed", Integer, nullable=False, comment="GE01 as sent; -1 where it was unreadable"),
+    Column("found", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False, server_default=text("0")),
+    Column("verdict", String(1), comment="AK901, once all its sets are read"),
+    Column("acknowledgment", String(26), comment="the message that carries our 997"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(60), primary_key=True, comment="message.interchange.group.ordinal"),
+    Column("message", String(26), nullable=False),
+    Column("interchange", Integer, nullable=False),
+    Column("grp", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("stream", String(10), nullable=False),
+    Column("set_id", String(12), nullable=False),
+    Column("control", String(32), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("reason", Text),
+    Column("verdict", String(1), nullable=False),
+    Column("codes", String(40), nullable=False),
+    Column("release", String(12), nullable=False),
+    Column("byte_start", BigInteger, nullable=False),
+    Column("byte_end", BigInteger, nullable=False),
+    Column("mapping", String(120)),
+    Column("profile_revision", Integer, nullable=False),
+    Column("content_hash", String(64)),
+    Column("duplicate_of", String(60)),
+    Column("unmapped", Text, comment="JSON: what the mapping did not carry over"),
+    Column("at", Instant, nullable=False),
+)
+Index("documents_by_message", documents.c.message, documents.c.interchange, documents.c.grp, documents.c.ordinal)
+STUCK = text("state in ('held', 'rejected')")
+Index("documents_stuck", documents.c.at, sqlite_where=STUCK, postgresql_where=STUCK)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("message", String(26), primary_key=True),
+    Column("interchange", Integer, primary_key=True),
+    Column("grp", Integer, primary_key=True, comment="0 for the interchange itself"),
+    Column("ordinal", Integer, primary_key=True, comment="0 for the group itself"),
+    Column("number", Integer, primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("finding", Text, nullable=False, comment="JSON of translators.document.Finding"),
+)
+
+document_references = Table(
+    "document_references",
+    metadata,
+    Column("value", String(80), primary_key=True, comment="normalised"),
+    Column("type", String(24), primary_key=True),
+    Column("document", String(60), primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+Index("document_references_by_document", document_references.c.document)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("stream", String(10), primary_key=True),
+    Column("set_id", String(12), primary_key=True),
+    Column("content_hash", String(64), primary_key=True),
+    Column("document", String(60), nullable=False),
+    Column("message", String(26), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="hash of stream, partner, set, business key, event key, ordinal"),
+    Column("partner", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("meaning_hash", String(64), nullable=False),
+    Column("event", String(80), nullable=False),
+    Column("document", String(60), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(80), primary_key=True, comment="identity-rN: also the Idempotency-Key"),
+    Column("identity", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("stream", String(10), nullable=False),
+    Column("document", String(60), nullable=False),
+    Column("message", String(26), nullable=False),
+    Column("type", String(80), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("time", String(40), nullable=False),
+    Column("correlation", String(200), nullable=False),
+    Column("supersedes", String(80)),
+    Column("payload", String(120), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+Index("events_by_document", events.c.document)
+Index("events_by_message", events.c.message)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="hash of destination, partner and subject"),
+    Column("destination", String(80), nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("head", String(120), comment="the delivery that is next; null when nothing waits"),
+    Column("next_due", Instant, comment="null when nothing waits or the lane is blocked"),
+    Column("lease_until", Instant, nullable=False, server_default=text("0")),
+    Column("node", String(40)),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("blocked", Boolean, nullable=False, server_default=text("false"), comment="its head is a dead letter that later ones must not pass"),
+)
+Index(
+    "lanes_due",
+    lanes.c.destination,
+    lanes.c.next_due,
+    sqlite_where=lanes.c.next_due.is_not(None),
+    postgresql_where=lanes.c.next_due.is_not(None),
+)
+BLOCKED = text("blocked")
+Index("lanes_blocked", lanes.c.destination, sqlite_where=BLOCKED, postgresql_where=BLOCKED)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("lane", String(64), nullable=False),
+    Column("position", BigInteger, nullable=False, comment="its place in the lane"),
+    Column("partner", String(64), nullable=False),
+    Column("destination", String(80), nullable=False, comment="target:NAME, outbox:PARTNER, push:PARTNER"),
+    Column("kind", String(12), nullable=False, comment="event, receipt"),
+    Column("state", String(10), nullable=False, comment="due, sending, delivered, dead, skipped"),
+    Column("reason", Text),
+    Column("message", String(26), nullable=False, comment="the message it came from"),
+    Column("document", String(60)),
+    Column("event", String(80)),
+    Column("outgoing", String(26), comment="the message of ours that it carries"),
+    Column("payload", String(120), nullable=False),
+    Column("attributes", Text, nullable=False, comment="JSON: CloudEvents attributes, or the media type and name of a document"),
+    Column("on_dead", String(5), nullable=False, comment="block, pass"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("unknown_outcome", Boolean, nullable=False, server_default=text("false"), comment="an attempt may have had its effect unseen"),
+    Column("created_at", Instant, nullable=False),
+    Column("next_due", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("confirmation", Text, comment="the destination's own answer, cut to 2,000 characters"),
+)
+Index(
+    "deliveries_in_lane",
+    deliveries.c.lane,
+    deliveries.c.position,
+    sqlite_where=deliveries.c.state == "due",
+    postgresql_where=deliveries.c.state == "due",
+)
+Index("deliveries_by_message", deliveries.c.message)
+Index("deliveries_by_event", deliveries.c.event)
+Index("deliveries_dead", deliveries.c.created_at, sqlite_where=deliveries.c.state == "dead", postgresql_where=deliveries.c.state == "dead")
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery", String(120), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("duration", BigInteger, nullable=False, comment="microseconds"),
+    Column("outcome", String(12), nullable=False, comment="delivered, temporary, unknown, permanent, destination"),
+    Column("status", Integer),
+    Column("text", Text),
+    Column("answer", LargeBinary, comment="the answer's body, cut to 64 KiB"),
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("parked_until", Instant, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("reason", Text),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("id", String(120), primary_key=True, comment="partner:P or target:NAME"),
+    Column("tokens", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("scope", String(120), primary_key=True, comment="level, sender and receiver, such as interchange ZZ:CROSSDOCK 02:NWFX"),
+    Column("value", BigInteger, nullable=False),
+)
+
+life = Table(
+    "life",
+    metadata,
+    Column("message", String(26), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("step", String(40), nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", String(120), primary_key=True, comment="kind and subject: the same trouble again only counts up"),
+    Column("kind", String(40), nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("message", String(26)),
+    Column("text", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+)
+
+profile_revisions = Table(
+    "profile_revisions",
+    metadata,
+    Column("partner", String(64), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("state", String(8), nullable=False, comment="live, retired; draft and test follow"),
+    Column("text", Text, nullable=False, comment="the YAML as it was applied"),
+    Column("sha256", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("who", String(80), nullable=False),
+)

@@ -1,0 +1,616 @@
+"""The verbs of translate: claiming messages, and COMMIT 2: what a chunk of a message came to.
+
+Here, and only here, it is decided what was seen before: pure code brings keys and hashes, the rows know the past.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+from gateway.clock import DAY, Instant, Ticks, as_datetime, new_id
+from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
+from gateway.store.alarms import raise_alarms
+from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
+from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
+from gateway.store.payloads import Payload, PayloadFiles
+from gateway.store.sql import in_lists, insert, many, one_of
+
+ENVELOPE_WINDOW = 90 * DAY
+IDENTITY_WINDOW = 400 * DAY
+HIGHEST_CONTROL = 999_999_999
+
+_DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")
+_DUE_SKIP_LOCKED = text(_DUE.text + " FOR UPDATE SKIP LOCKED")
+_TAKE = text(
+    "UPDATE translate_lanes SET lease_until = :until, node = :node, fence = fence + 1"
+    " WHERE partner = :partner AND channel = :channel AND fence = :fence"
+)
+_WAITING = text(
+    "SELECT m.id, m.partner, m.channel, m.arrival, m.size, m.sha256, p.data, p.location, m.profile_revision, m.resume, m.losses, m.traceparent,"
+    " m.override FROM messages m JOIN payloads p ON p.id = m.payload"
+    " WHERE m.partner = :partner AND m.channel = :channel AND m.state = 'received' ORDER BY m.arrival LIMIT :limit"
+)
+_RELEASE = text(
+    "UPDATE translate_lanes SET lease_until = 0, next_due = CASE WHEN EXISTS (SELECT 1 FROM messages m WHERE m.partner = translate_lanes.partner"
+    " AND m.channel = translate_lanes.channel AND m.state = 'received') THEN CAST(:now AS BIGINT) END"
+    " WHERE partner = :partner AND channel = :channel AND fence = :fence"
+)
+_RENEW = text("UPDATE translate_lanes SET lease_until = :until WHERE partner = :partner AND channel = :channel AND fence = :fence")
+_STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
+_SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
+_PUT_SEEN = text(
+    "INSERT INTO interchanges_seen (partner, stream, sender, receiver, control, message, sha256, at)"
+    " VALUES (:partner, :stream, :sender, :receiver, :control, :message, :sha256, :at)"
+    " ON CONFLICT (partner, stream, sender, receiver, control) DO UPDATE SET message = excluded.message, sha256 = excluded.sha256, at = excluded.at"
+)
+_CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
+_PUT_CONTENT = text(
+    "INSERT INTO contents (partner, stream, set_id, content_hash, document, message, at)"
+    " VALUES (:partner, :stream, :set_id, :content_hash, :document, :message, :at)"
+    " ON CONFLICT (partner, stream, set_id, content_hash) DO UPDATE SET document = excluded.document, message = excluded.message, at = excluded.at"
+)
+_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
+_PUT_IDENTITY = text(
+    "INSERT INTO identities (id, partner, revision, meaning_hash, event, document, at)"
+    " VALUES (:id, :partner, :revision, :meaning_hash, :event, :document, :at)"
+    " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, meaning_hash = excluded.meaning_hash, event = excluded.event,"
+    " document = excluded.document, at = excluded.at"
+)
+_INTERCHANGE = (
+    "message", "ordinal", "partner", "stream", "state", "reason", "ta1", "sender", "receiver", "control", "version", "usage", "date", "time",
+    "byte_start", "byte_end", "sha256", "duplicate_of",
+)  # fmt: skip
+_PUT_INTERCHANGE = insert("interchanges", *_INTERCHANGE, or_nothing=True)
+_DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
+_PUT_GROUP = insert(
+    "groups", "message", "interchange", "ordinal", "partner", "functional", "control", "version", "sender", "receiver", "codes", "claimed", "found",
+    or_nothing=True,
+)  # fmt: skip
+_GROUP_VERDICT = text(
+    "UPDATE groups SET verdict = :verdict, accepted = :accepted, acknowledgment = :acknowledgment"
+    " WHERE message = :message AND interchange = :interchange AND ordinal = :grp"
+)
+_DOCUMENT = (
+    "id", "message", "interchange", "grp", "ordinal", "partner", "stream", "set_id", "control", "state", "reason", "verdict", "codes", "release",
+    "byte_start", "byte_end", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at",
+)  # fmt: skip
+_PUT_DOCUMENT = insert("documents", *_DOCUMENT, or_nothing=True)
+_CHANGE_DOCUMENT = text(
+    "UPDATE documents SET state = :state, reason = :reason, mapping = :mapping, profile_revision = :profile_revision, content_hash = :content_hash,"
+    " duplicate_of = :duplicate_of, unmapped = :unmapped, at = :at WHERE id = :id"
+)
+_PUT_FINDING = insert("findings", "message", "interchange", "grp", "ordinal", "number", "partner", "finding", or_nothing=True)
+_PUT_REFERENCE = insert("document_references", "value", "type", "document", "partner", "at", or_nothing=True)
+_PUT_EVENT = insert(
+    "events", "id", "identity", "revision", "partner", "stream", "document", "message", "type", "subject", "time", "correlation", "supersedes",
+    "payload", "at", or_nothing=True,
+)  # fmt: skip
+_PUT_OUTGOING = insert(
+    "messages", "id", "partner", "direction", "channel", "state", "payload", "size", "sha256", "media_type", "file_name",
+    "profile_revision", "arrival", "decided_at", "answers", or_nothing=True,
+)  # fmt: skip
+_MOVE_MESSAGE = text("UPDATE messages SET resume = :resume, losses = 0 WHERE id = :id")
+_DECIDE_MESSAGE = text(
+    "UPDATE messages SET state = :state, reason = :reason, resume = NULL, losses = 0, decided_at = :at, duplicate_of = :duplicate_of, override = NULL"
+    " WHERE id = :id"
+)
+_COUNT_UP = text(
+    "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count)"
+    " ON CONFLICT (partner, scope) DO UPDATE SET value = counters.value + :count RETURNING value"
+)
+_ANSWERED = one_of(
+    "SELECT d.message, d.destination, d.outgoing, d.payload, d.attributes FROM deliveries d WHERE d.message IN :keys AND d.kind = 'receipt'"
+)
+_LOSE = text("UPDATE messages SET losses = losses + 1 WHERE id = :id AND state = 'received'")
+_STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
+
+
+@dataclass
+class _Writes:
+    """Rows collected from all chunks of one commit, written table by table in key order."""
+
+    interchanges: list[dict[str, Any]] = field(default_factory=list)
+    seen: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    changed_documents: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    references: list[dict[str, Any]] = field(default_factory=list)
+    contents: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    identities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    payloads: list[dict[str, Any]] = field(default_factory=list)
+    outgoing: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    superseded: list[tuple[str, str]] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    decided: list[dict[str, Any]] = field(default_factory=list)
+    life: list[dict[str, Any]] = field(default_factory=list)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
+    again: list[tuple[Chunk, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Past:
+    """What the rows say was there before, kept current while the chunks of one commit are decided one after another."""
+
+    messages: dict[str, Any]
+    seen: dict[tuple[str, ...], tuple[str, str, Instant]]
+    contents: dict[tuple[str, ...], tuple[str, str, Instant]]
+    identities: dict[str, tuple[int, str, str, str, Instant]]
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationVerbs:
+    ticks: Ticks
+    files: PayloadFiles
+    is_sqlite: bool
+
+    # ---- claiming
+
+    def claim_messages(self, tx: Connection, items: list[TranslateClaim]) -> list[list[TranslateLane]]:
+        """Due lanes (partner and channel), leased, each with its next messages in the order of COMMIT 1."""
+        results = []
+        for claim in items:
+            lanes = []
+            due = tx.execute(_DUE if self.is_sqlite else _DUE_SKIP_LOCKED, {"now": claim.now, "limit": claim.lanes}).all()
+            taking = [{"partner": row.partner, "channel": row.channel, "fence": row.fence, "until": claim.until, "node": claim.node} for row in due]
+            many(tx, _TAKE, sorted(taking, key=lambda row: (row["partner"], row["channel"])))
+            for row in due:
+                waiting = tx.execute(_WAITING, {"partner": row.partner, "channel": row.channel, "limit": claim.messages}).all()
+                lanes.append(TranslateLane(row.partner, row.channel, row.fence + 1, [ToTranslate(*one) for one in waiting]))
+            results.append(lanes)
+        return results
+
+    def release_lanes(self, tx: Connection, items: list[TranslateLane]) -> list[None]:
+        now = self.ticks()
+        many(tx, _RELEASE, [{"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "now": now} for lane in sorted(items, key=_lane)])
+        return [None] * len(items)
+
+    def renew_lanes(self, tx: Connection, items: list[tuple[TranslateLane, Instant]]) -> list[None]:
+        many(
+            tx,
+            _RENEW,
+            [
+                {"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "until": until}
+                for lane, until in sorted(items, key=lambda item: _lane(item[0]))
+            ],
+        )
+        return [None] * len(items)
+
+    def count_losses(self, tx: Connection, items: list[str]) -> list[None]:
+        """A worker was lost on each of these messages."""
+        many(tx, _LOSE, [{"id": message} for message in sorted(items)])
+        return [None] * len(items)
+
+    # ---- COMMIT 2
+
+    def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
+        """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
+        past = self._past(tx, items)
+        writes = _Writes()
+        results = [self._decide(chunk, past, writes) for chunk in items]
+        self._compose(tx, writes)
+        self._answer_again(tx, writes)
+        self._write(tx, writes)
+        self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
+        return results
+
+    def _past(self, tx: Connection, items: list[Chunk]) -> _Past:
+        controls = [row["control"] for chunk in items for row in chunk.interchanges]
+        contents = [document.content_hash for chunk in items for document in chunk.documents if document.content_hash]
+        identities = [event.identity for chunk in items for document in chunk.documents for event in document.events]
+        return _Past(
+            messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
+            seen={tuple(row[:5]): (row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
+            contents={tuple(row[:4]): (row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
+            identities={row.id: (row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)},
+        )
+
+    def _decide(self, chunk: Chunk, past: _Past, writes: _Writes) -> ChunkKept:
+        row = past.messages.get(chunk.message)
+        if row is None or (not chunk.replay and (row.state != "received" or row.resume != chunk.expected_resume)):
+            return ChunkKept(True, {}, {})
+        if chunk.held is not None:
+            self._hold_message(chunk, chunk.held, writes)
+            return ChunkKept(False, {}, {})
+        dropped = self._decide_interchanges(chunk, past, writes)
+        writes.groups += [
+            group | {"message": chunk.message, "partner": chunk.partner} for group in chunk.groups if group["interchange"] not in dropped
+        ]
+        states: dict[str, int] = defaultdict(int)
+        for document in chunk.documents:
+            if document.interchange not in dropped:
+                states[self._decide_document(chunk, document, past, writes)] += 1
+        for number, finding in enumerate(chunk.envelope_findings, start=1):
+            writes.findings.append(
+                {"message": chunk.message, "partner": chunk.partner, "number": number}
+                | {key: finding[key] for key in ("interchange", "grp", "ordinal", "finding")}
+            )
+        writes.composed += [(chunk, ack) for ack in chunk.acknowledgments if ack.interchange not in dropped]
+        if chunk.resume is not None:
+            writes.moved.append({"id": chunk.message, "resume": chunk.resume})
+        elif not chunk.replay:
+            writes.finished.append(chunk.message)
+        past.messages[chunk.message] = _Moved("received" if chunk.resume is not None else "translated", chunk.resume)
+        return ChunkKept(False, dropped, dict(states))
+
+    def _hold_message(self, chunk: Chunk, reason: str, writes: _Writes) -> None:
+        writes.decided.append({"id": chunk.message, "state": "held", "reason": reason, "at": chunk.at, "duplicate_of": None})
+        writes.alarms.append(_alarm("message.held", chunk, f"message {chunk.message} of {chunk.partner} is held: {reason}"))
+        self._tell(writes, chunk, "held", reason)
+
+    def _decide_interchanges(self, chunk: Chunk, past: _Past, writes: _Writes) -> dict[int, str]:
+        """Ordinals of interchanges whose content must not count, with the state they are in."""
+        dropped: dict[int, str] = {}
+        for row in chunk.interchanges:
+            kept: dict[str, Any] = dict.fromkeys(_INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
+            if kept["state"] == "open":
+                place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
+                earlier = past.seen.get(place)
+                if earlier and earlier[0] != chunk.message and earlier[2] + ENVELOPE_WINDOW > chunk.at:
+                    self._repeat(chunk, kept, earlier, writes)
+                else:
+                    past.seen[place] = (chunk.message, kept["sha256"], chunk.at)
+                    writes.seen[place] = dict(zip(("partner", "stream", "sender", "receiver", "control"), place, strict=True)) | {
+                        "message": chunk.message,
+                        "sha256": kept["sha256"],
+                        "at": chunk.at,
+                    }
+            if kept["state"] != "open":
+                dropped[kept["ordinal"]] = kept["state"]
+            if kept["state"] in ("rejected", "held"):
+                text_ = f"interchange {kept['control']} of {chunk.partner} is {kept['state']}: {kept['reason']}"
+                writes.alarms.append(_alarm(f"interchange.{kept['state']}", chunk, text_))
+                self._tell(writes, chunk, f"interchange {kept['state']}", f"{kept['control']}: {kept['reason']}")
+            writes.interchanges.append(kept)
+        return dropped
+
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: tuple[str, str, Instant], writes: _Writes) -> None:
+        """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
+        message, digest, at = earlier
+        kept["duplicate_of"] = message
+        if digest == kept["sha256"]:
+            kept["state"] = "duplicate"
+            kept["reason"] = (
+                f"the same interchange came in message {message} at {as_datetime(at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
+            )
+            self._tell(writes, chunk, "duplicate", kept["reason"])
+            writes.again.append((chunk, message))
+        else:
+            kept["state"], kept["ta1"] = "rejected", "025"
+            kept["reason"] = (
+                f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
+            )
+
+    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: _Past, writes: _Writes) -> str:
+        document_id = f"{chunk.message}.{document.interchange}.{document.group}.{document.ordinal}"
+        state: str = document.state
+        reason, duplicate_of = document.reason, None
+        if state == "mapped":
+            state, reason, duplicate_of = self._judge(chunk, document, document_id, past, writes)
+        row = {
+            "id": document_id, "message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal,
+            "partner": chunk.partner, "stream": document.stream, "set_id": document.set_id, "control": document.control, "state": state,
+            "reason": reason, "verdict": document.verdict, "codes": document.codes, "release": document.release, "byte_start": document.byte_start,
+            "byte_end": document.byte_end, "mapping": document.mapping, "profile_revision": chunk.profile_revision,
+            "content_hash": document.content_hash, "duplicate_of": duplicate_of, "unmapped": document.unmapped, "at": chunk.at,
+        }  # fmt: skip
+        if chunk.replay:
+            writes.changed_documents.append(row)
+            self._tell(writes, chunk, f"replayed: {state}", reason or f"{document.set_id} {document.control}")
+        else:
+            writes.documents.append(row)
+        if state in ("held", "rejected"):
+            what = f"{document.set_id} {document.control} of {chunk.partner} is {state}: {reason or 'see its findings'}"
+            writes.alarms.append(_alarm(f"document.{state}", chunk, what, document_id))
+        place = {"message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal}
+        if not chunk.replay:
+            writes.findings += [
+                place | {"number": number, "partner": chunk.partner, "finding": finding} for number, finding in enumerate(document.findings, start=1)
+            ]
+        writes.references += [
+            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.at}
+            for kind, value in sorted(set(document.references))
+        ]
+        return state
+
+    def _judge(self, chunk: Chunk, document: DocumentRow, document_id: str, past: _Past, writes: _Writes) -> tuple[str, str | None, str | None]:
+        """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
+        place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
+        earlier = past.contents.get(place)
+        if earlier and earlier[1] != chunk.message and earlier[2] + IDENTITY_WINDOW > chunk.at:
+            return "duplicate", f"the same content came in document {earlier[0]}; nothing is done twice", earlier[0]
+        judged = [(event, *self._revision(event, document, chunk, past)) for event in document.events]
+        conflict = next((one for one in judged if one[1] == "conflict"), None)
+        if conflict:
+            event, _, previous = conflict
+            assert previous is not None
+            return (
+                "held",
+                f"{event.subject} was told before (event {previous[2]}, document {previous[3]}) with another meaning, and this one does not say"
+                " that it corrects it; replay it with the override 'conflict', or ask the partner for a correcting purpose code",
+                previous[3],
+            )
+        if document.content_hash:
+            past.contents[place] = (document_id, chunk.message, chunk.at)
+            writes.contents[place] = {
+                "partner": place[0], "stream": place[1], "set_id": place[2], "content_hash": place[3],
+                "document": document_id, "message": chunk.message, "at": chunk.at,
+            }  # fmt: skip
+        fresh = [(event, previous) for event, verdict, previous in judged if verdict == "fresh"]
+        if not fresh and judged:
+            same = judged[0][2]
+            assert same is not None
+            return "duplicate", f"nothing in it is new: the same meaning came in document {same[3]}", same[3]
+        for event, previous in fresh:
+            self._take_event(chunk, document, document_id, event, previous, past, writes)
+        return "translated", None, None
+
+    def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: _Past) -> tuple[str, tuple[int, str, str, str, Instant] | None]:
+        previous = past.identities.get(event.identity)
+        if previous is None:
+            return "fresh", None
+        recent = previous[4] + IDENTITY_WINDOW > chunk.at
+        if not recent:
+            return "fresh", previous
+        if previous[1] == event.meaning_hash:
+            return "same", previous
+        if event.purpose in ("correct", "cancel") or document.on_conflict == "revise":
+            return "fresh", previous
+        return "conflict", previous
+
+    def _take_event(
+        self,
+        chunk: Chunk,
+        document: DocumentRow,
+        document_id: str,
+        event: EventRow,
+        previous: tuple[int, str, str, str, Instant] | None,
+        past: _Past,
+        writes: _Writes,
+    ) -> None:
+        revision = previous[0] + 1 if previous else 1
+        event_id = f"{event.identity}-r{revision}"
+        supersedes = previous[2] if previous and previous[4] + IDENTITY_WINDOW > chunk.at else None
+        past.identities[event.identity] = (revision, event.meaning_hash, event_id, document_id, chunk.at)
+        writes.identities[event.identity] = {
+            "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
+            "document": document_id, "at": chunk.at,
+        }  # fmt: skip
+        payload = self.files.keep(Payload.inline(f"event:{event_id}", chunk.partner, event.data))
+        writes.payloads.append(payload.row())
+        writes.events.append(
+            {
+                "id": event_id, "identity": event.identity, "revision": revision, "partner": chunk.partner, "stream": document.stream,
+                "document": document_id, "message": chunk.message, "type": event.type, "subject": event.subject[:200], "time": event.time,
+                "correlation": (event.correlation or document_id)[:200], "supersedes": supersedes, "payload": payload.id, "at": chunk.at,
+            }
+        )  # fmt: skip
+        if supersedes:
+            writes.superseded.append((supersedes, event_id))
+        if event.destination is None:
+            return
+        attributes = {
+            "id": event_id, "type": event.type, "subject": event.subject, "time": event.time, "source": f"/partners/{chunk.partner}",
+            "correlationid": event.correlation or document_id, "causationid": document_id, "sequence": f"{revision:010d}",
+            "recordedtime": as_datetime(chunk.arrival).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "stream": document.stream,
+        }  # fmt: skip
+        if supersedes:
+            attributes["supersedes"] = supersedes
+        if chunk.traceparent:
+            attributes["traceparent"] = chunk.traceparent
+        writes.deliveries.append(
+            _delivery(
+                f"{event_id}@{event.destination.partition(':')[2]}",
+                chunk,
+                destination=event.destination,
+                subject=event.subject,
+                position=self.ticks(),
+                kind="event",
+                payload=payload.id,
+                attributes=attributes,
+                on_dead=event.on_dead,
+                document=document_id,
+                event=event_id,
+            )
+        )
+
+    # ---- our acknowledgments
+
+    def _compose(self, tx: Connection, writes: _Writes) -> None:
+        """Takes the control numbers that the 997s of this commit need, one statement a scope, and stamps them into their slots."""
+        wanted: dict[tuple[str, str], list[tuple[Chunk, Acknowledgment]]] = defaultdict(list)
+        for chunk, acknowledgment in writes.composed:
+            if acknowledgment.parts is None:
+                writes.verdicts.append(_verdict(chunk, acknowledgment, None))
+            else:
+                wanted[chunk.partner, acknowledgment.scope].append((chunk, acknowledgment))
+        for (partner, scope), pairs in sorted(wanted.items(), key=lambda item: item[0]):
+            last = tx.execute(_COUNT_UP, {"partner": partner, "scope": scope, "count": len(pairs)}).scalar_one()
+            for offset, (chunk, acknowledgment) in enumerate(pairs, start=1):
+                self._stamp(chunk, acknowledgment, (last - len(pairs) + offset - 1) % HIGHEST_CONTROL + 1, writes)
+
+    def _stamp(self, chunk: Chunk, acknowledgment: Acknowledgment, control: int, writes: _Writes) -> None:
+        from translators.x12.acknowledge import stamp
+
+        assert acknowledgment.parts is not None
+        when = as_datetime(chunk.at)
+        data = stamp(
+            acknowledgment.parts,
+            interchange_control=control,
+            group_control=control,
+            date6=f"{when:%y%m%d}",
+            date8=f"{when:%Y%m%d}",
+            time4=f"{when:%H%M}",
+        )
+        outgoing = new_id(chunk.at)
+        answers = f"{chunk.message}.{acknowledgment.interchange}.{acknowledgment.group}"
+        payload = self.files.keep(Payload.inline(f"message:{outgoing}", chunk.partner, data))
+        writes.payloads.append(payload.row())
+        writes.outgoing.append(
+            {
+                "id": outgoing, "partner": chunk.partner, "direction": "out", "channel": chunk.channel, "state": "composed", "payload": payload.id,
+                "size": payload.size, "sha256": payload.sha256, "media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name,
+                "profile_revision": chunk.profile_revision, "arrival": self.ticks(), "decided_at": chunk.at, "answers": answers,
+            }
+        )  # fmt: skip
+        writes.verdicts.append(_verdict(chunk, acknowledgment, outgoing))
+        writes.deliveries.append(
+            _delivery(
+                f"997:{answers}",
+                chunk,
+                destination=acknowledgment.destination,
+                subject=answers,
+                position=self.ticks(),
+                kind="receipt",
+                payload=payload.id,
+                attributes={"media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name, "answers": answers, "set": "997"},
+                on_dead="pass",
+                outgoing=outgoing,
+            )
+        )
+        verdict = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}[acknowledgment.verdict]
+        self._tell(writes, chunk, "997 written", f"group {acknowledgment.interchange}.{acknowledgment.group} {verdict}, control number {control}")
+
+    def _answer_again(self, tx: Connection, writes: _Writes) -> None:
+        """A repeated interchange gets the stored acknowledgments again, byte for byte: new deliveries of the same payloads."""
+        stored = defaultdict(list)
+        for row in in_lists(tx, _ANSWERED, [original for _, original in writes.again]):
+            stored[row.message].append(row)
+        for chunk, original in writes.again:
+            for row in {one.payload: one for one in stored[original]}.values():
+                writes.deliveries.append(
+                    _delivery(
+                        f"again:{chunk.message}:{row.outgoing}",
+                        chunk,
+                        destination=row.destination,
+                        subject=f"{chunk.message}.{row.outgoing}",
+                        position=self.ticks(),
+                        kind="receipt",
+                        payload=row.payload,
+                        attributes=json.loads(row.attributes),
+                        on_dead="pass",
+                        outgoing=row.outgoing,
+                    )
+                )
+
+    # ---- writing
+
+    def _write(self, tx: Connection, writes: _Writes) -> None:
+        many(tx, _PUT_INTERCHANGE, writes.interchanges)
+        many(tx, _PUT_SEEN, [writes.seen[place] for place in sorted(writes.seen)])
+        many(tx, _PUT_GROUP, writes.groups)
+        many(tx, _PUT_DOCUMENT, writes.documents)
+        many(tx, _CHANGE_DOCUMENT, [{key: row[key] for key in _CHANGED} for row in writes.changed_documents])
+        many(tx, _PUT_FINDING, writes.findings)
+        many(tx, _PUT_REFERENCE, writes.references)
+        many(tx, _PUT_CONTENT, [writes.contents[place] for place in sorted(writes.contents)])
+        many(tx, _PUT_IDENTITY, [writes.identities[key] for key in sorted(writes.identities)])
+        many(tx, PUT_PAYLOAD, writes.payloads)
+        many(tx, _PUT_EVENT, writes.events)
+        many(tx, _PUT_OUTGOING, writes.outgoing)
+        many(tx, _GROUP_VERDICT, writes.verdicts)
+        many(tx, PUT_DELIVERY, writes.deliveries)
+        many(
+            tx,
+            PUT_LANE,
+            sorted(
+                (
+                    {
+                        "id": row["lane"], "destination": row["destination"], "partner": row["partner"], "subject": row["subject"][:255],
+                        "head": row["id"], "next_due": row["next_due"],
+                    }
+                    for row in writes.deliveries
+                ),
+                key=lambda row: row["id"],
+            ),
+        )  # fmt: skip
+        free_superseded(tx, writes.superseded, self.ticks())
+        many(tx, _MOVE_MESSAGE, writes.moved)
+        many(tx, _DECIDE_MESSAGE, writes.decided)
+        many(tx, PUT_LIFE, writes.life)
+        raise_alarms(tx, writes.alarms)
+
+    def _finish(self, tx: Connection, chunks: list[Chunk], writes: _Writes) -> None:
+        """The messages whose last chunk this was: their interchanges are decided, and so are they."""
+        if not chunks:
+            return
+        ids = {chunk.message for chunk in chunks}
+        many(tx, _DECIDE_INTERCHANGES, [{"message": message} for message in sorted(ids)])
+        standing = defaultdict(list)
+        for row in in_lists(tx, _STANDING, ids):
+            standing[row.message].append(row.state)
+        decided, life = [], []
+        for chunk in chunks:
+            states = set(standing[chunk.message])
+            state = states.pop() if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
+            original = next((message for other, message in writes.again if other.message == chunk.message), None)
+            decided.append(
+                {"id": chunk.message, "state": state, "reason": None, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}
+            )
+            life.append({"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": state, "who": chunk.who, "text": ""})
+        many(tx, _DECIDE_MESSAGE, decided)
+        many(tx, PUT_LIFE, life)
+
+    def _tell(self, writes: _Writes, chunk: Chunk, step: str, what: str) -> None:
+        writes.life.append(
+            {"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": step[:40], "who": chunk.who[:80], "text": what}
+        )
+
+
+_CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at")
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    state: str
+    resume: str | None
+
+
+def _lane(lane: TranslateLane) -> tuple[str, str]:
+    return lane.partner, lane.channel
+
+
+def _verdict(chunk: Chunk, acknowledgment: Acknowledgment, outgoing: str | None) -> dict[str, Any]:
+    return {
+        "message": chunk.message, "interchange": acknowledgment.interchange, "grp": acknowledgment.group, "verdict": acknowledgment.verdict,
+        "accepted": acknowledgment.accepted, "acknowledgment": outgoing,
+    }  # fmt: skip
+
+
+def _alarm(kind: str, chunk: Chunk, what: str, subject: str = "") -> dict[str, Any]:
+    key = hashlib.sha256(f"{kind} {subject or chunk.message}".encode()).hexdigest()
+    return {"id": key, "kind": kind, "partner": chunk.partner, "message": chunk.message, "text": what, "at": chunk.at}
+
+
+def _delivery(
+    delivery_id: str,
+    chunk: Chunk,
+    *,
+    destination: str,
+    subject: str,
+    position: Instant,
+    kind: str,
+    payload: str,
+    attributes: dict[str, Any],
+    on_dead: str,
+    document: str | None = None,
+    event: str | None = None,
+    outgoing: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "id": delivery_id[:120], "lane": lane_id(destination, chunk.partner, subject), "position": position, "partner": chunk.partner,
+        "destination": destination, "kind": kind, "state": "due", "message": chunk.message, "document": document, "event": event,
+        "outgoing": outgoing, "payload": payload, "attributes": json.dumps(attributes, separators=(",", ":")), "on_dead": on_dead,
+        "created_at": chunk.at, "next_due": chunk.at, "subject": subject,
+    }  # fmt: skip

@@ -1,0 +1,240 @@
+"""The one thread that writes: group commit.
+
+Whatever is queued when the writer is free goes into one transaction; no timed window. Each future resolves only after COMMIT.
+Knows nothing of tables: a member is a verb (a re-runnable function over a list) and one item for it.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from gateway.errors import StoreUnavailable
+from gateway.failpoints import reach
+from gateway.store.engine import Database
+
+Verb = Callable[[Connection, list[Any]], list[Any]]
+"""Takes a list of items, gives one result an item, in their order. It may be run again after a rollback, so it must not change its items."""
+
+MOST_MEMBERS = 512
+TRIES_ALONE = 3
+
+
+class Member(NamedTuple):
+    verb: Verb
+    item: Any
+    future: "Future[Any]"
+
+
+class Writer:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: deque[Member] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._connection: Connection | None = None
+        self.commits = 0
+        self.members = 0
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, verb: Verb, item: Any) -> "Future[Any]":
+        """The item's result, once it is committed. Cancelling the future does not cancel the member: it may be in the transaction already."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        with self._wake:
+            if self._stopping:
+                future.set_exception(StoreUnavailable("the store is closing"))
+                return future
+            self._queue.append(Member(verb, item, future))
+            self._wake.notify()
+        return future
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def close(self) -> None:
+        """Commits what is queued, then ends."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._stopping:
+                    self._wake.wait()
+                if not self._queue:
+                    self._drop_connection()
+                    return
+                members = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_MEMBERS))]
+            self._commit_together(members)
+
+    def _commit_together(self, members: list[Member]) -> None:
+        """All members in one transaction; if the transaction itself dies, each in one of its own."""
+        try:
+            outcomes = self._transaction(members)
+        except Exception as error:
+            self._drop_connection()
+            if len(members) == 1 and not _worth_another_try(error):
+                members[0].future.set_exception(_as_ours(error))
+                return
+            for member in members:
+                self._commit_alone(member)
+            return
+        self._resolve(members, outcomes)
+
+    def _commit_alone(self, member: Member) -> None:
+        """A lost answer to COMMIT is an unknown outcome: the member runs again, and unique keys make that harmless."""
+        last: Exception | None = None
+        for _ in range(TRIES_ALONE):
+            try:
+                outcomes = self._transaction([member])
+            except Exception as error:
+                last = error
+                self._drop_connection()
+                if not _worth_another_try(error):
+                    break
+                continue
+            self._resolve([member], outcomes)
+            return
+        assert last is not None
+        member.future.set_exception(_as_ours(last))
+
+    def _resolve(self, members: list[Member], outcomes: list[Any]) -> None:
+        self.commits += 1
+        self.members += len(members)
+        for member, outcome in zip(members, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                member.future.set_exception(_as_ours(outcome))
+            else:
+                member.future.set_result(outcome)
+
+    def _transaction(self, members: list[Member]) -> list[Any]:
+        connection = self._connect()
+        transaction = connection.begin()
+        try:
+            outcomes: list[Any] = []
+            for verb, items in _runs(members):
+                outcomes += self._under_savepoint(connection, verb, items)
+            reach("store.before_commit")
+            transaction.commit()
+            reach("store.after_commit")
+        except BaseException:
+            if transaction.is_active:
+                try:
+                    transaction.rollback()
+                except Exception:
+                    logging.getLogger("crossdock.store").warning("rollback failed; the connection is dropped")
+            raise
+        return outcomes
+
+    def _under_savepoint(self, connection: Connection, verb: Verb, items: list[Any]) -> list[Any]:
+        """The verb over its items; if that fails, item by item, so that one bad member costs the others nothing.
+
+        A fault that ends the transaction (a full disk rolls back savepoints too) is raised, not answered.
+        """
+        try:
+            return self._savepoint(connection, verb, items)
+        except Exception as error:
+            if _ends_transaction(error):
+                raise
+            if len(items) == 1:
+                return [error]
+        outcomes: list[Any] = []
+        for item in items:
+            try:
+                outcomes += self._savepoint(connection, verb, [item])
+            except Exception as error:
+                if _ends_transaction(error):
+                    raise
+                outcomes.append(error)
+        return outcomes
+
+    @staticmethod
+    def _savepoint(connection: Connection, verb: Verb, items: list[Any]) -> list[Any]:
+        connection.exec_driver_sql("SAVEPOINT member")
+        try:
+            results = verb(connection, items)
+            if len(results) != len(items):
+                raise AssertionError(f"{verb.__qualname__} gave {len(results)} results for {len(items)} items")
+        except Exception:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT member")
+            connection.exec_driver_sql("RELEASE SAVEPOINT member")
+            raise
+        connection.exec_driver_sql("RELEASE SAVEPOINT member")
+        return results
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.writing.connect()
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        """A new connection for the next transaction: after a fault nothing is assumed about the old one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.invalidate()
+                connection.close()
+            except Exception:
+                logging.getLogger("crossdock.store").warning("closing a broken connection failed")
+
+
+def _runs(members: list[Member]) -> list[tuple[Verb, list[Any]]]:
+    """The members by verb, runs of equal verbs together: executemany then serves many callers at once."""
+    runs: list[tuple[Verb, list[Any]]] = []
+    for member in members:
+        if runs and runs[-1][0] == member.verb:
+            runs[-1][1].append(member.item)
+        else:
+            runs.append((member.verb, [member.item]))
+    return runs
+
+
+FULL_OR_BROKEN = (
+    "disk is full",
+    "disk I/O error",
+    "database is locked",
+    "no space left",
+    "cannot commit",
+    "no such savepoint",
+    "no transaction is active",
+)
+
+
+def _ends_transaction(error: Exception) -> bool:
+    """Faults after which the transaction cannot go on: the connection is gone, SQLite rolled all back, or PostgreSQL chose us in a deadlock."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state)[:2] in {"08", "53", "57", "58", "40", "25"}
+    return any(word in str(error.orig) for word in FULL_OR_BROKEN)
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """A full disk will not empty itself in a moment; a lost connection, a lock or a deadlock may pass."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", "") or "")
+    if state:
+        return error.connection_invalidated or state[:2] in {"08", "57", "40", "25"}
+    return error.connection_invalidated or "locked" in str(error.orig) or "savepoint" in str(error.orig) or "disk I/O" in str(error.orig)
+
+
+def _as_ours(error: Exception) -> Exception:
+    if isinstance(error, DBAPIError) and (_ends_transaction(error) or error.connection_invalidated or "OperationalError" in type(error).__name__):
+        failure = StoreUnavailable(f"the database refused the write: {error.orig}")
+        failure.__cause__ = error
+        return failure
+    return error

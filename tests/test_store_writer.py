@@ -1,0 +1,197 @@
+"""Group commit: what must hold when many members share a transaction and something goes wrong at any statement."""
+
+import threading
+from concurrent.futures import wait
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from gateway.clock import DAY
+from gateway.errors import StoreUnavailable
+from gateway.records import Incoming
+from gateway.store.payloads import Payload
+from gateway.store.store import Store
+
+
+def incoming(number: int, *, body: bytes | None = None, key: str | None = None, at: int = 1_000_000) -> Incoming:
+    message = f"{number:026d}"
+    data = body if body is not None else b"ISA%d" % number
+    return Incoming(
+        id=message, partner="northway", channel="http", payload=Payload.inline(f"message:{message}", "northway", data), media_type="application/edi-x12",
+        file_name=None, profile_revision=1, key=key, window=DAY, at=at, who="northway",
+    )  # fmt: skip
+
+
+def count(store: Store, table: str) -> int:
+    return store.read(lambda tx: int(tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())).result()
+
+
+class Gate:
+    """A verb that holds the writer until it is opened, so that the members behind it form one group."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, tx, items):
+        self.entered.set()
+        assert self.opened.wait(20)
+        return [None] * len(items)
+
+
+def grouped(store: Store, *submits):
+    gate = Gate()
+    held = store.writer.submit(gate, None)
+    gate.entered.wait(20)
+    futures = [submit() for submit in submits]
+    gate.opened.set()
+    wait([held, *futures], timeout=60)
+    return futures
+
+
+def test_members_that_wait_share_one_commit(store: Store):
+    before = store.writer.commits
+    futures = grouped(store, *[lambda n=n: store.keep_message(incoming(n)) for n in range(50)])
+    assert [future.result().outcome for future in futures] == ["new"] * 50
+    assert store.writer.commits - before == 2
+    assert count(store, "messages") == 50
+
+
+def test_a_bad_member_costs_the_others_nothing(store: Store):
+    def bad(tx, items):
+        tx.execute(text("INSERT INTO alarms (id, kind, partner, text, count, first_at, last_at) VALUES ('x', 'k', 'p', 't', 1, 1, 1)"))
+        raise ValueError("a member's own fault")
+
+    futures = grouped(store, lambda: store.keep_message(incoming(1)), lambda: store.writer.submit(bad, None), lambda: store.keep_message(incoming(2)))
+    assert futures[0].result().outcome == futures[2].result().outcome == "new"
+    with pytest.raises(ValueError, match="own fault"):
+        futures[1].result()
+    assert count(store, "messages") == 2
+    assert count(store, "alarms") == 0
+
+
+def test_one_bad_item_of_a_verb_costs_the_others_nothing(store: Store):
+    """The verb fails over the whole list (two rows with one id), then goes item by item."""
+    futures = grouped(store, *[lambda n=n, m=m: store.keep_message(incoming(n, body=b"%d" % m)) for m, n in enumerate((1, 2, 2, 3))])
+    outcomes = [future.exception() is None for future in futures]
+    assert outcomes == [True, True, False, True]
+    assert count(store, "messages") == 3
+
+
+def test_a_cancelled_waiter_does_not_cancel_its_member(store: Store):
+    gate = Gate()
+    store.writer.submit(gate, None)
+    gate.entered.wait(20)
+    future = store.keep_message(incoming(1))
+    assert not future.cancel()
+    gate.opened.set()
+    assert future.result(20).outcome == "new"
+
+
+def statements_of_a_commit(store: Store) -> list[str]:
+    seen: list[str] = []
+
+    def listen(connection, cursor, statement, parameters, context, executemany):
+        seen.append(statement)
+
+    event.listen(store.database.writing, "before_cursor_execute", listen)
+    store.keep_message(incoming(900)).result(20)
+    event.remove(store.database.writing, "before_cursor_execute", listen)
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["the transaction dies", "the statement fails", "the connection is lost"])
+def test_a_fault_at_each_statement_loses_and_doubles_nothing(store: Store, kind: str):
+    """Every statement of a group's transaction fails once, in each of three ways; every member still lands exactly once."""
+    statements = len(statements_of_a_commit(store))
+    assert statements >= 6
+    number = 0
+    for place in range(statements):
+        seen = 0
+        armed = True
+
+        def fail(connection, cursor, statement, parameters, context, executemany, place=place):
+            nonlocal seen, armed
+            seen += 1
+            if armed and seen == place + 1:
+                armed = False
+                if kind == "the connection is lost":
+                    connection.connection.dbapi_connection.close()
+                    return
+                if kind == "the transaction dies":
+                    raise OperationalError(statement, parameters, Exception("database or disk is full: database is locked"))
+                raise RuntimeError("injected")
+
+        gate = Gate()
+        store.writer.submit(gate, None)
+        gate.entered.wait(20)
+        number += 3
+        futures = [store.keep_message(incoming(n)) for n in range(number, number + 3)]
+        event.listen(store.database.writing, "before_cursor_execute", fail)
+        gate.opened.set()
+        wait(futures, timeout=60)
+        event.remove(store.database.writing, "before_cursor_execute", fail)
+        for n, future in zip(range(number, number + 3), futures, strict=True):
+            if future.exception() is not None:
+                assert not stored(store, n), "an unanswered member may not be half there"
+                assert store.keep_message(incoming(n)).result(20).outcome == "new"
+            assert stored(store, n) == 1
+        assert not armed, f"statement {place} was never reached"
+
+
+def stored(store: Store, number: int) -> int:
+    query = text(
+        "SELECT count(DISTINCT m.id) FROM messages m JOIN payloads p ON p.id = m.payload JOIN answers a ON a.message = m.id WHERE m.id = :id"
+    )
+    return store.read(lambda tx: int(tx.execute(query, {"id": f"{number:026d}"}).scalar_one())).result()
+
+
+def test_a_lost_answer_to_commit_is_run_again_without_harm(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """COMMIT succeeds but its answer is lost: the members run again and find themselves."""
+    from sqlalchemy.engine import RootTransaction
+
+    real = RootTransaction.commit
+    lost = []
+
+    def commit(self):
+        real(self)
+        if not lost:
+            lost.append(True)
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"), connection_invalidated=True)
+
+    monkeypatch.setattr(RootTransaction, "commit", commit)
+    kept = store.keep_message(incoming(1, key="K")).result(20)
+    assert lost
+    assert kept.outcome == "new"
+    assert kept.id == f"{1:026d}"
+    assert stored(store, 1) == 1
+
+
+def test_a_full_disk_is_a_refusal_in_words(tmp_path: Path):
+    """SQLITE_FULL rolls the whole transaction back, savepoints too; the members are told, and the store goes on when there is room."""
+    store = Store(f"sqlite:///{tmp_path / 'crossdock.db'}", tmp_path / "payloads")
+
+    most = {"pages": 1_000_000}
+    event.listen(store.database.writing, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count={most['pages']}"))
+
+    def room(pages):
+        def verb(tx, items):
+            tx.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+            return [None] * len(items)
+
+        most["pages"] = pages
+        store.writer.submit(verb, None).result(20)
+
+    room(1)
+    body = b"x" * 60_000
+    futures = [store.keep_message(incoming(n, body=body + b"%d" % n)) for n in range(40)]
+    wait(futures, timeout=60)
+    refused = [future for future in futures if future.exception()]
+    assert refused
+    assert all(isinstance(future.exception(), StoreUnavailable) for future in refused)
+    room(1_000_000)
+    assert store.keep_message(incoming(99)).result(20).outcome == "new"
+    assert count(store, "messages") == len(futures) - len(refused) + 1
+    store.close()
