@@ -190,6 +190,8 @@ class LaneClaim:
     now: Instant
     until: Instant
     limit: int
+    mark_sending: bool = False
+    """Leave a mark before sending, so that after a crash the next holder knows that an attempt may have had its effect unseen."""
     rate: Rate | None = None
     partner_rates: dict[str, Rate] = field(default_factory=dict)
 
@@ -209,6 +211,7 @@ class ToDeliver:
     attributes: str
     attempts: int
     unknown_outcome: bool
+    on_dead: str
     created_at: Instant
     data: bytes | None
     location: str | None

@@ -22,9 +22,10 @@ _DUE = text(
 )
 _DUE_SKIP_LOCKED = text(_DUE.text + " FOR UPDATE SKIP LOCKED")
 _TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
+_MARK = text("UPDATE deliveries SET unknown_outcome = :unknown WHERE id = :delivery")
 _DEFER = text("UPDATE lanes SET next_due = :next_due WHERE id = :lane")
 _HEADS = one_of(
-    "SELECT d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload, d.attributes, d.attempts, d.unknown_outcome,"
+    "SELECT d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload, d.attributes, d.attempts, d.unknown_outcome, d.on_dead,"
     " d.created_at, p.data, p.location, p.sha256 FROM deliveries d JOIN payloads p ON p.id = d.payload WHERE d.id IN :keys AND d.state = 'due'"
 )
 _PARKED = text("SELECT parked_until FROM destinations WHERE id = :destination")
@@ -41,9 +42,7 @@ _PUT_ATTEMPT = text(
 _DELIVERED = text(
     "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation WHERE id = :delivery"
 )
-_AGAIN = text(
-    "UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = unknown_outcome OR :unknown WHERE id = :delivery"
-)
+_AGAIN = text("UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = :unknown WHERE id = :delivery")
 _DEAD = text("UPDATE deliveries SET state = 'dead', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
 _BLOCK = text("UPDATE lanes SET lease_until = 0, next_due = NULL, blocked = true WHERE id = :lane")
 _PARK = text(
@@ -85,6 +84,8 @@ class DeliveryVerbs:
             if row.head not in heads:
                 # The head was settled or skipped under us; the lane finds its next one.
                 tx.execute(NEXT_HEAD, {"lane": row.id})
+        if claim.mark_sending:
+            many(tx, _MARK, [{"delivery": head, "unknown": True} for head in sorted(heads)])
         return [_to_deliver(heads[row.head], fences[row.head]) for row in taken if row.head in heads]
 
     def _within_rates(self, tx: Connection, claim: LaneClaim, due: Any) -> tuple[list[Any], list[dict[str, Any]]]:
@@ -216,7 +217,7 @@ def _refilled(bucket: tuple[float, Instant] | None, rate: Rate, now: Instant) ->
 def _to_deliver(row: Any, fence: int) -> ToDeliver:
     return ToDeliver(
         row.id, row.lane, fence, row.partner, row.destination, row.kind, row.message, row.document, row.event, row.payload, row.attributes,
-        row.attempts, bool(row.unknown_outcome), row.created_at, row.data, row.location, row.sha256,
+        row.attempts, bool(row.unknown_outcome), row.on_dead, row.created_at, row.data, row.location, row.sha256,
     )  # fmt: skip
 
 

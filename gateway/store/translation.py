@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-
 from gateway.clock import DAY, Instant, Ticks, as_datetime, new_id
 from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
 from gateway.store.alarms import raise_alarms

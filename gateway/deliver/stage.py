@@ -1,0 +1,199 @@
+"""Deliver: claims lanes that are due, sends each head, commits what came of it (COMMIT 3).
+
+Knows destinations only as `Destination`; what a failure means is decided in outcome.py.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from gateway import journal
+from gateway.clock import Clock, Instant, span
+from gateway.deliver.backoff import backoff
+from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
+from gateway.failpoints import reach
+from gateway.records import LaneClaim, Rate, Renewal, Settled, ToDeliver
+from gateway.settings import Retries
+from gateway.store.payloads import checked
+from gateway.store.store import Store, landed
+from gateway.targets.base import Destination
+
+LEASE = timedelta(seconds=30)
+IDLE = 0.25
+"""Seconds between looks while nothing wakes us."""
+MOST_CLAIMED = 100
+PATIENCE_WITH_STORE = 1.0
+
+
+class DeliverStage:
+    """One loop a destination. `rates` gives a destination's and its partners' token buckets as they are now."""
+
+    def __init__(
+        self, store: Store, destinations: list[Destination], *, node: str, clock: Clock, retries: Retries, rates: Callable[[str], tuple[Rate | None, dict[str, Rate]]],
+        on_settled: Callable[[Settled], None] = lambda settled: None,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._destinations = {destination.name: destination for destination in destinations}
+        self._node = node
+        self._clock = clock
+        self._retries = retries
+        self._rates = rates
+        self._on_settled = on_settled
+        self._wakes = {name: asyncio.Event() for name in self._destinations}
+        self._loops: list[asyncio.Task[None]] = []
+        self.in_flight = dict.fromkeys(self._destinations, 0)
+
+    def start(self) -> None:
+        for destination in self._destinations.values():
+            self._loops.append(asyncio.create_task(self._loop(destination), name=f"deliver {destination.name}"))
+
+    def add(self, destination: Destination) -> None:
+        """A destination that a profile brought while we run; one of the same name stays."""
+        if destination.name not in self._destinations:
+            self._destinations[destination.name] = destination
+            self._wakes[destination.name] = asyncio.Event()
+            self.in_flight[destination.name] = 0
+            self._loops.append(asyncio.create_task(self._loop(destination), name=f"deliver {destination.name}"))
+
+    def wake(self) -> None:
+        for event in self._wakes.values():
+            event.set()
+
+    async def stop(self) -> None:
+        """Ends the loops; attempts under way are finished first, for as long as their own time-outs let them."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for destination in self._destinations.values():
+            await destination.close()
+
+    async def _loop(self, destination: Destination) -> None:
+        name, wake = destination.name, self._wakes[destination.name]
+        attempts: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                wake.clear()
+                room = min(MOST_CLAIMED, destination.concurrency - len(attempts))
+                claimed = await self._claim(destination, room) if room > 0 else []
+                for delivery in claimed:
+                    task = asyncio.create_task(self._attempt(destination, delivery))
+                    attempts.add(task)
+                    task.add_done_callback(attempts.discard)
+                    task.add_done_callback(lambda _: wake.set())
+                self.in_flight[name] = len(attempts)
+                if len(claimed) < max(room, 1):
+                    try:
+                        async with asyncio.timeout(IDLE):
+                            await wake.wait()
+                    except TimeoutError:
+                        pass
+        finally:
+            if attempts:
+                await asyncio.wait(attempts, timeout=LEASE.total_seconds())
+
+    async def _claim(self, destination: Destination, room: int) -> list[ToDeliver]:
+        now = self._clock()
+        rate, partner_rates = self._rates(destination.name)
+        claim = LaneClaim(
+            destination=destination.name, node=self._node, now=now, until=now + span(LEASE), limit=room,
+            mark_sending=destination.marks_sending, rate=rate, partner_rates=partner_rates,
+        )  # fmt: skip
+        try:
+            claimed = await landed(self._store.claim_lanes(claim))
+        except StoreUnavailable as error:
+            journal.trouble("deliver: claim", error)
+            await asyncio.sleep(PATIENCE_WITH_STORE)
+            return []
+        if claimed:
+            reach("deliver.claimed")
+        return claimed
+
+    async def _attempt(self, destination: Destination, delivery: ToDeliver) -> None:
+        """One try under its lease; whatever happens, one COMMIT 3 says what came of it, or the lease runs out and another holder goes on."""
+        started = self._clock()
+        sending = asyncio.create_task(self._send(destination, delivery))
+        renewing = asyncio.create_task(self._renew(delivery, sending))
+        try:
+            settled = await self._outcome(delivery, sending, started)
+        finally:
+            renewing.cancel()
+        if settled is None:
+            return
+        reach("deliver.sent")
+        try:
+            ours = await landed(self._store.settle(settled))
+        except StoreUnavailable as error:
+            journal.trouble("deliver: COMMIT 3", error)
+            return
+        reach("deliver.committed")
+        if ours:
+            self._on_settled(settled)
+            journal.attempted(delivery.id, delivery.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
+
+    async def _send(self, destination: Destination, delivery: ToDeliver) -> tuple[int, bytes, str]:
+        data = delivery.data
+        if data is None:
+            data = await asyncio.to_thread(self._store.files.read, delivery.sha256)
+        else:
+            checked(data, delivery.sha256)
+        confirmation = await destination.deliver(delivery, data)
+        return confirmation.status, confirmation.answer, "it had it already" if confirmation.looked_up else ""
+
+    async def _renew(self, delivery: ToDeliver, sending: "asyncio.Task[tuple[int, bytes, str]]") -> None:
+        """Every third of the lease; a lease that is lost ends the attempt, because another holder may have begun one."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            try:
+                ours = await landed(self._store.renew_lease(Renewal(delivery.lane, delivery.fence, self._clock() + span(LEASE))))
+            except StoreUnavailable:
+                ours = False
+            if not ours:
+                sending.cancel()
+                return
+
+    async def _outcome(self, delivery: ToDeliver, sending: "asyncio.Task[tuple[int, bytes, str]]", started: Instant) -> Settled | None:
+        try:
+            status, answer, text = await sending
+        except UnknownOutcome as error:
+            return self._later(delivery, started, "unknown", error, error.retry_after)
+        except TemporaryFailure as error:
+            return self._later(delivery, started, "temporary", error, error.retry_after)
+        except DestinationFault as error:
+            return self._later(delivery, started, "destination", error, self._retries.park)
+        except PermanentFailure as error:
+            return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer)
+        except asyncio.CancelledError:
+            return None
+        except Exception as error:
+            journal.trouble(f"deliver: {delivery.id}", error)
+            return self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}")
+        return self._settled(delivery, started, "delivered", status=status, answer=answer, text=text)
+
+    def _later(
+        self, delivery: ToDeliver, started: Instant, outcome: str, error: TemporaryFailure | DestinationFault, wait: timedelta | None
+    ) -> Settled:
+        """Come again after the back-off or what the other side asked, whichever is longer; past the schedule's end it is a dead letter."""
+        now = self._clock()
+        pause = max(backoff(delivery.attempts, self._retries), wait or timedelta(0))
+        if outcome != "destination" and now + span(pause) - delivery.created_at > span(self._retries.give_up):
+            text = f"given up after {delivery.attempts + 1} attempts: {error}"
+            return self._settled(delivery, started, "permanent", status=error.status, text=text, answer=error.answer)
+        return self._settled(delivery, started, outcome, status=error.status, text=str(error), answer=error.answer, next_due=now + span(pause))
+
+    def _settled(
+        self,
+        delivery: ToDeliver,
+        started: Instant,
+        outcome: str,
+        *,
+        status: int | None = None,
+        text: str = "",
+        answer: bytes = b"",
+        next_due: Instant = 0,
+    ) -> Settled:
+        now = self._clock()
+        return Settled(
+            delivery=delivery.id, lane=delivery.lane, fence=delivery.fence, partner=delivery.partner, destination=delivery.destination,
+            message=delivery.message, node=self._node, on_dead=delivery.on_dead, started_at=started, duration=max(0, now - started),
+            outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due,  # type: ignore[arg-type]
+        )  # fmt: skip

@@ -1,0 +1,70 @@
+"""The journal: one JSON line a step, on standard error. Ids, states, counts, durations; never payloads, never keys.
+
+Each kind of line has its function here, so a call site is a word.
+"""
+
+import sys
+from typing import Any
+
+import structlog
+
+from gateway.clock import Instant, as_text, now
+
+_log = structlog.wrap_logger(
+    structlog.PrintLogger(sys.stderr),
+    processors=[structlog.processors.JSONRenderer()],
+    wrapper_class=structlog.BoundLogger,
+)
+_quiet = False
+
+
+def silence() -> None:
+    """No lines at all, for the demo's story and for short commands."""
+    global _quiet
+    _quiet = True
+
+
+def _line(step: str, **facts: Any) -> None:
+    if not _quiet:
+        _log.msg(step, at=as_text(now()), **{key: value for key, value in facts.items() if value is not None})
+
+
+def started(node: str, version: str, store: str, listeners: dict[str, str], notes: list[str]) -> None:
+    _line("started", node=node, version=version, store=store, listeners=listeners, notes=notes or None)
+
+
+def stopping(node: str, why: str) -> None:
+    _line("stopping", node=node, why=why)
+
+
+def received(message: str, partner: str, channel: str, size: int, outcome: str) -> None:
+    _line("received", message=message, partner=partner, channel=channel, bytes=size, outcome=outcome)
+
+
+def refused(partner: str | None, channel: str, status: int, kind: str) -> None:
+    _line("refused", partner=partner, channel=channel, status=status, kind=kind)
+
+
+def translated(message: str, partner: str, states: dict[str, int], dropped: dict[int, str], whole: bool) -> None:
+    _line("translated", message=message, partner=partner, documents=states, interchanges=dropped or None, whole=whole)
+
+
+def held(message: str, partner: str, why: str) -> None:
+    _line("held", message=message, partner=partner, why=why)
+
+
+def worker_lost(worker: int, why: str, messages: list[str]) -> None:
+    _line("worker lost", worker=worker, why=why, messages=messages)
+
+
+def attempted(delivery: str, destination: str, outcome: str, status: int | None, duration: Instant, why: str | None) -> None:
+    _line("attempted", delivery=delivery, destination=destination, outcome=outcome, status=status, milliseconds=duration // 1000, why=why)
+
+
+def trouble(where: str, error: BaseException) -> None:
+    _line("trouble", where=where, kind=type(error).__name__, text=str(error)[:500])
+
+
+def swept(what: str, count: int) -> None:
+    if count:
+        _line("swept", what=what, count=count)

@@ -1,0 +1,166 @@
+"""What an installation sets: from the command line over the environment (CROSSDOCK_*) over a file over these defaults.
+
+`crossdock config` shows each value and where it came from.
+"""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from partners.positioned import PositionedError, load
+from partners.profile import Name, Size, Span
+
+PREFIX = "CROSSDOCK_"
+SECRET = re.compile(r"token|secret|password", re.I)
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the text says which and how to mend it."""
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listener(Model):
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0 takes a free port and tells which")
+
+
+class PartnerListener(Listener):
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str | None = Field(default=None, description="the address partners use, for status URLs, where a proxy stands before us")
+
+
+class AdminListener(Listener):
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
+class Limits(Model):
+    """What a stranger may take from us (reliability.md, section 3)."""
+
+    header_time: Span = timedelta(seconds=10)
+    body_grace: Span = timedelta(seconds=10)
+    body_rate: Size = Field(default=1024, description="bytes a second, after the grace")
+    body_time: Span = timedelta(minutes=30)
+    connections: int = Field(default=1000, ge=1)
+    disk_free: Size = Field(default=1 << 30, description="below it nothing is accepted (503)")
+
+
+class Target(Model):
+    """An ERP API that takes CloudEvents over HTTP."""
+
+    kind: Literal["rest"] = "rest"
+    url: str = Field(pattern=r"^https?://")
+    repeats: Literal["native_key", "look_up", "unsafe"] = Field(
+        default="native_key",
+        description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
+    )
+    look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
+    token: str | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    rate: float = Field(default=1000, gt=0)
+    burst: float = Field(default=1000, ge=1)
+    concurrency: int = Field(default=32, ge=1, le=1000)
+    timeout: Span = timedelta(seconds=30)
+    max_answer: Size = 1 << 20
+
+    @model_validator(mode="after")
+    def _look_up_needs_a_url(self) -> "Target":
+        if self.repeats == "look_up" and not (self.look_up_url and "{id}" in self.look_up_url):
+            raise ValueError("repeats: look_up needs look_up_url with {id} in it, the address that tells whether the ERP has an event")
+        return self
+
+
+class Retries(Model):
+    first: Span = timedelta(seconds=2)
+    factor: float = Field(default=2.0, ge=1)
+    longest: Span = timedelta(hours=2)
+    give_up: Span = Field(default=timedelta(hours=28), description="after it a delivery is a dead letter")
+    park: Span = Field(default=timedelta(seconds=60), description="how long a destination rests after a fault of its own")
+
+
+class Settings(Model):
+    data_dir: Annotated[Path, BeforeValidator(Path)] = Path("var")
+    database: str | None = Field(default=None, description="sqlite:///PATH or postgresql://…; default: SQLite in the data directory")
+    partner_listener: PartnerListener = PartnerListener()
+    admin_listener: AdminListener = AdminListener()
+    workers: int = Field(default=2, ge=1, le=64, description="translation processes")
+    worker_memory: Size = Field(default=1 << 30, description="address space of one")
+    limits: Limits = Limits()
+    retries: Retries = Retries()
+    targets: dict[Name, Target] = Field(default_factory=dict)
+    overlays_dir: Annotated[Path | None, BeforeValidator(lambda value: Path(value) if value else None)] = None
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{(self.data_dir / 'crossdock.db').absolute()}"
+
+
+def read_settings(file: Path | None, given: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> Settings:
+    """Raises SettingsError with the name of the setting and the mend."""
+    environment = dict(os.environ) if environment is None else environment
+    file = file or (Path(environment["CROSSDOCK_CONFIG"]) if "CROSSDOCK_CONFIG" in environment else None)
+    value: dict[str, Any] = {}
+    if file is not None:
+        try:
+            value, _ = load(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{file}: {error.strerror}") from None
+        except PositionedError as error:
+            raise SettingsError(f"{file}: {error}") from None
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise SettingsError(f"{file}: settings are a list of names and values, such as 'workers: 2'")
+    _merge(value, _from_environment(environment))
+    _merge(value, {key: one for key, one in (given or {}).items() if one is not None})
+    try:
+        return Settings.model_validate(value)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+IGNORED = {"CONFIG", "FAILPOINTS", "FAILPOINTS_LOG", "DEMO_EXIT", "CORPUS", "TEST_POSTGRESQL", "DEMO_DIR"}
+
+
+def _from_environment(environment: dict[str, str]) -> dict[str, Any]:
+    """CROSSDOCK_TARGETS__ERP__URL=… and CROSSDOCK_TARGETS__ERP__TOKEN_FILE=…"""
+    value: dict[str, Any] = {}
+    for key, text in sorted(environment.items()):
+        name = key.removeprefix(PREFIX)
+        if name == key or name in IGNORED:
+            continue
+        if name.endswith("_FILE"):
+            name = name.removesuffix("_FILE")
+            try:
+                text = Path(text).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{key}: {error.strerror}: {text}") from None
+        box = value
+        *path, last = name.lower().split("__")
+        for part in path:
+            box = box.setdefault(part, {})
+        box[last] = text
+    return value
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """The settings for showing: secrets and passwords in URLs as ***."""
+    if isinstance(value, dict):
+        return {key: masked(one, str(key)) for key, one in value.items()}
+    if isinstance(value, str):
+        return "***" if SECRET.search(name) else re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", value)
+    return value

@@ -1,0 +1,158 @@
+"""A pretend ERP: takes CloudEvents over HTTP, keeps a ledger of effects, and misbehaves when told to.
+
+Its ledger is the judge of the tests: it counts every effect, also those that should not have happened.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+
+@dataclass
+class Behaviour:
+    """How it treats the next requests. Counts run down to zero; `ignore_keys` stays until changed."""
+
+    fail: int = 0
+    """Requests to answer with `status` before any effect."""
+    status: int = 503
+    retry_after: int | None = None
+    stall: int = 0
+    """Requests to let wait for `stall_seconds` before they are worked on."""
+    stall_seconds: float = 5.0
+    cut_after_commit: int = 0
+    """Requests whose effect happens and whose connection is then cut without an answer."""
+    fail_after_commit: int = 0
+    """Requests whose effect happens and which are answered 500."""
+    refuse_types: list[str] = field(default_factory=list)
+    """Event types answered 422."""
+    ignore_keys: bool = False
+    """Like a real ERP that was measured: every request is a new effect, and a doubled notice empties the first shipment."""
+    dead: bool = False
+    """Every request is cut off at once."""
+
+
+@dataclass
+class Effect:
+    """What one event did here."""
+
+    event: str
+    type: str
+    subject: str
+    count: int
+    confirmation: str
+    data: dict[str, Any]
+    attributes: dict[str, str]
+
+
+class PretendErp:
+    def __init__(self) -> None:
+        self.behaviour = Behaviour()
+        self.effects: dict[str, Effect] = {}
+        self.shipments: dict[str, dict[str, Any]] = {}
+        """What the warehouse believes: shipment by confirmation; a doubled notice moves the goods to the second one."""
+        self.order: list[str] = []
+        self.requests = 0
+        self.damage: list[str] = []
+        self._serial = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=256 * 2**20)
+        app.router.add_post("/events", self.take)
+        app.router.add_get("/events/{id}", self.look_up)
+        app.router.add_get("/ledger", self.ledger)
+        app.router.add_post("/behave", self.behave)
+        return app
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests += 1
+        behaviour = self.behaviour
+        if behaviour.dead:
+            return _cut(request)
+        if behaviour.stall > 0:
+            behaviour.stall -= 1
+            await asyncio.sleep(behaviour.stall_seconds)
+        if behaviour.fail > 0:
+            behaviour.fail -= 1
+            headers = {"Retry-After": str(behaviour.retry_after)} if behaviour.retry_after is not None else {}
+            return web.json_response({"error": "told to fail"}, status=behaviour.status, headers=headers)
+        attributes = {key[3:].lower(): unquote(value) for key, value in request.headers.items() if key.lower().startswith("ce-")}
+        key = request.headers.get("Idempotency-Key", "").strip('"')
+        try:
+            data = json.loads(body)
+        except ValueError:
+            return web.json_response({"error": "the body is no JSON"}, status=400)
+        if not key or attributes.get("id") != key:
+            return web.json_response({"error": "Idempotency-Key and ce-id must be there and be the same"}, status=400)
+        if attributes.get("type", "") in behaviour.refuse_types:
+            return web.json_response({"error": f"we do not take {attributes.get('type')}", "field": "type"}, status=422)
+        confirmation = self._apply(key, attributes, data)
+        if behaviour.cut_after_commit > 0:
+            behaviour.cut_after_commit -= 1
+            return _cut(request)
+        if behaviour.fail_after_commit > 0:
+            behaviour.fail_after_commit -= 1
+            return web.json_response({"error": "failed after the effect"}, status=500)
+        return web.json_response({"confirmation": confirmation})
+
+    def _apply(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> str:
+        known = self.effects.get(key)
+        if known and not self.behaviour.ignore_keys:
+            return known.confirmation
+        self._serial += 1
+        confirmation = f"ERP-{self._serial:06d}"
+        self.order.append(key)
+        if known:
+            known.count += 1
+            earlier = self.shipments.get(known.confirmation)
+            if earlier and earlier.get("lines"):
+                earlier["lines"] = []
+                self.damage.append(f"{attributes.get('subject')}: {known.confirmation} was emptied by {confirmation}")
+            known.confirmation = confirmation
+        else:
+            self.effects[key] = Effect(key, attributes.get("type", ""), attributes.get("subject", ""), 1, confirmation, data, attributes)
+        self.shipments[confirmation] = {"subject": attributes.get("subject"), "lines": list(data.get("lines") or [])}
+        return confirmation
+
+    async def look_up(self, request: web.Request) -> web.StreamResponse:
+        if self.behaviour.dead:
+            return _cut(request)
+        effect = self.effects.get(request.match_info["id"])
+        if effect is None:
+            return web.json_response({"error": "not here"}, status=404)
+        return web.json_response({"confirmation": effect.confirmation})
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        effects = [
+            {
+                "event": one.event,
+                "type": one.type,
+                "subject": one.subject,
+                "count": one.count,
+                "confirmation": one.confirmation,
+                "attributes": one.attributes,
+            }
+            | ({"data": one.data} if request.query.get("data") else {})
+            for one in self.effects.values()
+        ]
+        doubled = [one.event for one in self.effects.values() if one.count > 1]
+        return web.json_response({"requests": self.requests, "effects": effects, "order": self.order, "doubled": doubled, "damage": self.damage})
+
+    async def behave(self, request: web.Request) -> web.Response:
+        changes = await request.json()
+        for key, value in changes.items():
+            if not hasattr(self.behaviour, key):
+                return web.json_response({"error": f"no behaviour is called {key}"}, status=422)
+            setattr(self.behaviour, key, value)
+        return web.json_response(vars(self.behaviour))
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """Closes the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=499)

@@ -1,0 +1,76 @@
+"""A pretend partner: posts documents as a real one would (it retries until it has its 202), picks up what is waiting for it, remembers both."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+
+@dataclass
+class Delivered:
+    """A document that the partner believes delivered: it has seen the 202."""
+
+    name: str
+    body: bytes
+    message: str
+    answer: dict[str, Any]
+    status: int
+
+
+@dataclass
+class PretendPartner:
+    name: str
+    token: str
+    url: str
+    """Of the gateway's partner listener; changed when the gateway comes back on another port."""
+    delivered: list[Delivered] = field(default_factory=list)
+    picked_up: dict[str, bytes] = field(default_factory=dict)
+    """Documents from the outbox by their id there, each counted once however often it was offered."""
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def send(
+        self, session: aiohttp.ClientSession, name: str, body: bytes, *, key: str | None = None, tries: int = 1, pause: float = 0.1
+    ) -> tuple[int, dict[str, Any]]:
+        """(status, answer). No answer, or 5xx, 409 and 429, are tried again with the same key, as often as `tries` says."""
+        headers = self.headers() | {"Content-Type": "application/edi-x12", "X-File-Name": name}
+        if key:
+            headers["Idempotency-Key"] = key
+        last: Exception | None = None
+        for attempt in range(tries):
+            if attempt:
+                await asyncio.sleep(pause)
+            try:
+                async with session.post(f"{self.url}/v1/inbox", data=body, headers=headers) as response:
+                    answer = await response.json(content_type=None)
+                    if response.status in (409, 429) or response.status >= 500:
+                        last = RuntimeError(f"answered {response.status}")
+                        continue
+                    if response.status == 202:
+                        self.delivered.append(Delivered(name, body, answer["id"], answer, response.status))
+                    return response.status, answer
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                last = error
+        raise ConnectionError(f"{self.name} could not send {name}: {last}")
+
+    async def status(self, session: aiohttp.ClientSession, message: str) -> dict[str, Any]:
+        async with session.get(f"{self.url}/v1/messages/{message}", headers=self.headers()) as response:
+            answer: dict[str, Any] = await response.json(content_type=None)
+            return answer
+
+    async def pick_up(self, session: aiohttp.ClientSession) -> int:
+        """Takes what waits in the outbox, keeps it, and says so. How many documents were new."""
+        new = 0
+        async with session.get(f"{self.url}/v1/outbox", params={"limit": "100"}, headers=self.headers()) as response:
+            offered = (await response.json(content_type=None)).get("documents", [])
+        for document in offered:
+            async with session.get(f"{self.url}{document['content_url']}", headers=self.headers()) as response:
+                body = await response.read()
+            if document["id"] not in self.picked_up:
+                self.picked_up[document["id"]] = body
+                new += 1
+            async with session.post(f"{self.url}{document['ack_url']}", json={"lease": document["lease"]}, headers=self.headers()) as response:
+                await response.read()
+        return new

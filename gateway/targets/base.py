@@ -1,0 +1,29 @@
+"""What every target (an ERP) and every transport (a partner) is to the deliver stage: one call, and its failures as types."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.records import ToDeliver
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The destination has it: its status and what it said."""
+
+    status: int
+    answer: bytes
+    looked_up: bool = False
+    """True if we did not send: it had it already."""
+
+
+class Destination(Protocol):
+    name: str
+    concurrency: int
+    marks_sending: bool
+    """Whether a repeat after a crash needs to know that an attempt was under way."""
+
+    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+        """Raises TemporaryFailure, UnknownOutcome, PermanentFailure or DestinationFault (gateway.errors)."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,57 @@
+"""One POST to somebody else's server: bounded in time and answer, no redirects, every trouble sorted once. Used by targets and transports."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+
+from gateway.errors import TemporaryFailure, UnknownOutcome
+from gateway.targets.outcome import failure_of, retry_after_of
+
+NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, aiohttp.ServerFingerprintMismatch)
+
+
+def open_session(concurrency: int, timeout: timedelta) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=concurrency + 4, keepalive_timeout=20),
+        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
+        auto_decompress=False,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+async def bounded_read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """At most `limit` bytes of the body; the rest is not waited for."""
+    kept = bytearray()
+    async for chunk in response.content.iter_any():
+        kept += chunk
+        if len(kept) >= limit:
+            response.close()
+            break
+    return bytes(kept[:limit])
+
+
+async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers: Mapping[str, str], *, max_answer: int) -> tuple[int, bytes]:
+    """(status, answer) of a 2xx; everything else is raised as the failure that it is.
+
+    A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
+    """
+    try:
+        async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+            answer = await bounded_read(response, max_answer)
+            retry_after = retry_after_of(response.headers.get("Retry-After"), datetime.now(UTC))
+            status = response.status
+    except NEVER_LEFT as error:
+        raise TemporaryFailure(
+            f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
+        ) from error
+    except TimeoutError as error:
+        raise UnknownOutcome("gave no answer in time; it may have taken it") from error
+    except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
+        raise UnknownOutcome(f"broke off before it had answered ({type(error).__name__}); it may have taken it") from error
+    failure = failure_of(status, answer, retry_after)
+    if failure is not None:
+        raise failure
+    return status, answer

@@ -1,0 +1,42 @@
+"""Finds a partner: by token, by name. Holds the live revision of each, and older ones that messages still need."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from partners.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A profile as one immutable numbered revision."""
+
+    profile: Profile
+    number: int
+    text: str
+
+
+class Book:
+    def __init__(self, revisions: Iterable[Revision]) -> None:
+        self._by_name = {revision.profile.partner: revision for revision in revisions}
+        self._by_token = {token.sha256: revision for revision in self._by_name.values() for token in revision.profile.identities.tokens}
+
+    def __iter__(self) -> Iterator[Revision]:
+        return iter(self._by_name.values())
+
+    def by_name(self, partner: str) -> Revision | None:
+        return self._by_name.get(partner)
+
+    def by_token(self, token: str) -> Revision | None:
+        """Whose bearer token this is. The look-up is by the token's hash, so its timing tells nothing of stored tokens."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+        revision = self._by_token.get(digest)
+        if revision is None:
+            return None
+        stored = next(one.sha256 for one in revision.profile.identities.tokens if one.sha256 == digest)
+        return revision if hmac.compare_digest(stored, digest) else None
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._by_name)

@@ -1,0 +1,223 @@
+"""One partner's terms: identities, channels, agreements, leniency, throttle. The model is the reference of what a profile may say.
+
+Knows nothing of the store; `read_profile` turns YAML into the model and mistakes into lines a person can mend.
+"""
+
+import hashlib
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from partners.positioned import Places, PositionedError, load
+from translators.x12.options import LENIENCIES
+
+SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class ProfileError(ValueError):
+    """A profile cannot be used; each line names file, line, column, path, what is wrong and the mend."""
+
+
+def _span(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*([smhd])", value.strip())):
+        return timedelta(**{SPANS[match[2]]: int(match[1])})
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError(f"must be a span such as 30s, 15m, 24h or 400d, got {value!r}")
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,12})\s*(|KiB|MiB|GiB)", value.strip())):
+        return int(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
+    if isinstance(value, int):
+        return value
+    raise ValueError(f"must be a size such as 500 KiB, 100 MiB or 1 GiB, got {value!r}")
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("must be 64 hexadecimal digits: the SHA-256 of the token; `crossdock partners token` makes both")
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
+Size = Annotated[int, BeforeValidator(_size)]
+Names = Annotated[list[str], BeforeValidator(_one_or_many)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InterchangeId(Model):
+    """An ISA identity: qualifier (ISA05, ISA07) and id (ISA06, ISA08) without its padding."""
+
+    qualifier: str = Field(pattern=r"^[0-9A-Z]{2}$")
+    id: str = Field(min_length=1, max_length=15)
+
+    def __str__(self) -> str:
+        return f"{self.qualifier}:{self.id}"
+
+
+class Token(Model):
+    """A bearer token, known by its SHA-256 only."""
+
+    sha256: Annotated[str, AfterValidator(_sha256)]
+    note: str = ""
+
+
+class Identities(Model):
+    isa: list[InterchangeId] = Field(min_length=1, description="who the partner is in ISA05 and ISA06")
+    tokens: list[Token] = Field(default_factory=list, description="its bearer tokens; several while one replaces another")
+
+
+class OurNames(Model):
+    """How the partner knows us; what our 997 carries as its sender."""
+
+    isa: InterchangeId = InterchangeId(qualifier="ZZ", id="CROSSDOCK")
+    gs: str = Field(default="CROSSDOCK", min_length=2, max_length=15)
+
+
+class HttpChannel(Model):
+    way_back: Literal["outbox", "push"] = "outbox"
+    push_url: str | None = Field(default=None, description="where we POST documents to, for way_back: push")
+    max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
+    duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes without a key within it are the same message")
+
+    @model_validator(mode="after")
+    def _push_needs_a_url(self) -> "HttpChannel":
+        if self.way_back == "push" and not self.push_url:
+            raise ValueError("way_back: push needs push_url, the partner's https address")
+        if self.push_url and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", self.push_url):
+            raise ValueError("push_url must be https (plain http only to this machine, for trials)")
+        return self
+
+
+class Channels(Model):
+    http: HttpChannel = HttpChannel()
+
+
+class Duties(Model):
+    """Which acknowledgments we owe for documents of this agreement."""
+
+    functional_acknowledgment: Literal["all", "errors", "none"] = Field(
+        default="all", description="997: list every set, list only sets with errors, or send none"
+    )
+
+
+class Agreement(Model):
+    """What we take from the partner: a transaction set, how it is read, and where its events go."""
+
+    receive: str = Field(pattern=r"^[0-9]{3}$", description="the transaction set, such as 856")
+    mapping: str | None = Field(default=None, description="default: the shipped mapping of the set, x12/NNN")
+    overlays: Names = Field(default_factory=list, description="differences on top of the mapping, in order")
+    default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
+    target: Name = "erp"
+    test_target: Name | None = Field(default=None, description="where ISA15 = T goes; without one, test documents are skipped")
+    on_conflict: Literal["hold", "revise"] = Field(default="hold", description="the same business key with another meaning under an original purpose")
+    on_dead: Literal["block", "pass"] | None = Field(default=None, description="whether a dead letter stops its lane; default by event type")
+    duties: Duties = Duties()
+
+    @property
+    def mapping_name(self) -> str:
+        return self.mapping or f"x12/{self.receive}"
+
+
+class Leniency(Model):
+    allow: bool = True
+    because: str = Field(min_length=3, description="who needs it and until when")
+
+
+class Throttle(Model):
+    """Deliveries of this partner's events: a token bucket and how many may be in flight."""
+
+    rate: float = Field(default=200, gt=0, le=100_000, description="a second")
+    burst: float = Field(default=200, ge=1, le=100_000)
+    concurrency: int = Field(default=32, ge=1, le=1000)
+
+
+class Profile(Model):
+    """All of one partner's terms."""
+
+    partner: Name
+    name: str = Field(min_length=1, max_length=100)
+    identities: Identities
+    us: OurNames = OurNames()
+    channels: Channels = Channels()
+    agreements: list[Agreement] = Field(min_length=1)
+    strictness: Literal["tolerant", "strict"] = "tolerant"
+    leniency: dict[str, Leniency] = Field(default_factory=dict)
+    throttle: Throttle = Throttle()
+
+    @model_validator(mode="after")
+    def _each_set_once(self) -> "Profile":
+        sets = [agreement.receive for agreement in self.agreements]
+        twice = sorted({name for name in sets if sets.count(name) > 1})
+        if twice:
+            raise ValueError(f"agreements name {', '.join(twice)} more than once; keep one agreement a set")
+        unknown = sorted(set(self.leniency) - set(LENIENCIES))
+        if unknown:
+            raise ValueError(f"leniency {unknown[0]!r} is not known; there are: {', '.join(sorted(LENIENCIES))}")
+        return self
+
+    def agreement(self, set_id: str) -> Agreement | None:
+        return next((one for one in self.agreements if one.receive == set_id), None)
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        return frozenset(name for name, leniency in self.leniency.items() if leniency.allow)
+
+    @property
+    def senders(self) -> frozenset[str]:
+        return frozenset(str(one) for one in self.identities.isa)
+
+
+def read_profile(text: str, file: str = "profile") -> Profile:
+    """The model of a profile's YAML. Raises ProfileError, a line a mistake: 'file: line 8, column 11: agreements[2].mapping: …'."""
+    try:
+        value, places = load(text)
+    except PositionedError as error:
+        raise ProfileError(f"{file}: {error}") from None
+    if not isinstance(value, dict):
+        raise ProfileError(f"{file}: line 1, column 1: a profile is a list of terms such as 'partner: NAME'; see docs/reference/profile.md")
+    try:
+        return Profile.model_validate(value)
+    except ValidationError as error:
+        raise ProfileError("\n".join(_line(problem, places, file) for problem in error.errors())) from None
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _line(problem: Any, places: Places, file: str) -> str:
+    """One of pydantic's errors as a line with its place and its mend."""
+    path = tuple(problem["loc"])
+    known = path
+    while known and known not in places:
+        known = known[:-1]
+    line, column = places.get(known, (1, 1))
+    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the profile"
+    return f"{file}: line {line}, column {column}: {words}: {_mend(problem)}"
+
+
+def _mend(problem: Any) -> str:
+    kind, given = problem["type"], problem.get("input")
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "extra_forbidden":
+        return "is not a term of a profile; remove it or mend its spelling (docs/reference/profile.md lists all)"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
+    if kind == "literal_error":
+        return f"must be {problem['ctx']['expected']}, got {given!r}"
+    if kind == "string_pattern_mismatch":
+        return f"{given!r} does not fit the pattern {problem['ctx']['pattern']}"
+    return f"{problem['msg'][0].lower()}{problem['msg'][1:]}, got {given!r}" if isinstance(given, str) else f"{problem['msg']}"
