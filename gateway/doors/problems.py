@@ -1,0 +1,93 @@
+"""Answers that say no: application/problem+json (RFC 9457), each type with a page of ours that explains it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from gateway.errors import Refused, StoreUnavailable
+
+KINDS = {
+    "not-authenticated": (
+        401,
+        "The request carries no token that we know",
+        "Send `Authorization: Bearer TOKEN` with the token from your partner manager.",
+    ),
+    "not-found": (404, "There is nothing here for you", "Check the address. Messages are visible only to the partner who sent them."),
+    "method-not-allowed": (405, "This address does not take that method", "The Allow header lists the methods it takes."),
+    "in-flight": (
+        409,
+        "A request with this Idempotency-Key is still being worked on",
+        "Wait a moment, then send the same request again: you will get its answer.",
+    ),
+    "lease-lost": (
+        409,
+        "The lease on this document has passed to somebody else",
+        "Fetch /v1/outbox again; the document is offered once more until it is acknowledged.",
+    ),
+    "too-large": (
+        413,
+        "The body is larger than this channel takes",
+        "Send it in smaller interchanges, or ask your partner manager to raise channels.http.max_body.",
+    ),
+    "unsupported-encoding": (415, "The body is encoded in a way that this door does not open", "Send it without Content-Encoding."),
+    "empty-body": (422, "The body is empty", "Send the document itself as the body of the request."),
+    "key-reused": (
+        422,
+        "This Idempotency-Key was used with another body",
+        "Use a new key for each new document, and the same key only to repeat the same bytes.",
+    ),
+    "bad-key": (422, "The Idempotency-Key cannot be used", "Use 1 to 200 printable ASCII characters."),
+    "multipart": (422, "The multipart body does not hold exactly one file", "Send one file a request, or the file itself as the body."),
+    "bad-request": (400, "The request cannot be read", "Check its form against docs/reference/http.md."),
+    "too-slow": (408, "The body came too slowly", "Send at least 1 KiB a second; a cut upload is never counted as a document."),
+    "not-now": (503, "We cannot keep anything at the moment", "Nothing was taken. Send it again after the time in Retry-After."),
+}
+"""kind -> (status, title, mend). The page /problems/KIND shows the same."""
+
+
+def problem(
+    kind: str, detail: str, *, status: int | None = None, retry_after: timedelta | None = None, headers: dict[str, str] | None = None
+) -> web.Response:
+    default, title, mend = KINDS[kind]
+    value: dict[str, Any] = {"type": f"/problems/{kind}", "title": title, "status": status or default, "detail": detail, "mend": mend}
+    more = dict(headers or {})
+    if retry_after is not None:
+        more["Retry-After"] = str(max(1, round(retry_after.total_seconds())))
+    if value["status"] == 401:
+        more["WWW-Authenticate"] = "Bearer"
+    return web.Response(
+        status=value["status"], body=json.dumps(value, ensure_ascii=False).encode(), content_type="application/problem+json", headers=more
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Every way a handler can end badly, as a problem answer."""
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except Refused as refused:
+        return problem(refused.kind, refused.detail, status=refused.status, retry_after=refused.retry_after)
+    except StoreUnavailable as error:
+        return problem("not-now", str(error), retry_after=timedelta(seconds=5))
+    except web.HTTPNotFound:
+        return problem("not-found", f"no address {request.path}")
+    except web.HTTPMethodNotAllowed as error:
+        return problem("method-not-allowed", f"{request.method} {request.path}", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+    except web.HTTPRequestEntityTooLarge as error:
+        return problem("too-large", error.text or "too large")
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return problem("bad-request", error.text or error.reason, status=error.status)
+    return answer
+
+
+async def explain(request: web.Request) -> web.Response:
+    """The page behind a problem's type."""
+    kind = request.match_info["kind"]
+    if kind not in KINDS:
+        return problem("not-found", f"no problem is called {kind}")
+    status, title, mend = KINDS[kind]
+    return web.Response(text=f"{kind} ({status})\n\n{title}.\n\n{mend}\n", content_type="text/plain")

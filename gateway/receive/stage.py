@@ -1,0 +1,107 @@
+"""Receive: what a door has taken becomes a message, durably, before anyone is told yes (COMMIT 1)."""
+
+import re
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+
+from gateway import journal
+from gateway.clock import Clock, new_id, span
+from gateway.errors import Refused, StoreUnavailable
+from gateway.failpoints import reach
+from gateway.records import Incoming, Kept
+from gateway.settings import Limits
+from gateway.store.payloads import Payload, Spool
+from gateway.store.store import Store, landed
+from partners.book import Revision
+
+KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+DISK_LOOK = 1_000_000
+"""Microseconds between looks at the free disk."""
+
+
+class ReceiveStage:
+    def __init__(self, store: Store, limits: Limits, clock: Clock, on_kept: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._on_kept = on_kept
+        self._in_flight: set[tuple[str, str, str]] = set()
+        self._disk_seen = 0
+        self._disk_free = 0
+
+    def spool(self) -> Spool:
+        """A place for a body. Raises StoreUnavailable while there is no room to keep one."""
+        now = self._clock()
+        if now - self._disk_seen > DISK_LOOK:
+            self._disk_free = shutil.disk_usage(self._store.files.folder).free
+            self._disk_seen = now
+        if self._disk_free < self._limits.disk_free:
+            raise StoreUnavailable("the disk is nearly full; nothing is taken until there is room")
+        return Spool(self._store.files)
+
+    async def keep(
+        self,
+        revision: Revision,
+        spool: Spool,
+        *,
+        channel: str,
+        key: str | None,
+        window: timedelta,
+        media_type: str,
+        file_name: str | None,
+        who: str,
+        traceparent: str | None,
+        settled: tuple[str, bytes | None],
+    ) -> Kept:
+        """COMMIT 1. Raises Refused for a key that is at work (409) or was used with other bytes (422)."""
+        partner = revision.profile.partner
+        digest, data = settled
+        now = self._clock()
+        message = new_id(now)
+        payload = Payload(f"message:{message}", partner, spool.size, digest, data)
+        claim = (partner, channel, key or f"sha256:{digest}")
+        if claim in self._in_flight:
+            raise Refused(409, "in-flight", "the same document is being taken right now", retry_after=timedelta(seconds=1))
+        self._in_flight.add(claim)
+        try:
+            kept = await landed(
+                self._store.keep_message(
+                    Incoming(
+                        id=message,
+                        partner=partner,
+                        channel=channel,
+                        payload=payload,
+                        media_type=media_type[:120],
+                        file_name=file_name[:255] if file_name else None,
+                        profile_revision=revision.number,
+                        key=key,
+                        window=span(window),
+                        at=now,
+                        who=who,
+                        traceparent=traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None,
+                    )
+                )
+            )
+        finally:
+            self._in_flight.discard(claim)
+        reach("receive.committed")
+        journal.received(kept.id, partner, channel, spool.size, kept.outcome)
+        if kept.outcome == "conflict":
+            raise Refused(422, "key-reused", f"the key came with message {kept.id} and other bytes")
+        if kept.outcome == "new":
+            self._on_kept()
+        return kept
+
+
+def usable_key(header: str | None) -> str | None:
+    """The Idempotency-Key without its quotes (draft 07 makes it a quoted string; bare ones are taken too)."""
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not KEY.fullmatch(key):
+        raise Refused(422, "bad-key", f"{len(key)} characters; 1 to 200 printable ones are taken")
+    return key

@@ -1,0 +1,84 @@
+"""Reading for people and partners: messages, their lives, documents by any reference, what is dead."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import Row
+
+from gateway.clock import as_text
+
+_MESSAGE = text("SELECT * FROM messages WHERE id = :id")
+_LIFE = text("SELECT at, step, who, text FROM life WHERE message = :id ORDER BY at")
+_INTERCHANGES = text("SELECT * FROM interchanges WHERE message = :id ORDER BY ordinal")
+_GROUPS = text("SELECT * FROM groups WHERE message = :id ORDER BY interchange, ordinal")
+_DOCUMENTS = text("SELECT * FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal LIMIT :limit")
+_FINDINGS = text(
+    "SELECT interchange, grp, ordinal, finding FROM findings WHERE message = :id ORDER BY interchange, grp, ordinal, number LIMIT :limit"
+)
+_ACKNOWLEDGMENTS = text(
+    "SELECT m.id, m.answers, d.id AS delivery, d.state, d.done_at, d.destination, p.data FROM messages m JOIN deliveries d ON d.outgoing = m.id"
+    " AND d.message = :id JOIN payloads p ON p.id = m.payload WHERE d.message = :id AND d.kind = 'receipt' ORDER BY m.answers"
+)
+_WAITING = text(
+    "SELECT d.id, d.lane, d.partner, d.destination, d.message, d.state, d.attributes, d.on_dead, p.data, p.sha256 FROM deliveries d"
+    " JOIN payloads p ON p.id = d.payload WHERE d.id = :id AND d.destination = :destination"
+)
+SHOWN = 1_000
+
+
+def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str, Any] | None:
+    """What a partner may see of its own message: states, verdicts, findings in words, the 997; nothing of our insides."""
+    row = tx.execute(_MESSAGE, {"id": message}).first()
+    if row is None or row.partner != partner or row.direction != "in":
+        return None
+    findings: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
+    for one in tx.execute(_FINDINGS, {"id": message, "limit": SHOWN}):
+        findings.setdefault((one.interchange, one.grp, one.ordinal), []).append(_shown_finding(one.finding))
+    interchanges = []
+    for interchange in tx.execute(_INTERCHANGES, {"id": message}):
+        interchanges.append(
+            {
+                "control": interchange.control, "state": interchange.state, "reason": interchange.reason, "ta1": interchange.ta1,
+                "findings": findings.get((interchange.ordinal, 0, 0), []),
+                "groups": [],
+            }
+        )  # fmt: skip
+    by_ordinal = dict(enumerate(interchanges, start=1))
+    for group in tx.execute(_GROUPS, {"id": message}):
+        shown = {
+            "functional": group.functional, "control": group.control, "verdict": group.verdict, "codes": group.codes.split(),
+            "findings": findings.get((group.interchange, group.ordinal, 0), []), "sets": [],
+        }  # fmt: skip
+        if group.interchange in by_ordinal:
+            by_ordinal[group.interchange]["groups"].append(shown)
+            shown["ordinal"] = group.ordinal
+    for document in tx.execute(_DOCUMENTS, {"id": message, "limit": SHOWN}):
+        groups = by_ordinal.get(document.interchange, {"groups": []})["groups"]
+        home = next((group for group in groups if group["ordinal"] == document.grp), None)
+        if home is not None:
+            home["sets"].append(
+                {
+                    "id": document.set_id, "control": document.control, "state": document.state, "verdict": document.verdict,
+                    "codes": document.codes.split(), "reason": document.reason,
+                    "findings": findings.get((document.interchange, document.grp, document.ordinal), []),
+                }
+            )  # fmt: skip
+    acknowledgments = [
+        {"id": one.delivery, "set": "997", "answers": one.answers, "state": one.state, "content": one.data.decode("latin-1") if one.data else None}
+        for one in tx.execute(_ACKNOWLEDGMENTS, {"id": message})
+    ]
+    return {
+        "id": row.id, "state": row.state, "reason": row.reason, "received_at": as_text(row.arrival), "size": row.size, "sha256": row.sha256,
+        "file_name": row.file_name, "duplicate_of": row.duplicate_of, "interchanges": interchanges, "acknowledgments": acknowledgments,
+        "life": [{"at": as_text(one.at), "step": one.step, "text": one.text} for one in tx.execute(_LIFE, {"id": message})],
+    }  # fmt: skip
+
+
+def _shown_finding(stored: str) -> dict[str, Any]:
+    finding = json.loads(stored)
+    return {key: value for key, value in finding.items() if value not in (None, "", 0)}
+
+
+def outbox_delivery(tx: Connection, delivery: str, destination: str) -> Row[Any] | None:
+    return tx.execute(_WAITING, {"id": delivery, "destination": destination}).first()
