@@ -158,7 +158,9 @@ class Chunk:
     held: str | None = None
     """The whole message is held, for this reason."""
     replay: bool = False
-    """Documents that exists already are read again; their rows change, their 997 stands."""
+    """Documents that exist already are read again; their rows change, their 997 stands."""
+    override: str | None = None
+    """The named override with which a person asked for it."""
     who: str = "crossdock"
 
 

@@ -81,6 +81,18 @@ class PayloadFiles:
             raise PayloadDamaged(f"payload {sha256[:12]}… cannot be read: {error.strerror}") from error
         return checked(data, sha256)
 
+    def verify(self, sha256: str) -> None:
+        """Reads a file through, without keeping it. Raises PayloadDamaged."""
+        digest = hashlib.sha256()
+        try:
+            with self.path(sha256).open("rb") as file:
+                while piece := file.read(CHUNK):
+                    digest.update(piece)
+        except OSError as error:
+            raise PayloadDamaged(f"payload {sha256[:12]}… cannot be read: {error.strerror}") from error
+        if digest.hexdigest() != sha256:
+            raise PayloadDamaged(f"payload {sha256[:12]}… does not have the checksum it was stored with")
+
     def sweep(self, older_than_seconds: float, now_seconds: float) -> int:
         """Removes spool files that a crash left behind: their sender was never told yes."""
         removed = 0

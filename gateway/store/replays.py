@@ -1,53 +1,83 @@
-"""A person's replay of a whole message that was held before anything of it was decided: it is read again from the start."""
+"""A person's replay of a message: it goes back into its lane and is read again, whole or only the documents that were asked for.
 
+What was answered stays answered: only a message of which nothing was decided is read from its envelope on.
+"""
+
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import Instant
+from gateway.clock import Instant, Ticks
 from gateway.store.intake import PUT_LIFE
 from gateway.store.sql import many
 
+MOST_DOCUMENTS = 1_000
+
 _STATE = text("SELECT state, partner, channel FROM messages WHERE id = :id AND direction = 'in'")
-_DOCUMENTS = text("SELECT count(*) FROM documents WHERE message = :id")
+_DOCUMENTS = text("SELECT id, interchange, grp, ordinal, byte_start FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal")
 _INTERCHANGES = text("SELECT count(*) FROM interchanges WHERE message = :id AND state <> 'held'")
 _FORGET = [text(f"DELETE FROM {table} WHERE message = :id") for table in ("interchanges", "groups", "findings")]  # noqa: S608 - names are ours
 _AGAIN = text(
-    "UPDATE messages SET state = 'received', reason = NULL, resume = NULL, losses = 0, decided_at = NULL, profile_revision = :revision,"
+    "UPDATE messages SET state = 'received', reason = NULL, resume = :resume, losses = 0, decided_at = NULL, profile_revision = :revision,"
     " override = :override WHERE id = :id"
 )
 _WAKE = text("UPDATE translate_lanes SET next_due = :at WHERE partner = :partner AND channel = :channel")
 
 
 @dataclass(frozen=True, slots=True)
-class StartOver:
+class Replay:
     message: str
+    document: str | None
+    """Only this one; None: all of the message's."""
     revision: int
+    """The profile revision to read it under."""
     override: str | None
     who: str
     reason: str
     at: Instant
 
 
-def start_over(tx: Connection, items: list[StartOver]) -> list[str]:
-    """ "received" where the message is read again; else the state that forbids it ("" where there is no such message).
+@dataclass(frozen=True, slots=True)
+class ReplayVerbs:
+    ticks: Ticks
 
-    Only a message whose interchanges are all held starts over: where a set was decided, its documents are replayed one by one.
-    """
-    results = []
-    for item in items:
+    def replay(self, tx: Connection, items: list[Replay]) -> list[str]:
+        """ "received" where it is read again; else in words why not."""
+        return [self._replay(tx, item) for item in items]
+
+    def _replay(self, tx: Connection, item: Replay) -> str:
         row = tx.execute(_STATE, {"id": item.message}).first()
-        decided = (
-            row is None or tx.execute(_DOCUMENTS, {"id": item.message}).scalar_one() or tx.execute(_INTERCHANGES, {"id": item.message}).scalar_one()
-        )
-        if row is None or row.state != "held" or decided:
-            results.append("" if row is None else str(row.state))
-            continue
-        for statement in _FORGET:
-            tx.execute(statement, {"id": item.message})
-        tx.execute(_AGAIN, {"id": item.message, "revision": item.revision, "override": item.override})
+        if row is None:
+            return "there is no such message"
+        if row.state == "received":
+            return "it is being read already"
+        documents = tx.execute(_DOCUMENTS, {"id": item.message}).all()
+        wanted = [one for one in documents if item.document in (None, one.id)]
+        resume = None
+        if wanted:
+            if len(wanted) > MOST_DOCUMENTS:
+                return f"it holds {len(wanted)} documents; at most {MOST_DOCUMENTS} are replayed at once, so name single documents"
+            places = [{"i": one.interchange - 1, "g": one.grp - 1, "s": one.ordinal - 1, "o": one.byte_start} for one in wanted]
+            resume = json.dumps({"replay": places}, separators=(",", ":"), sort_keys=True)
+        elif item.document is not None:
+            return "there is no such document"
+        elif tx.execute(_INTERCHANGES, {"id": item.message}).scalar_one():
+            return f"it is {row.state} and holds no document to read again"
+        else:
+            for statement in _FORGET:
+                tx.execute(statement, {"id": item.message})
+        override = json.dumps({"name": item.override, "who": item.who, "reason": item.reason})
+        tx.execute(_AGAIN, {"id": item.message, "resume": resume, "revision": item.revision, "override": override})
         tx.execute(_WAKE, {"partner": row.partner, "channel": row.channel, "at": item.at})
-        step = {"message": item.message, "at": item.at, "partner": row.partner, "step": "replayed", "who": item.who, "text": item.reason}
+        words = f"{item.document or 'all of it'} under profile revision {item.revision}" + (f", override {item.override}" if item.override else "")
+        step = {
+            "message": item.message,
+            "at": self.ticks(),
+            "partner": row.partner,
+            "step": "replay asked",
+            "who": item.who,
+            "text": f"{words}: {item.reason}",
+        }
         many(tx, PUT_LIFE, [step])
-        results.append("received")
-    return results
+        return "received"

@@ -82,3 +82,36 @@ def _shown_finding(stored: str) -> dict[str, Any]:
 
 def outbox_delivery(tx: Connection, delivery: str, destination: str) -> Row[Any] | None:
     return tx.execute(_WAITING, {"id": delivery, "destination": destination}).first()
+
+
+_DROPPED = text("SELECT ordinal FROM interchanges WHERE message = :id AND state IN ('duplicate', 'rejected', 'held')")
+_RESUME = text("SELECT resume FROM messages WHERE id = :id")
+_GROUP_SETS = text(
+    "SELECT ordinal, set_id, control, verdict, codes, state, release FROM documents"
+    " WHERE message = :id AND interchange = :interchange AND grp = :grp ORDER BY ordinal"
+)
+_GROUP_FINDINGS = text(
+    "SELECT ordinal, finding FROM findings WHERE message = :id AND interchange = :interchange AND grp = :grp AND ordinal > 0 ORDER BY ordinal, number"
+)
+
+
+def standing(tx: Connection, message: str) -> tuple[list[int], list[dict[str, Any]]]:
+    """Where a message stands that is read on from the middle: (interchanges that do not count, verdicts of the present group so far)."""
+    resume = tx.execute(_RESUME, {"id": message}).scalar()
+    dropped = [row.ordinal for row in tx.execute(_DROPPED, {"id": message})]
+    if not resume:
+        return dropped, []
+    at = json.loads(resume)
+    place = {"id": message, "interchange": at["i"] + 1, "grp": at["g"] + 1}
+    findings: dict[int, list[str]] = {}
+    for row in tx.execute(_GROUP_FINDINGS, place):
+        findings.setdefault(row.ordinal, []).append(row.finding)
+    earlier = [
+        {
+            "id": row.set_id, "control": row.control, "verdict": row.verdict, "codes": row.codes, "findings": findings.get(row.ordinal, []),
+            "unread": row.state == "held" and not row.release,
+        }
+        for row in tx.execute(_GROUP_SETS, place)
+        if row.ordinal <= at["s"]
+    ]  # fmt: skip
+    return dropped, earlier

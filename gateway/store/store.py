@@ -47,6 +47,7 @@ class Store:
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
         self._translation = TranslationVerbs(self.ticks, self.files, self.database.is_sqlite)
+        self._replays = replays.ReplayVerbs(self.ticks)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
     # ---- receive
@@ -90,8 +91,8 @@ class Store:
     def apply_profile(self, item: "profiles.Applied") -> "Future[int]":
         return self.writer.submit(profiles.apply, item)
 
-    def start_over(self, item: "replays.StartOver") -> "Future[str]":
-        return self.writer.submit(replays.start_over, item)
+    def replay(self, item: "replays.Replay") -> "Future[str]":
+        return self.writer.submit(self._replays.replay, item)
 
     # ---- reading
 

@@ -216,7 +216,7 @@ class TranslationVerbs:
 
     def _decide(self, chunk: Chunk, past: _Past, writes: _Writes) -> ChunkKept:
         row = past.messages.get(chunk.message)
-        if row is None or (not chunk.replay and (row.state != "received" or row.resume != chunk.expected_resume)):
+        if row is None or row.state != "received" or row.resume != chunk.expected_resume:
             return ChunkKept(True, {}, {})
         if chunk.held is not None:
             self._hold_message(chunk, chunk.held, writes)
@@ -237,7 +237,7 @@ class TranslationVerbs:
         writes.composed += [(chunk, ack) for ack in chunk.acknowledgments if ack.interchange not in dropped]
         if chunk.resume is not None:
             writes.moved.append({"id": chunk.message, "resume": chunk.resume})
-        elif not chunk.replay:
+        else:
             writes.finished.append(chunk.message)
         past.messages[chunk.message] = _Moved("received" if chunk.resume is not None else "translated", chunk.resume)
         return ChunkKept(False, dropped, dict(states))
@@ -349,6 +349,8 @@ class TranslationVerbs:
         if not fresh and judged:
             same = judged[0][2]
             assert same is not None
+            if same[3] == document_id:
+                return "translated", None, None
             return "duplicate", f"nothing in it is new: the same meaning came in document {same[3]}", same[3]
         for event, previous in fresh:
             self._take_event(chunk, document, document_id, event, previous, past, writes)
@@ -363,7 +365,8 @@ class TranslationVerbs:
             return "fresh", previous
         if previous[1] == event.meaning_hash:
             return "same", previous
-        if event.purpose in ("correct", "cancel") or document.on_conflict == "revise":
+        mended = chunk.replay and previous[3].startswith(f"{chunk.message}.")
+        if event.purpose in ("correct", "cancel") or document.on_conflict == "revise" or chunk.override == "conflict" or mended:
             return "fresh", previous
         return "conflict", previous
 

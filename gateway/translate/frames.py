@@ -1,0 +1,21 @@
+"""What parent and worker say to each other over a pipe: a length, JSON, and raw bytes behind it. No pickled objects."""
+
+import json
+import struct
+from typing import Any
+
+HEAD = struct.Struct("!II")
+MOST = 512 * 2**20
+
+
+def pack(value: Any, blob: bytes = b"") -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return HEAD.pack(len(text), len(blob)) + text + blob
+
+
+def sizes(head: bytes) -> tuple[int, int]:
+    """Lengths of the JSON and of the bytes behind it. Raises ValueError for a frame beyond all bounds."""
+    text, blob = HEAD.unpack(head)
+    if text + blob > MOST:
+        raise ValueError(f"a frame of {text + blob} bytes")
+    return text, blob

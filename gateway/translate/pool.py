@@ -1,0 +1,110 @@
+"""The translation workers as the parent sees them: processes spawned beforehand, one call at a time each, replaced when lost."""
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway import journal
+from gateway.translate.frames import HEAD, pack, sizes
+
+WALL_SECONDS = 60
+WALL_SECONDS_A_MEGABYTE = 6
+"""A worker that waits and burns no CPU is lost after this: a backstop behind its own CPU limit, wide enough for a busy machine."""
+
+
+class WorkerLost(Exception):
+    """The worker ended, or was ended, in the middle of a call."""
+
+
+@dataclass
+class _Process:
+    number: int
+    process: asyncio.subprocess.Process
+    profiles: set[tuple[str, int]] = field(default_factory=set)
+    """Revisions it has been told."""
+
+
+class Pool:
+    def __init__(self, workers: int, memory: int) -> None:
+        self._count = workers
+        self._memory = memory
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._all: dict[int, _Process] = {}
+        self.lost = 0
+
+    async def start(self) -> None:
+        for number in range(1, self._count + 1):
+            self._idle.put_nowait(await self._spawn(number))
+
+    async def _spawn(self, number: int) -> _Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.translate.worker", str(self._memory),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+        )  # fmt: skip
+        one = _Process(number, process)
+        self._all[number] = one
+        return one
+
+    @property
+    def pids(self) -> list[int]:
+        return [one.process.pid for one in self._all.values()]
+
+    async def take(self) -> "_Process":
+        """A worker of one's own, for a message of many chunks or one call; give it back afterwards."""
+        return await self._idle.get()
+
+    def give_back(self, worker: "_Process") -> None:
+        self._idle.put_nowait(worker)
+
+    async def call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
+        """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again."""
+        for job in jobs:
+            key = (job["partner"], job["revision"])
+            job["profile"] = None if key in worker.profiles else profiles[key]
+        megabytes = sum(job["size"] for job in jobs) / 2**20
+        try:
+            async with asyncio.timeout(WALL_SECONDS + WALL_SECONDS_A_MEGABYTE * megabytes):
+                results = await self._exchange(worker, pack({"jobs": jobs}, blob))
+        except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
+            await self._replace(worker, error, [job["message"] for job in jobs])
+            raise WorkerLost(str(error)) from error
+        worker.profiles |= {(job["partner"], job["revision"]) for job in jobs}
+        return results
+
+    async def _exchange(self, worker: "_Process", frame: bytes) -> list[dict[str, Any]]:
+        stdin, stdout = worker.process.stdin, worker.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(frame)
+        await stdin.drain()
+        text, _ = sizes(await stdout.readexactly(HEAD.size))
+        results: list[dict[str, Any]] = json.loads(await stdout.readexactly(text))["results"]
+        return results
+
+    async def _replace(self, worker: "_Process", error: Exception, messages: list[str]) -> None:
+        self.lost += 1
+        if worker.process.returncode is None:
+            try:
+                worker.process.kill()
+            except ProcessLookupError:
+                pass
+            await worker.process.wait()
+        journal.worker_lost(worker.number, f"ended with {worker.process.returncode} ({type(error).__name__})", messages)
+        fresh = await self._spawn(worker.number)
+        worker.process, worker.profiles = fresh.process, set()
+        self._all[worker.number] = worker
+
+    async def stop(self) -> None:
+        for one in self._all.values():
+            if one.process.returncode is None:
+                assert one.process.stdin is not None
+                one.process.stdin.close()
+        for one in self._all.values():
+            try:
+                async with asyncio.timeout(5):
+                    await one.process.wait()
+            except TimeoutError:
+                one.process.kill()
+                await one.process.wait()

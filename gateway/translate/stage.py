@@ -1,0 +1,280 @@
+"""Translate: claims messages in the order of their channel, has workers read them, commits what each chunk came to (COMMIT 2).
+
+Knows workers only as a pool that turns jobs into rows.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway import journal
+from gateway.clock import Clock, as_text, span
+from gateway.errors import CrossdockError, StoreUnavailable
+from gateway.failpoints import reach
+from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
+from gateway.store import search
+from gateway.store.payloads import checked
+from gateway.store.store import Store, landed
+from gateway.translate.pool import Pool, WorkerLost
+
+LEASE = timedelta(seconds=30)
+IDLE = 0.25
+LANES = 16
+MESSAGES = 64
+TOGETHER = 16
+"""Small messages that go to a worker in one call."""
+SMALL = 64 * 1024
+MOST_LOSSES = 3
+PATIENCE_WITH_STORE = 1.0
+
+ProfileText = Callable[[str, int], Awaitable[str]]
+"""(partner, revision) -> the profile's text."""
+
+
+class TranslateStage:
+    def __init__(
+        self, store: Store, pool: Pool, *, node: str, clock: Clock, profile_text: ProfileText, on_kept: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._node = node
+        self._clock = clock
+        self._profile_text = profile_text
+        self._on_kept = on_kept
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._lanes: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        self._loop = asyncio.create_task(self._run(), name="translate")
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Ends after the chunks under way; what is left is claimed again when its lease runs out, or at the next start."""
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        for task in self._lanes:
+            task.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            room = LANES - len(self._lanes)
+            lanes = await self._claim(room) if room > 0 else []
+            for lane in lanes:
+                task = asyncio.create_task(self._lane(lane))
+                self._lanes.add(task)
+                task.add_done_callback(self._lanes.discard)
+                task.add_done_callback(lambda _: self._wake.set())
+            if not lanes:
+                try:
+                    async with asyncio.timeout(IDLE):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _claim(self, room: int) -> list[TranslateLane]:
+        now = self._clock()
+        try:
+            lanes = await landed(self._store.claim_messages(TranslateClaim(self._node, now, now + span(LEASE), room, MESSAGES)))
+        except StoreUnavailable as error:
+            journal.trouble("translate: claim", error)
+            await asyncio.sleep(PATIENCE_WITH_STORE)
+            return []
+        if lanes:
+            reach("translate.claimed")
+        return lanes
+
+    async def _lane(self, lane: TranslateLane) -> None:
+        """The lane's messages, in order: read side by side, committed one after another."""
+        renewing = asyncio.create_task(self._renew(lane))
+        try:
+            batches = _batches(lane.messages)
+            reading = [asyncio.create_task(self._read_together(batch)) if len(batch) > 1 else None for batch in batches]
+            try:
+                for batch, task in zip(batches, reading, strict=True):
+                    read = await task if task else {}
+                    await self._commit_in_order(batch, read)
+            finally:
+                for task in filter(None, reading):
+                    task.cancel()
+        except StoreUnavailable as error:
+            journal.trouble("translate: COMMIT 2", error)
+            await asyncio.sleep(PATIENCE_WITH_STORE)
+        except Exception as error:
+            # The one place that catches all: the lane must be released, and the journal must know.
+            journal.trouble("translate", error)
+            await asyncio.sleep(PATIENCE_WITH_STORE)
+        finally:
+            renewing.cancel()
+            try:
+                await landed(self._store.release_lane(lane))
+            except CrossdockError as error:
+                journal.trouble("translate: release", error)
+
+    async def _renew(self, lane: TranslateLane) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            try:
+                await landed(self._store.renew_lane(lane, self._clock() + span(LEASE)))
+            except StoreUnavailable as error:
+                journal.trouble("translate: renew", error)
+
+    async def _read_together(self, batch: list[ToTranslate]) -> dict[str, dict[str, Any]]:
+        """Results by message; without those that a lost worker took with it, which are read one by one afterwards."""
+        jobs, blob, profiles = [], bytearray(), {}
+        for message in batch:
+            assert message.data is not None
+            profiles[message.partner, message.profile_revision] = await self._profile_text(message.partner, message.profile_revision)
+            jobs.append(self._job(message, blob_start=len(blob)))
+            blob += checked(message.data, message.sha256)
+        worker = await self._pool.take()
+        try:
+            results = await self._pool.call(worker, jobs, bytes(blob), profiles)
+        except WorkerLost:
+            return {}
+        finally:
+            self._pool.give_back(worker)
+        reach("translate.read")
+        return {result["message"]: result for result in results}
+
+    async def _commit_in_order(self, batch: list[ToTranslate], read: dict[str, dict[str, Any]]) -> None:
+        waiting: list[tuple[ToTranslate, asyncio.Future[ChunkKept]]] = []
+        for message in batch:
+            result = read.get(message.id)
+            if result is None or result.get("chunk", {}).get("resume"):
+                # Alone: it is large, was begun before, or a worker was lost over it. Those before it land first.
+                await self._landed(waiting)
+                waiting = []
+                await self._alone(message)
+                continue
+            waiting.append((message, asyncio.wrap_future(self._store.keep_chunk(self._chunk(message, result)))))
+        await self._landed(waiting)
+
+    async def _landed(self, waiting: "list[tuple[ToTranslate, asyncio.Future[ChunkKept]]]") -> None:
+        for message, future in waiting:
+            self._tell(message, await asyncio.shield(future), whole=True)
+        if waiting:
+            reach("translate.committed")
+            self._on_kept()
+
+    async def _alone(self, message: ToTranslate) -> None:
+        """One message, chunk after chunk, on one worker."""
+        resume, losses = message.resume, message.losses
+        dropped, earlier = await self._where_it_stands(message) if resume else ([], [])
+        profiles = {(message.partner, message.profile_revision): await self._profile_text(message.partner, message.profile_revision)}
+        if message.data is None:
+            await asyncio.to_thread(self._check_file, message.sha256)
+        worker = await self._pool.take()
+        try:
+            while True:
+                job = self._job(message, resume=resume, dropped=dropped, earlier=earlier, hold=losses >= MOST_LOSSES)
+                if losses > MOST_LOSSES:
+                    await self._hold(message, resume, f"reading it has ended {losses} worker processes, even with the set at this place left out")
+                    return
+                try:
+                    (result,) = await self._pool.call(worker, [job], message.data or b"", profiles)
+                except WorkerLost:
+                    losses += 1
+                    await landed(self._store.count_loss(message.id))
+                    dropped, earlier = await self._where_it_stands(message) if resume else ([], [])
+                    continue
+                reach("translate.read")
+                chunk = self._chunk(message, result, resume)
+                kept = await landed(self._store.keep_chunk(chunk))
+                reach("translate.committed")
+                self._on_kept()
+                self._tell(message, kept, whole=chunk.resume is None)
+                if kept.stale or chunk.resume is None:
+                    return
+                resume, losses, earlier = chunk.resume, 0, []
+                dropped = sorted({*dropped, *kept.dropped})
+        finally:
+            self._pool.give_back(worker)
+
+    async def _where_it_stands(self, message: ToTranslate) -> tuple[list[int], list[dict[str, Any]]]:
+        """For a worker that has not seen the message's beginning: interchanges that do not count, verdicts of the present group."""
+        return await landed(self._store.read(lambda tx: search.standing(tx, message.id)))
+
+    def _check_file(self, sha256: str) -> None:
+        """A large payload is checked once before workers read it by path; a damaged one is never handed on."""
+        self._store.files.verify(sha256)
+
+    async def _hold(self, message: ToTranslate, resume: str | None, reason: str) -> None:
+        chunk = self._blank(message, resume)
+        chunk.held = reason
+        await landed(self._store.keep_chunk(chunk))
+        journal.held(message.id, message.partner, reason)
+
+    def _job(
+        self,
+        message: ToTranslate,
+        *,
+        blob_start: int = 0,
+        resume: str | None = None,
+        dropped: list[int] | None = None,
+        earlier: list[dict[str, Any]] | None = None,
+        hold: bool = False,
+    ) -> dict[str, Any]:
+        path = None if message.data is not None else str(Path(self._store.files.path(message.location or message.sha256)).absolute())
+        return {
+            "message": message.id, "partner": message.partner, "revision": message.profile_revision, "profile": None, "size": message.size,
+            "path": path, "blob_start": blob_start, "received_at": as_text(message.arrival), "resume": json.loads(resume) if resume else None,
+            "resume_text": resume, "dropped": dropped or [], "earlier": earlier or [], "hold": hold,
+            "override": json.loads(message.override)["name"] if message.override else None,
+        }  # fmt: skip
+
+    def _blank(self, message: ToTranslate, expected: str | None) -> Chunk:
+        override = json.loads(message.override) if message.override else {}
+        return Chunk(
+            replay=bool(expected and "replay" in json.loads(expected)), override=override.get("name"), who=override.get("who", self._node),
+            message=message.id, partner=message.partner, channel=message.channel, profile_revision=message.profile_revision,
+            arrival=message.arrival, expected_resume=expected, resume=None, at=self._clock(), node=self._node, traceparent=message.traceparent,
+        )  # fmt: skip
+
+    def _chunk(self, message: ToTranslate, result: dict[str, Any], expected: str | None = None) -> Chunk:
+        """A worker's rows as the value that the store keeps. What a worker could not do holds the message, for our fault loses nothing."""
+        chunk = self._blank(message, expected)
+        if "error" in result:
+            chunk.held = result["error"]
+            journal.held(message.id, message.partner, result["error"])
+            return chunk
+        rows = result["chunk"]
+        chunk.held = rows["held"]
+        chunk.resume = rows["resume"]
+        chunk.interchanges = rows["interchanges"]
+        chunk.groups = rows["groups"]
+        chunk.envelope_findings = rows["envelope_findings"]
+        chunk.documents = [document_row(row) for row in rows["documents"]]
+        chunk.acknowledgments = [Acknowledgment(**row) for row in rows["acknowledgments"]]
+        return chunk
+
+    def _tell(self, message: ToTranslate, kept: ChunkKept, *, whole: bool) -> None:
+        if not kept.stale:
+            journal.translated(message.id, message.partner, kept.states, kept.dropped, whole)
+
+
+def document_row(row: dict[str, Any]) -> DocumentRow:
+    events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
+    return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
+
+
+def _batches(messages: list[ToTranslate]) -> list[list[ToTranslate]]:
+    """Runs of small, fresh messages that share a call; everything else alone. The order stays."""
+    batches: list[list[ToTranslate]] = []
+    small = False
+    for message in messages:
+        fits = message.data is not None and message.size <= SMALL and message.resume is None and message.losses == 0
+        if fits and small and len(batches[-1]) < TOGETHER:
+            batches[-1].append(message)
+        else:
+            batches.append([message])
+        small = fits
+    return batches

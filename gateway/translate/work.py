@@ -1,0 +1,363 @@
+"""What a translation worker does with one message: envelope pass, then sets read, checked and mapped, in chunks of bounded size.
+
+Everything it gives back is JSON values: rows ready to be kept. It never opens the database and never sends anything.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
+
+from partners.mappings import MappingLibrary, zone_offset
+from partners.profile import Agreement, Profile
+from translators.document import Control, Finding
+from translators.events.identity import content_hash, data_json, event_id
+from translators.mapping import Context, MappingError, MappingProblem
+from translators.x12.envelope import Group, Interchange, outline
+from translators.x12.envelope_scan import control_segments
+from translators.x12.guide import GuideBook
+from translators.x12.options import Options, ReadAt
+from translators.x12.reader import SetReading, read_sets
+
+CHUNK_BYTES = 4 * 2**20
+CHUNK_DOCUMENTS = 400
+CHUNK_EVENTS = 2_000
+SHOWN_REASONS = 3
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message, or the rest of one, as the parent asks for it."""
+
+    message: str
+    size: int
+    received_at: str
+    resume: Row | None
+    """{"i", "g", "s", "o"}: interchange, group and set ordinals from 0, and the byte offset where that set begins; or {"replay": [these]}: only
+    these sets are read again."""
+    earlier: list[Row] = field(default_factory=list)
+    """Verdicts of the present group's sets that earlier chunks committed."""
+    hold: bool = False
+    """The set at the resume point has cost three workers: step over it and hold it."""
+    override: str | None = None
+
+
+class MessageWork:
+    """One message on its way through a worker; `chunk()` again and again until its `resume` is None."""
+
+    def __init__(self, job: Job, profile: Profile, read: ReadAt, *, guides: GuideBook, mappings: MappingLibrary) -> None:
+        self.job = job
+        self.profile = profile
+        self.guides = guides
+        self.mappings = mappings
+        self.read = read
+        self.options = Options(strictness=profile.strictness, allow=profile.allowed)
+        self.dropped: set[int] = set()
+        """Ordinals (from 1) of interchanges that the store decided against after the first chunk."""
+        self.outline = outline(read, job.size, self.options)
+        self.position = job.resume
+        self._first = job.resume is None
+        self._hold = job.hold
+        self._replays = job.resume is not None and "replay" in job.resume
+        self._steps = self._walk_again(job.resume["replay"]) if job.resume and self._replays else self._walk()
+
+    def chunk(self, dropped: list[int]) -> Row:
+        self.dropped |= set(dropped)
+        out: Row = {
+            "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
+            "envelope_findings": [], "held": None,
+        }  # fmt: skip
+        if self._first:
+            self._first = False
+            if not self.outline.interchanges:
+                out["held"] = "; ".join(finding.text for finding in self.outline.findings) or "there is no interchange in it"
+                out["resume"] = None
+                return out
+            self._tell_envelopes(out)
+        size = events = 0
+        for kind, row in self._steps:
+            out[kind].append(row)
+            if kind == "documents":
+                size += row["byte_end"] - row["byte_start"]
+                events += len(row["events"])
+                if self._replays:
+                    continue  # a replay is bounded by what was asked for, and lands in one commit
+                if size >= CHUNK_BYTES or len(out["documents"]) >= CHUNK_DOCUMENTS or events >= CHUNK_EVENTS:
+                    out["resume"] = _text(self.position)
+                    return out
+        self.position = None
+        out["resume"] = None
+        return out
+
+    # ---- envelopes
+
+    def _state(self, interchange: Interchange) -> tuple[str, str | None]:
+        """open, rejected or held, with the reason; nothing of a rejected or held one is read further."""
+        if interchange.rejected:
+            words = "; ".join(finding.text for finding in interchange.findings) or "its envelope cannot be accepted"
+            return "rejected", f"TA1 {interchange.ta1}: {words}"
+        sender = f"{interchange.sender_qualifier}:{interchange.sender}"
+        if sender not in self.profile.senders and self.job.override != "foreign-sender":
+            known = ", ".join(sorted(self.profile.senders))
+            return "held", (
+                f"its sender {sender} is none of {self.profile.partner}'s identities ({known}); no 997 is sent. Add it to identities.isa and replay,"
+                " or skip it"
+            )
+        return "open", None
+
+    def _stream(self, interchange: Interchange) -> str:
+        return "test" if interchange.usage == "T" else "production"
+
+    def _tell_envelopes(self, out: Row) -> None:
+        for interchange in self.outline.interchanges:
+            state, reason = self._state(interchange)
+            out["interchanges"].append(
+                {
+                    "ordinal": interchange.ordinal + 1, "stream": self._stream(interchange), "state": state, "reason": reason, "ta1": interchange.ta1,
+                    "sender": f"{interchange.sender_qualifier}:{interchange.sender}"[:40],
+                    "receiver": f"{interchange.receiver_qualifier}:{interchange.receiver}"[:40], "control": interchange.control[:32],
+                    "version": interchange.version[:12], "usage": interchange.usage[:4], "date": interchange.date[:8], "time": interchange.time[:8],
+                    "byte_start": interchange.byte_start, "byte_end": interchange.byte_end, "sha256": interchange.sha256,
+                }
+            )  # fmt: skip
+            self._keep_findings(out, interchange.findings, interchange.ordinal + 1, 0)
+            if state != "open":
+                continue
+            for group in interchange.groups:
+                out["groups"].append(
+                    {
+                        "interchange": interchange.ordinal + 1, "ordinal": group.ordinal + 1, "functional": group.functional[:4],
+                        "control": group.control[:32], "version": group.version[:32], "sender": group.sender[:40], "receiver": group.receiver[:40],
+                        "codes": " ".join(group.codes), "claimed": _count(group.claimed_sets), "found": group.found_sets,
+                    }
+                )  # fmt: skip
+                self._keep_findings(out, group.findings, interchange.ordinal + 1, group.ordinal + 1)
+
+    def _keep_findings(self, out: Row, findings: list[Finding], interchange: int, group: int) -> None:
+        out["envelope_findings"] += [
+            {"interchange": interchange, "grp": group, "ordinal": 0, "finding": finding_json(finding)} for finding in findings
+        ]
+
+    # ---- sets
+
+    def _walk(self) -> Iterator[tuple[str, Row]]:
+        begin = self.position or {"i": 0, "g": 0, "s": 0, "o": None}
+        for interchange in self.outline.interchanges[begin["i"] :]:
+            if self._state(interchange)[0] != "open" or interchange.ordinal + 1 in self.dropped:
+                continue
+            resumed = interchange.ordinal == begin["i"]
+            for group in interchange.groups[begin["g"] if resumed else 0 :]:
+                mine = resumed and group.ordinal == begin["g"]
+                yield from self._walk_group(interchange, group, begin["s"] if mine else 0, begin["o"] if mine else None)
+                if interchange.ordinal + 1 in self.dropped:
+                    break
+
+    def _walk_again(self, places: list[Row]) -> Iterator[tuple[str, Row]]:
+        """A person's replay: these sets once more, under the profile of today; no envelope is judged and no 997 is made again."""
+        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
+        for place in places:
+            interchange = self.outline.interchanges[place["i"]]
+            group = interchange.groups[place["g"]]
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=agreed)
+            reading = next(iter(sets), None)
+            if reading is not None:
+                yield "documents", self._document(interchange, group, reading)
+
+    def _walk_group(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> Iterator[tuple[str, Row]]:
+        if group.unanswerable:
+            return
+        verdicts = [_verdict_from(row) for row in self.job.earlier] if ordinal else []
+        held = 0
+        if self._hold:
+            self._hold = False
+            row, offset = self._step_over(interchange, group, ordinal, offset)
+            ordinal += 1
+            held = 1
+            self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
+            yield "documents", row
+        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
+        if not group.unreadable:
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=agreed)
+            for reading in sets:
+                if interchange.ordinal + 1 in self.dropped:
+                    return
+                row = self._document(interchange, group, reading)
+                verdicts.append(SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings))
+                self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": reading.ordinal + 1, "o": reading.byte_end}
+                yield "documents", row
+        if held or any(row.get("unread") for row in self.job.earlier):
+            # A set that nobody could read has no verdict, so its group's 997 waits for a person.
+            return
+        yield "acknowledgments", self._acknowledgment(interchange, group, verdicts)
+
+    def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
+        """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
+        start = offset if offset is not None else group.body_start
+        end, set_id, control = group.body_end, "", ""
+        begun = False
+        for segment in control_segments(
+            self.read, max(0, start - len(interchange.delimiters.segment)), group.byte_end, interchange.delimiters, self.options
+        ):
+            if segment.tag == "ST" and not begun:
+                begun = True
+                fields = [element.decode("latin-1") for element in segment.elements] + ["", "", ""]
+                start, set_id, control = segment.byte_start, fields[1], fields[2]
+            elif segment.tag == "SE":
+                end = segment.byte_end
+                break
+            elif begun:
+                end = segment.byte_start
+                break
+        row = self._row(interchange, group, ordinal + 1, set_id, control, start, end)
+        row |= {
+            "state": "held",
+            "reason": "reading this set has ended three worker processes; it is held, its siblings go on, and its group's 997 waits",
+        }
+        return row | {"verdict": "R", "codes": "", "release": ""}, end
+
+    def _row(self, interchange: Interchange, group: Group, ordinal: int, set_id: str, control: str, start: int, end: int) -> Row:
+        return {
+            "interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "ordinal": ordinal, "stream": self._stream(interchange),
+            "set_id": set_id[:12], "control": control[:32], "byte_start": start, "byte_end": end, "mapping": None, "content_hash": None,
+            "unmapped": None, "on_conflict": "hold", "findings": [], "references": [], "events": [], "state": "mapped", "reason": None,
+        }  # fmt: skip
+
+    def _document(self, interchange: Interchange, group: Group, reading: SetReading) -> Row:
+        row = self._row(interchange, group, reading.ordinal + 1, reading.set_id, reading.control, reading.byte_start, reading.byte_end)
+        row |= {
+            "verdict": reading.verdict.value, "codes": " ".join(reading.codes), "release": reading.release[:12],
+            "findings": [finding_json(finding) for finding in reading.findings],
+            "references": [("control", value) for value in (interchange.control.lstrip("0"), reading.control) if value],
+        }  # fmt: skip
+        agreement = self.profile.agreement(reading.set_id)
+        rejected = reading.verdict.value == "R" or bool(group.codes)
+        if rejected and self.job.override != "rejected":
+            row["state"], row["reason"] = "rejected", _why_rejected(group, reading)
+        elif agreement is None:
+            row["state"], row["reason"] = (
+                "held",
+                f"there is no agreement for {reading.set_id}; add one to the profile, then replay it with the override",
+            )
+        elif reading.oversize:
+            row["state"], row["reason"] = "held", f"the set is larger than {self.options.limits.set_bytes} bytes, the most that is mapped"
+        elif row["stream"] == "test" and agreement.test_target is None:
+            row["state"], row["reason"] = "skipped", "it is marked as a test (ISA15 T) and the agreement names no test_target"
+        else:
+            self._map(interchange, group, reading, agreement, row)
+        return row
+
+    def _map(self, interchange: Interchange, group: Group, reading: SetReading, agreement: Agreement, row: Row) -> None:
+        document = reading.document()
+        if document is None:
+            row["state"], row["reason"] = "held", f"there is no grammar to read a {reading.set_id} with"
+            return
+        row["mapping"] = agreement.mapping_name
+        row["on_conflict"] = agreement.on_conflict
+        control = Control(
+            interchange.control, group.control, reading.control, group.functional, group.version,
+            f"{interchange.sender_qualifier}:{interchange.sender}", f"{interchange.receiver_qualifier}:{interchange.receiver}", interchange.usage,
+        )  # fmt: skip
+        context = Context(
+            control=control,
+            partner=self.profile.partner,
+            received_at=self.job.received_at,
+            zone_offset=zone_offset,
+            default_zone=agreement.default_zone,
+            written=(group.date, group.time),
+            byte_start=reading.byte_start,
+            byte_end=reading.byte_end,
+        )
+        try:
+            mapping = self.mappings.mapping(agreement.mapping_name, tuple(agreement.overlays))
+            mapped = mapping.read(document, context)
+        except (MappingProblem, MappingError) as error:
+            row["state"], row["reason"] = "held", f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
+            return
+        row["content_hash"] = content_hash(document)
+        row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None
+        row["findings"] += [finding_json(finding) for finding in mapped.findings]
+        target = agreement.test_target if row["stream"] == "test" else agreement.target
+        faults = [finding for finding in reading.findings if finding.severity == "error"]
+        references = set(map(tuple, row["references"]))
+        for draft in mapped.events:
+            if faults:
+                draft.add_quality(findings=len(faults))
+            evidence = draft.data.get("evidence")
+            if isinstance(evidence, dict):
+                evidence["message"] = self.job.message
+            references |= set(draft.references)
+            on_dead = agreement.on_dead or ("pass" if draft.pass_on_dead else "block")
+            row["events"].append(
+                {
+                    "identity": event_id(row["stream"], self.profile.partner, reading.set_id, draft.business_key, draft.event_key, draft.ordinal),
+                    "type": draft.type, "subject": draft.subject, "time": draft.time, "purpose": draft.purpose, "meaning_hash": draft.meaning_hash,
+                    "correlation": draft.correlation or "", "data": data_json(draft.data).decode(), "destination": f"target:{target}",
+                    "on_dead": on_dead,
+                }
+            )  # fmt: skip
+        row["references"] = sorted(references)
+
+    # ---- our 997
+
+    def _acknowledgment(self, interchange: Interchange, group: Group, verdicts: list[SetVerdict]) -> Row:
+        accepted = sum(1 for one in verdicts if one.verdict != "R")
+        detail = "none"
+        wanted = {self._detail(one.id) for one in verdicts} or {"all"}
+        detail = "all" if "all" in wanted else "errors" if "errors" in wanted else "none"
+        us = self.profile.us
+        base = {"interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "accepted": 0 if group.codes else accepted}
+        base["verdict"] = group_verdict(verdicts, group.codes)
+        if detail == "none":
+            return base | {"parts": None, "scope": "", "destination": "", "media_type": "", "file_name": ""}
+        composed = functional_ack(
+            interchange=interchange,
+            group=group,
+            sets=verdicts,
+            detail=detail,
+            sender_qualifier=us.isa.qualifier,
+            sender=us.isa.id,
+            sender_code=us.gs,
+        )
+        way = self.profile.channels.http.way_back
+        sender = f"{interchange.sender_qualifier}:{interchange.sender}"
+        return base | {
+            "parts": composed,
+            "scope": f"997 {us.isa} {sender}"[:120],
+            "destination": f"{'push' if way == 'push' else 'outbox'}:{self.profile.partner}",
+            "media_type": "application/edi-x12",
+            "file_name": f"997-{group.functional}-{group.control}.edi"[:200],
+        }
+
+    def _detail(self, set_id: str) -> str:
+        agreement = self.profile.agreement(set_id)
+        return agreement.duties.functional_acknowledgment if agreement else "all"
+
+
+def finding_json(finding: Finding) -> str:
+    return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _verdict_from(row: Row) -> SetVerdict:
+    findings = [Finding(**json.loads(one)) for one in row["findings"]]
+    return SetVerdict(row["id"], row["control"], row["verdict"], row["codes"].split(), findings)
+
+
+def _why_rejected(group: Group, reading: SetReading) -> str:
+    if group.codes:
+        words = "; ".join(finding.text for finding in group.findings[:SHOWN_REASONS])
+        return f"its group is rejected (code {', '.join(group.codes)}): {words}"
+    errors = [finding.text for finding in reading.findings if finding.severity == "error"]
+    more = f"; and {len(errors) - SHOWN_REASONS} more" if len(errors) > SHOWN_REASONS else ""
+    return ("; ".join(errors[:SHOWN_REASONS]) + more) or f"set code {' '.join(reading.codes)}"
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdigit() and len(text) < 9 else -1
+
+
+def _text(position: Row | None) -> str | None:
+    return None if position is None else json.dumps(position, separators=(",", ":"), sort_keys=True)

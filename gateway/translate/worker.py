@@ -1,0 +1,134 @@
+"""A translation worker: one process that reads jobs from its standard input and writes finished rows to its standard output.
+
+It never opens the database. Its memory and its CPU time are limited; ending it costs one call, which is made again elsewhere.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gateway.failpoints import reach
+from gateway.translate.frames import HEAD, pack, sizes
+from gateway.translate.work import Job, MessageWork
+from partners.guides import shipped_guides
+from partners.mappings import shipped
+from partners.profile import Profile, read_profile
+
+CPU_SECONDS = 10
+CPU_SECONDS_A_MEGABYTE = 1
+PROFILES_KEPT = 256
+
+
+class Worker:
+    """Holds what outlives a call: profiles, compiled mappings, and the message it is in the middle of."""
+
+    def __init__(self) -> None:
+        self._profiles: dict[tuple[str, int], Profile] = {}
+        self._work: MessageWork | None = None
+        self._resume: str | None = None
+        self._opened: int | None = None
+
+    def answer(self, call: dict[str, Any], blob: bytes) -> dict[str, Any]:
+        return {"results": [self._one(job, blob) for job in call["jobs"]]}
+
+    def _one(self, job: dict[str, Any], blob: bytes) -> dict[str, Any]:
+        _allow_cpu(job["size"])
+        reach("worker.reading")
+        try:
+            work = self._continued(job) or self._begun(job, blob)
+            chunk = work.chunk(job["dropped"])
+        except MemoryError:
+            self._forget()
+            return {"message": job["message"], "error": "it needs more memory than a worker has"}
+        except Exception as error:
+            self._forget()
+            traceback.print_exc(file=sys.stderr)
+            return {"message": job["message"], "error": f"our own fault: {type(error).__name__}: {error}"}
+        self._work, self._resume = (work, chunk["resume"]) if chunk["resume"] else (None, None)
+        if not chunk["resume"]:
+            self._forget()
+        return {"message": job["message"], "chunk": chunk}
+
+    def _continued(self, job: dict[str, Any]) -> MessageWork | None:
+        """The message we are in the middle of, if this call goes on exactly where we are."""
+        work = self._work
+        if work is not None and work.job.message == job["message"] and self._resume == job["resume_text"] and not job["hold"]:
+            return work
+        return None
+
+    def _begun(self, job: dict[str, Any], blob: bytes) -> MessageWork:
+        self._forget()
+        profile = self._profile(job)
+        value = Job(job["message"], job["size"], job["received_at"], job["resume"], job["earlier"], job["hold"], job["override"])
+        work = MessageWork(value, profile, self._reader(job, blob), guides=shipped_guides(), mappings=shipped())
+        work.dropped |= set(job["dropped"])
+        return work
+
+    def _profile(self, job: dict[str, Any]) -> Profile:
+        key = (job["partner"], job["revision"])
+        if key not in self._profiles:
+            if len(self._profiles) >= PROFILES_KEPT:
+                self._profiles.clear()
+            self._profiles[key] = read_profile(job["profile"])
+        return self._profiles[key]
+
+    def _reader(self, job: dict[str, Any], blob: bytes) -> Callable[[int, int], bytes]:
+        if job["path"] is None:
+            start, size = job["blob_start"], job["size"]
+            data = blob[start : start + size]
+            return lambda offset, length: data[offset : offset + length]
+        descriptor = self._opened = os.open(Path(job["path"]), os.O_RDONLY)
+        return lambda offset, length: os.pread(descriptor, length, offset)
+
+    def _forget(self) -> None:
+        self._work = self._resume = None
+        if self._opened is not None:
+            os.close(self._opened)
+            self._opened = None
+
+
+def _allow_cpu(size: int) -> None:
+    """CPU time for one job from now on; past it the kernel ends the process (SIGXCPU)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    budget = CPU_SECONDS + CPU_SECONDS_A_MEGABYTE * (size // 2**20 + 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + budget, resource.RLIM_INFINITY))
+
+
+def _read_exactly(pipe: BinaryIO, length: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < length:
+        piece = pipe.read(length - len(data))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def main() -> None:
+    """Serves until standard input ends, which it does when the parent does, however it ends."""
+    memory = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    worker = Worker()
+    while head := _read_exactly(sys.stdin.buffer, HEAD.size):
+        text, blob = sizes(head)
+        body = _read_exactly(sys.stdin.buffer, text)
+        more = _read_exactly(sys.stdin.buffer, blob) if blob else b""
+        if body is None or more is None:
+            return
+        answer = memoryview(pack(worker.answer(json.loads(body), more)))
+        while answer:
+            answer = answer[answers.write(answer) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Loads the shipped mappings, code tables and partner overlays from `mappings/`, and compiles them; knows the zone data.
+
+Knows neither partners nor messages; what a mapping means is `translators.mapping`.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from partners.positioned import PositionedError, load
+from translators.mapping import CodeTable, CompiledMapping, MappingError, Written, compile_mapping, effective_text, lay_over, read_table
+
+HOME = Path(__file__).parent.parent / "mappings"
+"""The data that ships: beside the packages in the source tree and in the wheel."""
+MAPPING = "mapping.yaml"
+OVERLAYS = "overlays"
+SHAPES = "shapes.yaml"
+
+
+class MappingLibrary:
+    """The mappings below one folder, each compiled once and kept."""
+
+    def __init__(self, home: Path = HOME) -> None:
+        self._home = home
+        self._compiled: dict[tuple[str, tuple[str, ...]], CompiledMapping] = {}
+        self._tables: dict[str, CodeTable] | None = None
+
+    def names(self) -> list[str]:
+        """All base mappings, such as "x12/214"."""
+        return sorted(path.parent.relative_to(self._home).as_posix() for path in self._home.rglob(MAPPING))
+
+    def overlays(self, name: str) -> list[str]:
+        """The shipped overlays of one base mapping."""
+        return sorted(path.stem for path in (self._home / name / OVERLAYS).glob("*.yaml"))
+
+    def for_set(self, set_id: str) -> str | None:
+        """The base mapping of an X12 set id; None if none ships."""
+        name = f"x12/{set_id}"
+        return name if name in self.names() else None
+
+    def mapping(self, name: str, overlays: tuple[str, ...] = ()) -> CompiledMapping:
+        """A base mapping with overlays over it, in their order. Raises MappingError with file, line and column."""
+        key = (name, overlays)
+        if key not in self._compiled:
+            full = " + ".join((name, *overlays))
+            self._compiled[key] = compile_mapping(self.written(name, overlays), tables=self.tables(), shapes=self.shapes(name), name=full)
+        return self._compiled[key]
+
+    def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
+        """Base and overlays as one YAML text; lines of an overlay say so."""
+        return effective_text(self.written(name, overlays), self._label(self._base(name)))
+
+    def written(self, name: str, overlays: tuple[str, ...] = ()) -> Written:
+        """Base and overlays laid over each other, with the place of every line. Raises MappingError."""
+        written = self._read(self._base(name))
+        for overlay in overlays:
+            path = self._home / name / OVERLAYS / f"{overlay}.yaml"
+            if overlay not in self.overlays(name):
+                raise MappingError(f"{name} has no overlay {overlay!r}; there are {', '.join(self.overlays(name)) or 'none'}")
+            written = lay_over(written, self._read(path))
+        return written
+
+    def tables(self) -> dict[str, CodeTable]:
+        """All code tables, by name."""
+        if self._tables is None:
+            self._tables = {path.stem: read_table(self._read(path), path.stem) for path in sorted((self._home / "codes").glob("*.yaml"))}
+        return self._tables
+
+    def shapes(self, name: str) -> dict[str, Written]:
+        """The blocks that the mappings of one format share."""
+        path = self._home / name.partition("/")[0] / SHAPES
+        if not path.exists():
+            return {}
+        written = self._read(path)
+        return {
+            shape: Written(block, {place[1:]: at for place, at in written.places.items() if place[:1] == (shape,)})
+            for shape, block in written.value.items()
+        }
+
+    def _base(self, name: str) -> Path:
+        if name not in self.names():
+            raise MappingError(f"there is no mapping {name!r}; there are {', '.join(self.names())}")
+        return self._home / name / MAPPING
+
+    def _label(self, path: Path) -> str:
+        return path.relative_to(self._home.parent).as_posix()
+
+    def _read(self, path: Path) -> Written:
+        try:
+            value, places = load(path.read_text(encoding="utf-8"))
+        except PositionedError as error:
+            raise MappingError(f"{self._label(path)}: {error}") from None
+        return Written.of(value, places, self._label(path))
+
+
+@lru_cache(maxsize=1)
+def shipped() -> MappingLibrary:
+    """The library of what ships, read once a process."""
+    return MappingLibrary()
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+@lru_cache(maxsize=8192)
+def zone_offset(name: str, local: datetime) -> tuple[int, bool] | None:
+    """Minutes east of UTC of a local time in an IANA zone; not sure if the clock was changed then. None for an unknown zone."""
+    zone = _zone(name)
+    if zone is None:
+        return None
+    earlier, later = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    if earlier is None:
+        return None
+    skipped = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local
+    return int(earlier.total_seconds() // 60), earlier == later and not skipped
+
+
+def is_zone(name: str) -> bool:
+    """True for an IANA name that the zone data know."""
+    return _zone(name) is not None
