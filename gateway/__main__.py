@@ -1,2 +1,294 @@
+"""The command line. Heavy imports stand inside the commands, so that --help answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.exits import BAD_DATA, FAILED, SERVICE_MISSING, SETTINGS, USAGE
+
+app = typer.Typer(
+    name="crossdock",
+    help="A B2B/EDI partner gateway: X12 in, canonical events out, every byte kept, every receipt owed sent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+partners = typer.Typer(help="Partners' profiles: check, apply, list, show, make a token.", no_args_is_help=True)
+app.add_typer(partners, name="partners")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
+File = Annotated[Path, typer.Argument(help="A file.")]
+Partner = Annotated[str | None, typer.Option("--partner", help="Read it under this partner's profile: a name, or a profile's file.")]
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    data_dir: Data = None,
+    partner_port: Annotated[int | None, typer.Option(help="Port of the partner listener; 0 takes a free one.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin listener; 0 takes a free one.")] = None,
+) -> None:
+    """Run a node until it is stopped (Ctrl-C or SIGTERM)."""
+    from gateway.commands.serve import serve as run
+
+    given: dict[str, Any] = {"data_dir": str(data_dir) if data_dir else None}
+    if partner_port is not None:
+        given["partner_listener"] = {"port": partner_port}
+    if admin_port is not None:
+        given["admin_listener"] = {"port": admin_port}
+    raise typer.Exit(run(config, given))
+
+
+@app.command()
+def demo() -> None:
+    """Start a gateway, a pretend ERP and three pretend partners, and tell what happens as a story."""
+    from gateway.commands.demo import demo as run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def check(
+    file: File,
+    partner: Partner = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Switch a named leniency on; may be given again.")] = None,
+    tolerant: Annotated[bool, typer.Option("--tolerant", help="Judge as most profiles do: element faults alone are accepted with errors.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Explain an X12 file's faults, with the bytes underlined. Exit 0: clean, 1: findings."""
+    from gateway.commands.check import check as run
+
+    strictness, allowed = _terms(partner, tolerant, allow)
+    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout))
+
+
+@app.command()
+def translate(file: File, partner: Partner = None, as_json: Json = False) -> None:
+    """Show the canonical events of a file, and what was not carried over, without a server. --json: one CloudEvent a line."""
+    from gateway.commands.translate import translate as run
+
+    raise typer.Exit(run(file, partner=_profile(partner), as_json=as_json, out=sys.stdout))
+
+
+@app.command()
+def messages(
+    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    state: Annotated[str | None, typer.Option(help="received, translated, duplicate, held, skipped.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The latest messages and what they became."""
+    _operate("messages", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
+
+
+@app.command()
+def show(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The whole life of a message: what came, what it became, who was told, with each attempt."""
+    _operate("show", {"id": wanted}, config, data_dir, as_json)
+
+
+@app.command()
+def find(value: str, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Find documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
+    _operate("find", {"value": value}, config, data_dir, as_json)
+
+
+@app.command()
+def dead(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """What waits for a person: dead letters, held and rejected documents, blocked lanes."""
+    _operate("dead", {}, config, data_dir, as_json)
+
+
+@app.command()
+def alarms(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """The latest alarms, each trouble once."""
+    _operate("alarms", {}, config, data_dir, as_json)
+
+
+@app.command()
+def replay(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
+    override: Annotated[str | None, typer.Option(help="rejected, conflict or foreign-sender: do it in spite of that.")] = None,
+    because: Annotated[str, typer.Option(help="The reason; it stays in the message's life.")] = "",
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Read a message or document again under the live profile; send an event or delivery again under its own id."""
+    _operate("replay", {"id": wanted, "override": override, "reason": because}, config, data_dir, as_json)
+
+
+@app.command()
+def skip(
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY")],
+    because: Annotated[str, typer.Option(help="The reason; it stays with the delivery.")],
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Give a dead delivery up, with a reason; its lane goes on."""
+    _operate("act", {"kind": "skip", "id": delivery, "reason": because}, config, data_dir, as_json)
+
+
+@app.command("config")
+def show_config(config: Config = None, data_dir: Data = None) -> None:
+    """The settings as a node would see them, secrets masked."""
+    import json
+
+    from gateway.settings import masked
+
+    typer.echo(json.dumps(masked(_settings(config, data_dir).model_dump(mode="json")), indent=2))
+
+
+@partners.command("check")
+def partners_check(file: File) -> None:
+    """Whether a profile can be used; each mistake with line, column, path and mend."""
+    from partners.profile import ProfileError, read_profile
+
+    try:
+        profile = read_profile(_read(file), file.name)
+    except ProfileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+    problems = _mapping_problems(profile)
+    for problem in problems:
+        typer.echo(f"{file.name}: {problem}", err=True)
+    if problems:
+        raise typer.Exit(FAILED)
+    typer.echo(f"{file.name}: {profile.partner} can be used: takes {', '.join(agreement.receive for agreement in profile.agreements)}")
+
+
+@partners.command("apply")
+def partners_apply(file: File, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Make a profile the partner's live revision."""
+    from partners.profile import ProfileError, read_profile
+
+    text = _read(file)
+    try:
+        problems = _mapping_problems(read_profile(text, file.name))
+    except ProfileError as error:
+        problems = str(error).splitlines()
+    if problems:
+        typer.echo("\n".join(problems), err=True)
+        raise typer.Exit(FAILED)
+    _operate("partners.apply", {"text": text, "file": file.name}, config, data_dir, as_json)
+
+
+@partners.command("list")
+def partners_list(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Every partner with its live revision."""
+    _operate("partners.list", {}, config, data_dir, as_json)
+
+
+@partners.command("show")
+def partners_show(
+    partner: str,
+    revision: Annotated[int | None, typer.Option(help="An older revision.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """A partner's profile and the revisions before it."""
+    _operate("partners.show", {"partner": partner, "revision": revision}, config, data_dir, as_json)
+
+
+@partners.command("token")
+def partners_token() -> None:
+    """Make a bearer token: give the token to the partner, put the sha256 into its profile."""
+    import hashlib
+    import secrets
+
+    token = secrets.token_urlsafe(32)
+    typer.echo(f"token:  {token}\nsha256: {hashlib.sha256(token.encode()).hexdigest()}")
+
+
+def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Runs an operation through the node that has the data directory, or on the store itself when none runs."""
+    from gateway.commands.operate import operate
+    from gateway.commands.shown import shown
+    from gateway.errors import Refused, StoreUnavailable
+
+    try:
+        value = operate(_settings(config, data_dir), name, given)
+    except Refused as refused:
+        typer.echo(refused.detail, err=True)
+        raise typer.Exit(FAILED) from None
+    except StoreUnavailable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(SERVICE_MISSING) from None
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    else:
+        shown(name, value)
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Any:
+    from gateway.settings import SettingsError, read_settings
+
+    try:
+        return read_settings(config, {"data_dir": str(data_dir) if data_dir else None})
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(SETTINGS) from None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"{file}: {error.strerror}", err=True)
+        raise typer.Exit(USAGE) from None
+    except UnicodeDecodeError:
+        typer.echo(f"{file}: it is no UTF-8 text", err=True)
+        raise typer.Exit(BAD_DATA) from None
+
+
+def _profile(partner: str | None) -> Any:
+    """A profile by file, or by the name of one that ships or is live here."""
+    if partner is None:
+        return None
+    from gateway.commands.operate import profile_of
+    from gateway.errors import Refused, StoreUnavailable
+    from partners.profile import ProfileError
+
+    try:
+        return profile_of(partner)
+    except (Refused, StoreUnavailable, ProfileError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+
+
+def _terms(partner: str | None, tolerant: bool, allow: list[str] | None) -> tuple[Any, list[str]]:
+    """Strictness and leniencies: the built-in strict profile's, or the named partner's."""
+    profile = _profile(partner)
+    if profile is None:
+        return ("tolerant" if tolerant else "strict"), list(allow or [])
+    return profile.strictness, sorted({*profile.allowed, *(allow or [])})
+
+
+def _mapping_problems(profile: Any) -> list[str]:
+    from partners.checks import problems
+
+    return problems(profile)
+
+
 def main() -> None:
-    raise SystemExit("nothing here yet")
+    app()
+
+
+if __name__ == "__main__":
+    main()

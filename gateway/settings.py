@@ -7,9 +7,9 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partners.positioned import PositionedError, load
 from partners.profile import Name, Size, Span
@@ -84,7 +84,7 @@ class Retries(Model):
 
 
 class Settings(Model):
-    data_dir: Annotated[Path, BeforeValidator(Path)] = Path("var")
+    data_dir: Path = Path("var")
     database: str | None = Field(default=None, description="sqlite:///PATH or postgresql://…; default: SQLite in the data directory")
     partner_listener: PartnerListener = PartnerListener()
     admin_listener: AdminListener = AdminListener()
@@ -93,7 +93,7 @@ class Settings(Model):
     limits: Limits = Limits()
     retries: Retries = Retries()
     targets: dict[Name, Target] = Field(default_factory=dict)
-    overlays_dir: Annotated[Path | None, BeforeValidator(lambda value: Path(value) if value else None)] = None
+
 
     @property
     def database_url(self) -> str:

@@ -111,9 +111,6 @@ def test_each_library_has_one_owner():
 def test_nothing_received_is_ever_executed():
     """No pickle, marshal or shelve, and no yaml outside the one reader that keeps places."""
     wrong = [
-        (name_of(path), name)
-        for path in files(*HOUSES)
-        for name in imports_of(path)
-        if name.split(".")[0] in {"pickle", "marshal", "shelve", "dill"}
+        (name_of(path), name) for path in files(*HOUSES) for name in imports_of(path) if name.split(".")[0] in {"pickle", "marshal", "shelve", "dill"}
     ]
     assert not wrong

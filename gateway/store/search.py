@@ -115,3 +115,23 @@ def standing(tx: Connection, message: str) -> tuple[list[int], list[dict[str, An
         if row.ordinal <= at["s"]
     ]  # fmt: skip
     return dropped, earlier
+
+
+_MESSAGE_COUNTS = text("SELECT state, count(*) AS number FROM messages WHERE direction = 'in' GROUP BY state")
+_DELIVERY_COUNTS = text("SELECT destination, state, count(*) AS number FROM deliveries GROUP BY destination, state")
+_ALARM_COUNTS = text("SELECT kind, count(*) AS number FROM alarms GROUP BY kind")
+_BLOCKED_COUNT = text("SELECT count(*) FROM lanes WHERE blocked")
+
+
+def counts(tx: Connection) -> dict[str, Any]:
+    """How many of what, for metrics and readiness."""
+    return {
+        "messages": {row.state: row.number for row in tx.execute(_MESSAGE_COUNTS)},
+        "deliveries": {(row.destination, row.state): row.number for row in tx.execute(_DELIVERY_COUNTS)},
+        "alarms": {row.kind: row.number for row in tx.execute(_ALARM_COUNTS)},
+        "blocked": tx.execute(_BLOCKED_COUNT).scalar_one(),
+    }
+
+
+def alive(tx: Connection) -> None:
+    tx.execute(text("SELECT 1")).scalar_one()

@@ -18,6 +18,7 @@ from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.sql import in_lists, insert, many, one_of
+from translators.x12.acknowledge import stamp
 
 ENVELOPE_WINDOW = 90 * DAY
 IDENTITY_WINDOW = 400 * DAY
@@ -443,8 +444,6 @@ class TranslationVerbs:
                 self._stamp(chunk, acknowledgment, (last - len(pairs) + offset - 1) % HIGHEST_CONTROL + 1, writes)
 
     def _stamp(self, chunk: Chunk, acknowledgment: Acknowledgment, control: int, writes: _Writes) -> None:
-        from translators.x12.acknowledge import stamp
-
         assert acknowledgment.parts is not None
         when = as_datetime(chunk.at)
         data = stamp(

@@ -305,11 +305,10 @@ class MessageWork:
 
     def _acknowledgment(self, interchange: Interchange, group: Group, verdicts: list[SetVerdict]) -> Row:
         accepted = sum(1 for one in verdicts if one.verdict != "R")
-        detail = "none"
         wanted = {self._detail(one.id) for one in verdicts} or {"all"}
         detail = "all" if "all" in wanted else "errors" if "errors" in wanted else "none"
         us = self.profile.us
-        base = {"interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "accepted": 0 if group.codes else accepted}
+        base: Row = {"interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "accepted": 0 if group.codes else accepted}
         base["verdict"] = group_verdict(verdicts, group.codes)
         if detail == "none":
             return base | {"parts": None, "scope": "", "destination": "", "media_type": "", "file_name": ""}

@@ -1,0 +1,223 @@
+"""Wires everything once: one node, from settings to listeners, and down again."""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import signal
+import time
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from gateway import journal
+from gateway.clock import Clock, now
+from gateway.deliver.stage import DeliverStage
+from gateway.doors.api.listener import AdminDoor
+from gateway.doors.guard import Guards
+from gateway.doors.http import HttpDoor
+from gateway.errors import StoreUnavailable
+from gateway.metrics import Metrics
+from gateway.receive.stage import ReceiveStage
+from gateway.records import Rate, Settled
+from gateway.settings import Listener, Settings
+from gateway.store import profiles as profile_rows
+from gateway.store.store import Store, landed
+from gateway.targets.base import Destination
+from gateway.targets.rest import RestTarget
+from gateway.translate.pool import Pool
+from gateway.translate.stage import TranslateStage
+from gateway.transports.https import HttpsPush
+from partners.book import Book, Revision
+from partners.profile import read_profile
+
+NODE_FILE = "node.json"
+LOCK_FILE = "crossdock.lock"
+PROFILE_LOOK = 5
+SWEEP_EVERY = timedelta(minutes=10)
+SPOOL_KEPT = timedelta(hours=24)
+
+
+class Locked(StoreUnavailable):
+    """Another process has the data directory."""
+
+
+def lock(data_dir: Path) -> int:
+    """One process has a data directory's SQLite. The kernel gives the lock back however the process ends. Raises Locked."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise Locked(f"another process uses {data_dir}; stop it, or talk to it: the commands find it by themselves") from None
+    return descriptor
+
+
+def open_store(settings: Settings, clock: Clock = now) -> Store:
+    return Store(settings.database_url, settings.data_dir / "payloads", clock)
+
+
+class Node:
+    def __init__(self, settings: Settings, clock: Clock = now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.name = f"{os.uname().nodename[:20]}-{os.getpid()}"
+        self.admin_token = secrets.token_urlsafe(32)
+        self.addresses: dict[str, str] = {}
+        self.stopping = asyncio.Event()
+        self.fault: str | None = None
+        self._revisions: dict[tuple[str, int], str] = {}
+        self._runners: list[web.AppRunner] = []
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        self._lock = lock(self.settings.data_dir)
+        self.store = await asyncio.to_thread(open_store, self.settings, self.clock)
+        self.book = Book([])
+        self.metrics = Metrics(self.store)
+        self.pool = Pool(self.settings.workers, self.settings.worker_memory)
+        await self.pool.start()
+        self.deliver = DeliverStage(
+            self.store,
+            self._targets(),
+            node=self.name,
+            clock=self.clock,
+            retries=self.settings.retries,
+            rates=self._rates,
+            on_settled=self._on_settled,
+        )
+        self.translate = TranslateStage(
+            self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self.deliver.wake
+        )
+        self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
+        self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name)
+        await self.reload_profiles()
+        self.deliver.start()
+        self.translate.start()
+        await self._listen()
+        self._tick()
+        notes = self.store.database.notes
+        journal.started(self.name, _version(), self.store.database.url.render_as_string(hide_password=True), self.addresses, notes)
+
+    def _targets(self) -> list[Destination]:
+        return [RestTarget(f"target:{name}", target) for name, target in self.settings.targets.items()]
+
+    async def _listen(self) -> None:
+        guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
+        self.metrics.connections = guards
+        partner = self.door.app(guards.middleware, self.metrics.middleware)
+        self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards)
+        admin = AdminDoor(self).app()
+        self.addresses["admin"] = await self._serve(
+            admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
+        )
+        self._write_node_file()
+
+    async def _serve(self, app: web.Application, listener: Listener, guards: Guards) -> str:
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190)
+        await runner.setup()
+        self._runners.append(runner)
+        assert runner.server is not None
+        server = await asyncio.get_running_loop().create_server(guards.factory(runner.server), listener.host, listener.port, backlog=512)
+        self._servers.append(server)
+        port = server.sockets[0].getsockname()[1]
+        return f"http://{listener.host}:{port}"
+
+    def _write_node_file(self) -> None:
+        """Where the commands find this node, and with which token: readable by its own user only."""
+        path = self.settings.data_dir / NODE_FILE
+        temporary = path.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "token": self.admin_token, **self.addresses}).encode())
+        os.close(descriptor)
+        temporary.replace(path)
+
+    # ---- profiles
+
+    async def reload_profiles(self) -> None:
+        """The live revisions, as the store has them now."""
+        rows = await landed(self.store.read(profile_rows.live))
+        present = {revision.profile.partner: revision for revision in self.book}
+        revisions = []
+        for row in rows:
+            known = present.get(row.partner)
+            fresh = known is None or known.number != row.revision
+            revisions.append(Revision(read_profile(row.text, row.partner), row.revision, row.text) if fresh or known is None else known)
+        self.book = Book(revisions)
+        self.door.book = self.book
+        for revision in self.book:
+            channel = revision.profile.channels.http
+            if channel.way_back == "push" and channel.push_url:
+                self.deliver.add(HttpsPush(f"push:{revision.profile.partner}", channel.push_url))
+
+    async def _profile_text(self, partner: str, revision: int) -> str:
+        key = (partner, revision)
+        if key not in self._revisions:
+            text = await landed(self.store.read(lambda tx: profile_rows.text_of(tx, partner, revision)))
+            if text is None:
+                raise StoreUnavailable(f"revision {revision} of {partner} is not in the store")
+            self._revisions[key] = text
+        return self._revisions[key]
+
+    def _rates(self, destination: str) -> tuple[Rate | None, dict[str, Rate]]:
+        kind, _, name = destination.partition(":")
+        if kind != "target":
+            return None, {}
+        target = self.settings.targets[name]
+        partners = {revision.profile.partner: Rate(revision.profile.throttle.rate, revision.profile.throttle.burst) for revision in self.book}
+        return Rate(target.rate, target.burst), partners
+
+    def _on_settled(self, settled: Settled) -> None:
+        self.metrics.attempted(settled)
+
+    # ---- ticks
+
+    def _tick(self) -> None:
+        self._scheduler = AsyncIOScheduler()
+        self._scheduler.add_job(self._look_for_profiles, "interval", seconds=PROFILE_LOOK, max_instances=1, coalesce=True)
+        self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), max_instances=1, coalesce=True)
+        self._scheduler.start()
+
+    async def _look_for_profiles(self) -> None:
+        try:
+            await self.reload_profiles()
+        except StoreUnavailable as error:
+            journal.trouble("profiles", error)
+
+    async def _sweep(self) -> None:
+        removed = await asyncio.to_thread(self.store.files.sweep, SPOOL_KEPT.total_seconds(), time.time())
+        journal.swept("spool files of uploads that never ended", removed)
+
+    # ---- down
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        await self.stopping.wait()
+        journal.stopping(self.name, "asked to")
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused."""
+        for server in self._servers:
+            server.close()
+        self._scheduler.shutdown(wait=False)
+        for runner in self._runners:
+            await runner.cleanup()
+        await self.translate.stop()
+        await self.deliver.stop()
+        await self.pool.stop()
+        await asyncio.to_thread(self.store.close)
+        (self.settings.data_dir / NODE_FILE).unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def _version() -> str:
+    return version("crossdock")

@@ -1,0 +1,74 @@
+"""How a command reaches the data: through the node that has it, or on the store itself when no node runs."""
+
+import http.client
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.errors import Refused, StoreUnavailable
+from gateway.settings import Settings, read_settings
+from partners.profile import Profile, read_profile
+
+NODE_FILE = "node.json"
+PATIENCE = 35
+SHIPPED = Path(__file__).parent.parent.parent / "partners" / "profiles"
+
+
+def operate(settings: Settings, name: str, given: dict[str, Any]) -> Any:
+    """The operation's JSON value. Raises Refused or StoreUnavailable."""
+    given = given | {"who": f"{os.environ.get('USER', 'operator')} by command"}
+    node = _node(settings.data_dir)
+    if node is not None:
+        return _ask(node, name, given)
+    if settings.database is None and not (settings.data_dir / "crossdock.db").exists() and not name.startswith("partners."):
+        raise StoreUnavailable(f"{settings.data_dir} holds no data yet; start a node with `crossdock serve`, or name another folder with --data-dir")
+    from gateway.app import lock, open_store
+    from gateway.operations import OPERATIONS
+
+    held = lock(settings.data_dir)
+    store = open_store(settings)
+    try:
+        return OPERATIONS[name](store, given)
+    finally:
+        store.close()
+        os.close(held)
+
+
+def profile_of(partner: str) -> Profile:
+    """A profile by its file, by the name of one that ships, or by the name of one that is live in the data directory."""
+    for file in (Path(partner), SHIPPED / f"{partner}.yaml"):
+        if file.is_file():
+            return read_profile(file.read_text(encoding="utf-8"), file.name)
+    value = operate(read_settings(None), "partners.show", {"partner": partner})
+    return read_profile(value["text"], partner)
+
+
+def _node(data_dir: Path) -> dict[str, Any] | None:
+    """The running node's address and token, if its process is alive."""
+    try:
+        node: dict[str, Any] = json.loads((data_dir / NODE_FILE).read_text(encoding="utf-8"))
+        os.kill(node["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return node
+
+
+def _ask(node: dict[str, Any], name: str, given: dict[str, Any]) -> Any:
+    address = urlsplit(node["admin"])
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=PATIENCE)
+    try:
+        body = json.dumps(given).encode()
+        connection.request("POST", f"/api/{name}", body, {"Authorization": f"Bearer {node['token']}", "Content-Type": "application/json"})
+        response = connection.getresponse()
+        value = json.loads(response.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise StoreUnavailable(f"the node at {node['admin']} does not answer: {error}") from None
+    finally:
+        connection.close()
+    if response.status >= 500:
+        raise StoreUnavailable(value.get("detail", "the node cannot do it now"))
+    if response.status >= 400:
+        raise Refused(response.status, "bad-request", value.get("detail", str(value)))
+    return value

@@ -1,0 +1,42 @@
+"""`crossdock serve`: one node until it is told to stop."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import StoreUnavailable
+from gateway.exits import GOOD, SERVICE_MISSING, SETTINGS
+from gateway.settings import SettingsError, read_settings
+
+
+def serve(config: Path | None, given: dict[str, Any]) -> int:
+    """The exit code: 0 stopped in order, 78 settings that cannot be used, 69 a store that cannot be had."""
+    try:
+        settings = read_settings(config, given)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return SETTINGS
+    from gateway.app import Node
+
+    async def run() -> None:
+        node = Node(settings)
+        await node.start()
+        await node.run()
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run())
+    except StoreUnavailable as error:
+        print(error, file=sys.stderr)
+        return SERVICE_MISSING
+    return GOOD
+
+
+def _loop_factory() -> Any:
+    """uvloop where it is to be had."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

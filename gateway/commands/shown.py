@@ -1,0 +1,233 @@
+"""Values of operations as a person reads them in a terminal."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLE = {
+    "translated": "green", "delivered": "green", "duplicate": "cyan", "held": "yellow", "rejected": "red", "dead": "red", "due": "yellow",
+    "sending": "yellow", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
+}  # fmt: skip
+VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def shown(name: str, value: Any) -> None:
+    SHOWERS[name](value)
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=STATE_STYLE.get(state, ""))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _messages(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No messages yet. Partners POST theirs to /v1/inbox on the partner listener.")
+        return
+    table = _table("message", "received", "partner", "state", "what is in it", "file")
+    for one in value:
+        documents = ", ".join(f"{number} × {what}" for what, number in sorted(one["documents"].items()))
+        table.add_row(
+            one["id"],
+            one["received_at"][:19].replace("T", " "),
+            one["partner"],
+            _state(one["state"]),
+            documents or one["reason"] or "",
+            one["file_name"] or "",
+        )
+    console.print(table)
+
+
+def _show(value: dict[str, Any]) -> None:
+    message = value["message"]
+    console.print(
+        Text.assemble(
+            "message ", (message["id"], "bold"), " from ", (message["partner"], "bold"), " by ", message["channel"], ": ", _state(message["state"])
+        )
+    )
+    console.print(
+        f"  received {message['received_at']}, {message['size']} bytes, sha256 {message['sha256'][:16]}…, profile revision {message['profile_revision']}"
+    )
+    if message["reason"]:
+        console.print(f"  {message['reason']}")
+    for interchange in value["interchanges"]:
+        line = Text.assemble(
+            "interchange ",
+            interchange["control"],
+            " from ",
+            interchange["sender"],
+            " to ",
+            interchange["receiver"],
+            ", ",
+            interchange["stream"],
+            ": ",
+        )
+        console.print(line + _state(interchange["state"]))
+        _reason(interchange, "  ")
+        for group in value["groups"]:
+            if group["interchange"] == interchange["ordinal"]:
+                verdict = VERDICTS.get(group["verdict"] or "", "not yet answered")
+                console.print(f"  group {group['functional']} {group['control']} ({group['version']}): 997 says {verdict}")
+                _findings(group["findings"], "    ")
+                for document in value["documents"]:
+                    if (document["interchange"], document["grp"]) == (interchange["ordinal"], group["ordinal"]):
+                        _document(document)
+    if value["events"]:
+        console.print("events", style="bold")
+        for event in value["events"]:
+            console.print(f"  {event['id']}  {event['type'].removeprefix('org.crossdock.')}  {event['subject']}  {event['time']}")
+    if value["deliveries"]:
+        console.print("deliveries", style="bold")
+        for delivery in value["deliveries"]:
+            _delivery(delivery)
+    console.print("life", style="bold")
+    for step in value["life"]:
+        console.print(f"  {step['at'][:23].replace('T', ' ')}  {step['step']:<18} {step['text']}  [dim]({step['who']})[/dim]")
+
+
+def _reason(one: dict[str, Any], margin: str) -> None:
+    if one.get("reason"):
+        console.print(f"{margin}{one['reason']}", markup=False)
+    _findings(one.get("findings", []), margin)
+
+
+def _findings(findings: list[dict[str, Any]], margin: str) -> None:
+    for finding in findings[:20]:
+        mark = "!" if finding.get("severity") == "warning" else "✗"
+        place = f"{finding.get('segment', '')}{finding['element']:02}" if finding.get("element") else finding.get("segment", "")
+        where = f" (segment {finding['position']})" if finding.get("position") else ""
+        console.print(f"{margin}{mark} {place}{where}: {finding['text']}", markup=False)
+    if len(findings) > 20:
+        console.print(f"{margin}… and {len(findings) - 20} more")
+
+
+def _document(document: dict[str, Any]) -> None:
+    verdict = VERDICTS[document["verdict"]]
+    console.print(
+        Text.assemble(
+            "    set ", document["set_id"], " ", document["control"], " ", (document["id"], "dim"), ": ", verdict, ", ", _state(document["state"])
+        )
+    )
+    _reason(document, "      ")
+    if document["references"]:
+        console.print("      " + ", ".join(f"{kind} {value}" for kind, value in document["references"]), style="dim", markup=False)
+    if document["unmapped"]:
+        paths = ", ".join(f"{one['path']} ({one['values']})" for one in document["unmapped"][:8])
+        console.print(f"      not carried over: {paths}", style="dim", markup=False)
+
+
+def _delivery(delivery: dict[str, Any]) -> None:
+    console.print(
+        Text.assemble(
+            "  ", delivery["id"], " to ", delivery["destination"], ": ", _state(delivery["state"]), f" after {len(delivery['attempts'])} attempts"
+        )
+    )
+    if delivery["reason"]:
+        console.print(f"    {delivery['reason']}", markup=False)
+    if delivery["behind_dead_letter"]:
+        console.print("    waits behind a dead letter of its lane; `crossdock dead` names it")
+    for attempt in delivery["attempts"]:
+        status = f" {attempt['status']}" if attempt["status"] else ""
+        text = f": {attempt['text']}" if attempt["text"] else ""
+        console.print(f"    {attempt['at'][:23].replace('T', ' ')}  {attempt['outcome']}{status} in {attempt['milliseconds']} ms{text}", markup=False)
+    if delivery["confirmation"]:
+        console.print(f"    it said: {delivery['confirmation'][:200]}", markup=False)
+
+
+def _find(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("Nothing carries that reference.")
+        return
+    table = _table("document", "partner", "set", "control", "state", "found by", "at")
+    for one in value:
+        table.add_row(
+            one["id"],
+            one["partner"],
+            one["set"],
+            one["control"],
+            _state(one["state"]),
+            ", ".join(one["found_by"]),
+            (one["at"] or "")[:19].replace("T", " "),
+        )
+    console.print(table)
+    console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
+
+
+def _dead(value: dict[str, Any]) -> None:
+    if not any(value.values()):
+        console.print("Nothing waits for a person.")
+        return
+    for one in value["deliveries"]:
+        console.print(Text.assemble("delivery ", one["id"], " to ", one["destination"], ": ", _state("dead"), f" after {one['attempts']} attempts"))
+        console.print(f"  {one['reason']}", markup=False)
+        if one["answer"]:
+            console.print(f"  it said: {one['answer'][:300]}", markup=False)
+        console.print(f"  crossdock replay {one['id']}   or   crossdock skip {one['id']} --because …", style="dim")
+    for kind in ("documents", "interchanges", "messages"):
+        for one in value[kind]:
+            name = one.get("id") or one["message"]
+            what = f"{one['set_id']} {one['control']}" if kind == "documents" else one.get("control", "")
+            console.print(Text.assemble(f"{kind[:-1]} ", what, " ", name, f" of {one['partner']}: ", _state(one["state"])))
+            console.print(f"  {one['reason']}", markup=False)
+            console.print(f"  crossdock show {name}", style="dim")
+    for one in value["blocked_lanes"]:
+        console.print(f"lane {one['subject']} of {one['partner']} to {one['destination']} waits behind {one['head']}")
+
+
+def _alarms(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No alarms.")
+    for one in value:
+        times = f" ({one['count']} times)" if one["count"] > 1 else ""
+        console.print(f"{one['last_at'][:19].replace('T', ' ')}  {one['kind']}{times}: {one['text']}", markup=False)
+
+
+def _acted(value: dict[str, Any]) -> None:
+    console.print(f"{value['id']} is {value['state']} now")
+
+
+def _replayed(value: dict[str, Any]) -> None:
+    if "message" in value:
+        console.print(
+            f"message {value['message']} is read again under profile revision {value['revision']}; `crossdock show {value['message']}` tells what came of it"
+        )
+    for one in value.get("deliveries", []):
+        console.print(f"{one['id']} is {one['state']}: it goes out again under the same id")
+
+
+def _applied(value: dict[str, Any]) -> None:
+    console.print(f"{value['partner']}: revision {value['revision']} is live")
+
+
+def _partners(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No partners yet: crossdock partners apply FILE")
+        return
+    table = _table("partner", "name", "revision", "since", "takes")
+    for one in value:
+        table.add_row(one["partner"], one["name"], str(one["revision"]), one["since"][:19].replace("T", " "), ", ".join(one["receives"]))
+    console.print(table)
+
+
+def _partner(value: dict[str, Any]) -> None:
+    console.print(f"# {value['partner']}, revision {value['revision']} ({value['state']})", style="bold")
+    console.print(value["text"], markup=False)
+    for one in value["revisions"]:
+        console.print(f"# revision {one['revision']}: {one['state']}, {one['at']}, {one['who']}", style="dim")
+
+
+SHOWERS: dict[str, Callable[[Any], None]] = {
+    "messages": _messages, "show": _show, "find": _find, "dead": _dead, "alarms": _alarms, "act": _acted, "replay": _replayed,
+    "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+}  # fmt: skip

@@ -1,0 +1,63 @@
+"""Counts and gauges for OpenMetrics, on the admin listener. Base units, no ids as labels."""
+
+import time
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.clock import SECOND
+from gateway.doors.guard import Guards
+from gateway.records import Settled
+from gateway.store import search
+from gateway.store.store import Store, landed
+
+
+class Metrics:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._registry = CollectorRegistry()
+        self.connections: Guards | None = None
+        self._requests = Counter("crossdock_http_requests", "requests on the partner listener", ["method", "status"], registry=self._registry)
+        self._request_seconds = Histogram("crossdock_http_request_seconds", "time to answer a partner's request", registry=self._registry)
+        self._attempts = Counter("crossdock_attempts", "attempts of deliveries", ["destination", "outcome"], registry=self._registry)
+        self._attempt_seconds = Histogram("crossdock_attempt_seconds", "time of one attempt", ["destination"], registry=self._registry)
+        self._commits = Gauge("crossdock_store_commits", "group commits since the start", registry=self._registry)
+        self._members = Gauge("crossdock_store_members", "members of those commits", registry=self._registry)
+        self._waiting = Gauge("crossdock_store_waiting", "members waiting for the writer", registry=self._registry)
+        self._open = Gauge("crossdock_http_connections", "open connections of partners", registry=self._registry)
+        self._messages = Gauge("crossdock_messages", "messages received, by state", ["state"], registry=self._registry)
+        self._deliveries = Gauge("crossdock_deliveries", "deliveries, by destination and state", ["destination", "state"], registry=self._registry)
+        self._blocked = Gauge("crossdock_lanes_blocked", "lanes that wait for a person", registry=self._registry)
+        self._alarms = Gauge("crossdock_alarms", "alarms, by kind", ["kind"], registry=self._registry)
+
+    def attempted(self, settled: Settled) -> None:
+        self._attempts.labels(settled.destination, settled.outcome).inc()
+        self._attempt_seconds.labels(settled.destination).observe(settled.duration / SECOND)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        begun = time.perf_counter()
+        answer: web.StreamResponse = await handler(request)
+        self._requests.labels(request.method, str(answer.status)).inc()
+        self._request_seconds.observe(time.perf_counter() - begun)
+        return answer
+
+    async def page(self, request: web.Request) -> web.Response:
+        counts = await landed(self._store.read(search.counts))
+        for gauge in (self._messages, self._deliveries, self._alarms):
+            gauge.clear()
+        for state, number in counts["messages"].items():
+            self._messages.labels(state).set(number)
+        for (destination, state), number in counts["deliveries"].items():
+            self._deliveries.labels(destination, state).set(number)
+        for kind, number in counts["alarms"].items():
+            self._alarms.labels(kind).set(number)
+        self._blocked.set(counts["blocked"])
+        self._commits.set(self._store.writer.commits)
+        self._members.set(self._store.writer.members)
+        self._waiting.set(self._store.writer.waiting)
+        self._open.set(self.connections.open if self.connections else 0)
+        page: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})

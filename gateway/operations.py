@@ -1,0 +1,155 @@
+"""What people ask of a store, as plain functions from JSON to JSON: the commands call them through a running node, or on a store they opened.
+
+Each takes the store and the arguments, and gives JSON values. Raises Refused for what cannot be done.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal
+
+from gateway.clock import as_text, now
+from gateway.errors import Refused
+from gateway.records import Action
+from gateway.store import lives, profiles, replays
+from gateway.store.profiles import Applied
+from gateway.store.store import Store
+from partners.profile import ProfileError, digest, read_profile
+from translators.events.identity import normalise_reference
+
+Arguments = dict[str, Any]
+WAIT = timedelta(seconds=30).total_seconds()
+Act = Literal["retry", "skip", "redeliver"]
+ACTS: dict[str, Act] = {"retry": "retry", "skip": "skip", "redeliver": "redeliver"}
+OVERRIDES = {
+    "rejected": "deliver a document although its set or group was rejected",
+    "conflict": "take another meaning under an original purpose as a correction",
+    "foreign-sender": "read an interchange whose sender is not among the partner's identities",
+}
+
+
+def messages(store: Store, given: Arguments) -> Any:
+    """The latest messages; `partner`, `state` and `limit` narrow them."""
+    limit = min(int(given.get("limit") or 20), 200)
+    return store.read(
+        lambda tx: lives.messages(tx, partner=given.get("partner"), state=given.get("state"), before=given.get("before"), limit=limit)
+    ).result(WAIT)
+
+
+def show(store: Store, given: Arguments) -> Any:
+    """The whole life of a message, document, event or delivery: what came, what it became, who was told."""
+    wanted = str(given["id"])
+    found = store.read(lambda tx: lives.whole(tx, wanted)).result(WAIT)
+    if found is None:
+        raise Refused(404, "not-found", f"nothing is called {wanted}; `crossdock find VALUE` searches by any reference")
+    return found
+
+
+def find(store: Store, given: Arguments) -> Any:
+    """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
+    value = str(given["value"])
+    spellings = {normalise_reference(kind, value) for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
+    return store.read(lambda tx: lives.find(tx, sorted(spellings - {""}), limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
+
+
+def dead(store: Store, given: Arguments) -> Any:
+    """What waits for a person: dead deliveries, held messages, held and rejected documents."""
+    return store.read(lambda tx: lives.dead(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
+
+
+def alarms(store: Store, given: Arguments) -> Any:
+    """The latest alarms."""
+    return store.read(lambda tx: lives.alarms(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
+
+
+def act(store: Store, given: Arguments) -> Any:
+    """Retry, skip or redeliver one delivery."""
+    kind, delivery = ACTS.get(given["kind"]), str(given["id"])
+    if kind is None:
+        raise Refused(400, "bad-request", f"no act is called {given['kind']}; there are: {', '.join(ACTS)}")
+    reason = str(given.get("reason") or "")
+    if kind == "skip" and not reason:
+        raise Refused(400, "bad-request", "skipping needs a reason; it stays with the delivery")
+    state = store.act(Action(kind, delivery, str(given.get("who") or "operator"), reason, now())).result(WAIT)
+    if not state:
+        raise Refused(404, "not-found", f"no delivery is called {delivery}")
+    return {"id": delivery, "state": state}
+
+
+def replay(store: Store, given: Arguments) -> Any:
+    """Reads a message or document again under the live profile, or sends an event or delivery again under its own id."""
+    wanted, override = str(given["id"]), given.get("override")
+    if override is not None and override not in OVERRIDES:
+        raise Refused(400, "bad-request", f"no override is called {override}; there are: {', '.join(OVERRIDES)}")
+    reason = str(given.get("reason") or "")
+    if override and not reason:
+        raise Refused(400, "bad-request", "an override needs a reason (--because); it stays in the message's life")
+    what = store.read(lambda tx: lives.what_is(tx, wanted)).result(WAIT)
+    if what is None:
+        raise Refused(404, "not-found", f"nothing is called {wanted}; `crossdock find VALUE` searches by any reference")
+    who = str(given.get("who") or "operator")
+    if what["kind"] in ("delivery", "event"):
+        done = []
+        for delivery, state in what["deliveries"]:
+            kind = ACTS["retry" if state in ("dead", "due") else "redeliver"]
+            done.append({"id": delivery, "state": store.act(Action(kind, delivery, who, reason or "replayed", now())).result(WAIT)})
+        return {"replayed": what["kind"], "deliveries": done}
+    live = {row.partner: row.revision for row in store.read(profiles.live).result(WAIT)}
+    revision = live.get(what["partner"])
+    if revision is None:
+        raise Refused(409, "bad-request", f"{what['partner']} has no live profile to read it under", retry_after=None)
+    item = replays.Replay(what["message"], what["document"], revision, override, who, reason or "asked for", now())
+    answer = store.replay(item).result(WAIT)
+    if answer != "received":
+        raise Refused(409, "bad-request", answer)
+    return {"replayed": what["kind"], "message": what["message"], "revision": revision}
+
+
+def partners_apply(store: Store, given: Arguments) -> Any:
+    """Makes a profile's text the partner's live revision."""
+    text = str(given["text"])
+    try:
+        profile = read_profile(text, str(given.get("file") or "profile"))
+    except ProfileError as error:
+        raise Refused(422, "bad-request", str(error)) from None
+    revision = store.apply_profile(Applied(profile.partner, text, digest(text), str(given.get("who") or "operator"), now())).result(WAIT)
+    return {"partner": profile.partner, "revision": revision}
+
+
+def partners_list(store: Store, given: Arguments) -> Any:
+    """Every partner with its live revision."""
+    found = []
+    for row in store.read(profiles.live).result(WAIT):
+        profile = read_profile(row.text, row.partner)
+        sets = [agreement.receive for agreement in profile.agreements]
+        found.append({"partner": row.partner, "name": profile.name, "revision": row.revision, "since": as_text(row.at), "receives": sets})
+    return found
+
+
+def partners_show(store: Store, given: Arguments) -> Any:
+    """A partner's live profile and the numbers of the revisions before it."""
+    partner = str(given["partner"])
+    rows = store.read(lambda tx: profiles.history(tx, partner)).result(WAIT)
+    if not rows:
+        raise Refused(404, "not-found", f"no partner is called {partner}")
+    wanted = int(given.get("revision") or rows[0].revision)
+    row = next((one for one in rows if one.revision == wanted), None)
+    if row is None:
+        raise Refused(404, "not-found", f"{partner} has no revision {wanted}; it has {', '.join(str(one.revision) for one in rows)}")
+    history = [{"revision": one.revision, "state": one.state, "at": as_text(one.at), "who": one.who} for one in rows]
+    return {"partner": partner, "revision": row.revision, "state": row.state, "text": row.text, "revisions": history}
+
+
+OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
+    "messages": messages,
+    "show": show,
+    "find": find,
+    "dead": dead,
+    "alarms": alarms,
+    "act": act,
+    "replay": replay,
+    "partners.apply": partners_apply,
+    "partners.list": partners_list,
+    "partners.show": partners_show,
+}
+CHANGING = frozenset({"act", "replay", "partners.apply"})
+"""After these the node looks at its rows at once."""

@@ -1,0 +1,215 @@
+"""Reading for operators: the whole life of anything by its id, documents by any reference, what waits for a person."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from gateway.clock import as_text
+from gateway.store.sql import one_of
+
+MOST = 1_000
+SHOWN_BODY = 4_000
+
+_MESSAGES = text(
+    "SELECT id, partner, channel, state, reason, size, file_name, arrival FROM messages WHERE direction = 'in'"
+    " AND (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner) AND (CAST(:state AS VARCHAR) IS NULL OR state = :state)"
+    " AND (CAST(:before AS VARCHAR) IS NULL OR id < :before) ORDER BY arrival DESC LIMIT :limit"
+)
+_DOCUMENTS_OF = one_of("SELECT message, set_id, state, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message, set_id, state")
+_MESSAGE = text("SELECT m.*, p.data FROM messages m LEFT JOIN payloads p ON p.id = m.payload WHERE m.id = :id")
+_INTERCHANGES = text("SELECT * FROM interchanges WHERE message = :id ORDER BY ordinal")
+_GROUPS = text("SELECT * FROM groups WHERE message = :id ORDER BY interchange, ordinal")
+_DOCUMENTS = text(
+    "SELECT * FROM documents WHERE message = :id AND (CAST(:document AS VARCHAR) IS NULL OR id = :document) ORDER BY interchange, grp, ordinal LIMIT 1000"
+)
+_FINDINGS = text("SELECT interchange, grp, ordinal, finding FROM findings WHERE message = :id ORDER BY interchange, grp, ordinal, number LIMIT 1000")
+_EVENTS = text("SELECT e.*, p.data FROM events e JOIN payloads p ON p.id = e.payload WHERE e.message = :id ORDER BY e.at, e.id LIMIT 1000")
+_DELIVERIES = text("SELECT * FROM deliveries WHERE message = :id ORDER BY created_at, position LIMIT 1000")
+_ATTEMPTS = one_of("SELECT * FROM attempts WHERE delivery IN :keys ORDER BY delivery, number")
+_LANES = one_of("SELECT id, blocked, lease_until, next_due, head FROM lanes WHERE id IN :keys")
+_LIFE = text("SELECT at, step, who, text FROM life WHERE message = :id ORDER BY at")
+_REFERENCES = one_of("SELECT document, type, value FROM document_references WHERE document IN :keys ORDER BY document, type, value")
+_FIND = one_of(
+    "SELECT r.type, r.value, d.id, d.message, d.partner, d.set_id, d.control, d.state, d.at FROM document_references r"
+    " JOIN documents d ON d.id = r.document WHERE r.value IN :keys ORDER BY d.at DESC LIMIT :limit"
+)
+_FIND_ENVELOPE = one_of(
+    "SELECT 'interchange' AS type, control AS value, message AS id, message, partner, 'ISA' AS set_id, control, state, 0 AS at FROM interchanges"
+    " WHERE control IN :keys ORDER BY message DESC LIMIT :limit"
+)
+_DEAD_DELIVERIES = text(
+    "SELECT id, partner, destination, reason, message, document, event, attempts, done_at FROM deliveries WHERE state = 'dead' ORDER BY created_at DESC LIMIT :limit"
+)
+_ANSWERS = one_of("SELECT delivery, number, status, answer FROM attempts WHERE delivery IN :keys AND outcome = 'permanent' ORDER BY number")
+_STUCK_DOCUMENTS = text(
+    "SELECT id, partner, set_id, control, state, reason, message, at FROM documents WHERE state IN ('held', 'rejected') ORDER BY at DESC LIMIT :limit"
+)
+_HELD_MESSAGES = text("SELECT id, partner, state, reason, arrival FROM messages WHERE state = 'held' ORDER BY arrival DESC LIMIT :limit")
+_STUCK_INTERCHANGES = text(
+    "SELECT message, partner, control, state, reason FROM interchanges WHERE state IN ('held', 'rejected') ORDER BY message DESC LIMIT :limit"
+)
+_BLOCKED = text("SELECT subject, partner, destination, head FROM lanes WHERE blocked LIMIT :limit")
+_ALARMS = text("SELECT kind, partner, message, text, count, first_at, last_at FROM alarms ORDER BY last_at DESC LIMIT :limit")
+_AS_DELIVERY = text("SELECT id, state, partner, message, document, event FROM deliveries WHERE id = :id")
+_AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :id")
+_OF_EVENT = text("SELECT id, state FROM deliveries WHERE event = :id ORDER BY id")
+_AS_DOCUMENT = text("SELECT id, partner, message FROM documents WHERE id = :id")
+_AS_MESSAGE = text("SELECT id, partner, answers FROM messages WHERE id = :id")
+
+
+def messages(tx: Connection, *, partner: str | None, state: str | None, before: str | None, limit: int) -> list[dict[str, Any]]:
+    rows = tx.execute(_MESSAGES, {"partner": partner, "state": state, "before": before, "limit": limit}).all()
+    documents: dict[str, dict[str, int]] = {}
+    if rows:
+        for one in tx.execute(_DOCUMENTS_OF, {"keys": [row.id for row in rows]}):
+            documents.setdefault(one.message, {})[f"{one.set_id} {one.state}"] = one.number
+    return [
+        {
+            "id": row.id, "received_at": as_text(row.arrival), "partner": row.partner, "channel": row.channel, "state": row.state, "reason": row.reason,
+            "size": row.size, "file_name": row.file_name, "documents": documents.get(row.id, {}),
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def what_is(tx: Connection, wanted: str) -> dict[str, Any] | None:
+    """Which message, document, event or delivery an id names, and what it belongs to."""
+    row = tx.execute(_AS_DELIVERY, {"id": wanted}).first()
+    if row:
+        return {"kind": "delivery", "partner": row.partner, "message": row.message, "document": row.document, "deliveries": [(row.id, row.state)]}
+    row = tx.execute(_AS_EVENT, {"id": wanted}).first()
+    if row:
+        sent = [(one.id, one.state) for one in tx.execute(_OF_EVENT, {"id": wanted})]
+        return {"kind": "event", "partner": row.partner, "message": row.message, "document": row.document, "deliveries": sent}
+    row = tx.execute(_AS_DOCUMENT, {"id": wanted}).first()
+    if row:
+        return {"kind": "document", "partner": row.partner, "message": row.message, "document": row.id, "deliveries": []}
+    row = tx.execute(_AS_MESSAGE, {"id": wanted}).first()
+    if row:
+        original = str(row.answers).partition(".")[0] if row.answers else row.id
+        return {"kind": "message", "partner": row.partner, "message": original, "document": None, "deliveries": []}
+    return None
+
+
+def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
+    """Everything we know of what `wanted` names: the message it is or belongs to, down to each attempt."""
+    named = what_is(tx, wanted)
+    if named is None:
+        return None
+    message = named["message"]
+    row = tx.execute(_MESSAGE, {"id": message}).one()
+    findings: dict[tuple[int, int, int], list[Any]] = {}
+    for one in tx.execute(_FINDINGS, {"id": message}):
+        findings.setdefault((one.interchange, one.grp, one.ordinal), []).append(json.loads(one.finding))
+    documents = tx.execute(_DOCUMENTS, {"id": message, "document": named["document"]}).all()
+    references: dict[str, list[list[str]]] = {}
+    if documents:
+        for one in tx.execute(_REFERENCES, {"keys": [document.id for document in documents]}):
+            references.setdefault(one.document, []).append([one.type, one.value])
+    body = bytes(row.data).decode("latin-1") if row.data is not None else None
+    return {
+        "asked": {"id": wanted, "kind": named["kind"]},
+        "message": {
+            "id": row.id, "partner": row.partner, "channel": row.channel, "state": row.state, "reason": row.reason, "received_at": as_text(row.arrival),
+            "size": row.size, "sha256": row.sha256, "file_name": row.file_name, "media_type": row.media_type, "duplicate_of": row.duplicate_of,
+            "profile_revision": row.profile_revision, "traceparent": row.traceparent, "body": body[:SHOWN_BODY] if body else None,
+        },
+        "interchanges": [_row(one) | {"findings": findings.get((one.ordinal, 0, 0), [])} for one in tx.execute(_INTERCHANGES, {"id": message})],
+        "groups": [_row(one) | {"findings": findings.get((one.interchange, one.ordinal, 0), [])} for one in tx.execute(_GROUPS, {"id": message})],
+        "documents": [
+            _row(one)
+            | {
+                "findings": findings.get((one.interchange, one.grp, one.ordinal), []),
+                "references": references.get(one.id, []),
+                "unmapped": json.loads(one.unmapped) if one.unmapped else [],
+            }
+            for one in documents
+        ],
+        "events": [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)],
+        "deliveries": _deliveries(tx, message),
+        "life": [{"at": as_text(one.at), "step": one.step, "who": one.who, "text": one.text} for one in tx.execute(_LIFE, {"id": message})],
+    }  # fmt: skip
+
+
+def _deliveries(tx: Connection, message: str) -> list[dict[str, Any]]:
+    rows = tx.execute(_DELIVERIES, {"id": message}).all()
+    if not rows:
+        return []
+    attempts: dict[str, list[dict[str, Any]]] = {}
+    for one in tx.execute(_ATTEMPTS, {"keys": [row.id for row in rows]}):
+        answer = bytes(one.answer).decode("utf-8", "replace") if one.answer else None
+        attempts.setdefault(one.delivery, []).append(
+            {
+                "number": one.number, "at": as_text(one.started_at), "milliseconds": one.duration // 1000, "outcome": one.outcome, "status": one.status,
+                "text": one.text, "answer": answer, "node": one.node,
+            }
+        )  # fmt: skip
+    lanes = {one.id: one for one in tx.execute(_LANES, {"keys": sorted({row.lane for row in rows})})}
+    found = []
+    for row in rows:
+        lane = lanes.get(row.lane)
+        leased = bool(lane and lane.head == row.id and lane.lease_until > 0 and row.state == "due")
+        found.append(
+            {
+                "id": row.id, "kind": row.kind, "destination": row.destination, "state": "sending" if leased else row.state, "reason": row.reason,
+                "event": row.event, "document": row.document, "attempts": attempts.get(row.id, []), "confirmation": row.confirmation,
+                "next_due": as_text(row.next_due) if row.state == "due" else None, "done_at": as_text(row.done_at) if row.done_at else None,
+                "behind_dead_letter": bool(lane and lane.blocked and row.state == "due"),
+            }
+        )  # fmt: skip
+    return found
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {key: as_text(value) if key == "at" else value for key, value in row._mapping.items()}
+
+
+def _event(row: Any) -> dict[str, Any]:
+    data = json.loads(bytes(row.data)) if row.data is not None else None
+    return {key: value for key, value in _row(row).items() if key != "data"} | {"data": data}
+
+
+def find(tx: Connection, values: list[str], *, limit: int) -> list[dict[str, Any]]:
+    rows = [*tx.execute(_FIND, {"keys": values, "limit": limit}), *tx.execute(_FIND_ENVELOPE, {"keys": values, "limit": limit})]
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = found.setdefault(
+            row.id,
+            {
+                "id": row.id, "message": row.message, "partner": row.partner, "set": row.set_id, "control": row.control, "state": row.state,
+                "at": as_text(row.at) if row.at else None, "found_by": [],
+            },
+        )  # fmt: skip
+        if row.type not in one["found_by"]:
+            one["found_by"].append(row.type)
+    return list(found.values())[:limit]
+
+
+def dead(tx: Connection, *, limit: int) -> dict[str, Any]:
+    deliveries = tx.execute(_DEAD_DELIVERIES, {"limit": limit}).all()
+    answers: dict[str, Any] = {}
+    if deliveries:
+        answers = {one.delivery: one for one in tx.execute(_ANSWERS, {"keys": [row.id for row in deliveries]})}
+    return {
+        "deliveries": [
+            _times(row, "done_at")
+            | {
+                "status": answers[row.id].status if row.id in answers else None,
+                "answer": bytes(answers[row.id].answer).decode("utf-8", "replace") if row.id in answers and answers[row.id].answer else None,
+            }
+            for row in deliveries
+        ],
+        "documents": [_times(row, "at") for row in tx.execute(_STUCK_DOCUMENTS, {"limit": limit})],
+        "interchanges": [_times(row) for row in tx.execute(_STUCK_INTERCHANGES, {"limit": limit})],
+        "messages": [_times(row, "arrival") for row in tx.execute(_HELD_MESSAGES, {"limit": limit})],
+        "blocked_lanes": [_times(row) for row in tx.execute(_BLOCKED, {"limit": limit})],
+    }
+
+
+def alarms(tx: Connection, *, limit: int) -> list[dict[str, Any]]:
+    return [_times(row, "first_at", "last_at") for row in tx.execute(_ALARMS, {"limit": limit})]
+
+
+def _times(row: Any, *names: str) -> dict[str, Any]:
+    return {key: as_text(value) if key in names and value else value for key, value in row._mapping.items()}

@@ -1,0 +1,1 @@
+"""Data only: dictionaries, guides, mappings and code lists. partners/ reads them; nothing here runs."""

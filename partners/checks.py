@@ -1,0 +1,19 @@
+"""What a profile says that no model can judge: whether its mappings and overlays exist and compile, whether its zones are zones."""
+
+from partners.mappings import is_zone, shipped
+from partners.profile import Profile
+from translators.mapping import MappingError
+
+
+def problems(profile: Profile) -> list[str]:
+    """One line a problem, each with its path and mend; none for a profile that can be used."""
+    found = []
+    for number, agreement in enumerate(profile.agreements):
+        where = f"agreements[{number}] ({agreement.receive})"
+        try:
+            shipped().mapping(agreement.mapping_name, tuple(agreement.overlays))
+        except MappingError as error:
+            found.append(f"{where}: {error}")
+        if agreement.default_zone is not None and not is_zone(agreement.default_zone):
+            found.append(f"{where}.default_zone: {agreement.default_zone!r} is no time zone; write an IANA name such as America/Chicago")
+    return found

@@ -1,0 +1,345 @@
+"""Compiles the blocks of a mapping (`fields:` and what is nested in it) against the schema of its event.
+
+Knows expressions and pydantic models; knows no single event and no identity.
+"""
+
+import types
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from translators.document import Node
+from translators.events.parts import Part
+from translators.mapping import language
+from translators.mapping.expressions import Check, Read, Surroundings, compile_expression, compile_list, compile_test, is_constant
+from translators.mapping.paths import FindAll, FindOne, compile_all, compile_one, condition_mask, first_of, union
+from translators.mapping.run import Run
+from translators.mapping.transforms import Tables
+from translators.mapping.written import Path, Written
+
+RESERVED = ("at", "each", "is", "when")
+"""Words of a block that are no fields."""
+MADE_HERE = frozenset({"purpose", "evidence", "quality", "cancelled"})
+"""Fields that the engine fills itself."""
+Fields = list[tuple[str, Read]]
+
+
+class Fault(Exception):
+    """Part of a mapping does not compile; collected, not raised to callers."""
+
+
+class BlockCompiler:
+    """Compiles one mapping's blocks, collecting faults with their places."""
+
+    def __init__(self, written: Written, tables: Tables) -> None:
+        self.written = written
+        self.tables = tables
+        self.faults: list[str] = []
+        self.origins: dict[str, str] = {}
+        """Field (dotted, without indexes) -> the expression that gives it, to say where a missing one would come from."""
+
+    def fault(self, path: Path, text: str) -> None:
+        """Notes what is wrong at a place."""
+        self.faults.append(self.written.at(path, text))
+
+    def fields(self, path: Path, model: type[Part], around: Surroundings, *, made: frozenset[str] = frozenset()) -> Read:
+        """A reader of the block at `path` as an object of `model`; None when nothing but constants could be read."""
+        spec = self.written.find(path)
+        required: Fields = []
+        optional: Fields = []
+        constants = 0
+        for key in spec:
+            if key in RESERVED:
+                continue
+            name = str(key).removesuffix("[]")
+            read = self.field((*path, key), name, model, around)
+            if read is None:
+                continue
+            (required if model.model_fields[name].is_required() else optional).append((name, read))
+            constants += isinstance(spec[key], str) and self._constant(spec[key])
+        given = {name for name, _ in required} | made
+        for name, info in model.model_fields.items():
+            if info.is_required() and name not in given:
+                self.fault(path, f"must give {name!r}, which the event requires: {info.description or ''}".rstrip(": "))
+        return _object(required, optional, constants, whole=bool(made) or model.essential)
+
+    def _constant(self, text: str) -> bool:
+        try:
+            return is_constant(language.expression(text))
+        except language.LanguageError:
+            return False
+
+    def field(self, path: Path, name: str, model: type[Part], around: Surroundings) -> Read | None:
+        """A reader of one field; None, with the fault noted, if it does not compile."""
+        info = model.model_fields.get(name)
+        if info is None or (name in MADE_HERE and "evidence" in model.model_fields):
+            near = get_close_matches(name, [known for known in model.model_fields if known not in MADE_HERE], 1)
+            self.fault(path, f"{model.__name__} has no field {name!r}" + (f"; did you mean {near[0]!r}?" if near else "; see the event's schema"))
+            return None
+        wanted = bare(info.annotation)
+        listed = get_origin(wanted) is list
+        if listed is not str(path[-1]).endswith("[]"):
+            self.fault(path, f"{name} is {'a list: write' if listed else 'no list: write'} {name}{'[]' if listed else ''}")
+            return None
+        spec = self.written.find(path)
+        try:
+            if listed:
+                return self._list(path, spec, bare(get_args(wanted)[0]), around)
+            if isinstance(spec, dict) and "is" not in spec:
+                return self._nested(path, spec, wanted, around)
+            return self._value(path, spec, wanted, around)
+        except Fault:
+            return None
+
+    def _value(self, path: Path, spec: Any, wanted: Any, around: Surroundings) -> Read:
+        """`field: EXPRESSION` or `field: {is: EXPRESSION, when: TEST}`."""
+        if isinstance(spec, dict):
+            self._only(path, spec, ("is", "when"))
+            read = self._value((*path, "is"), spec["is"], wanted, around)
+            return _guarded(self._tests(path, spec, around), read)
+        if not isinstance(spec, str):
+            self._stop(path, "must be an expression such as BSN/02; to leave the field out, name it under `remove:` in an overlay")
+        try:
+            read, gives = compile_expression(language.expression(spec), around)
+        except language.LanguageError as fault:
+            self._stop(path, str(fault))
+        self._fits(path, gives, wanted)
+        self.origins[field_name(path)] = spec
+        return read
+
+    def _fits(self, path: Path, gives: Any, wanted: Any) -> None:
+        text = wanted is str or get_origin(wanted) is Literal
+        if gives is not wanted and not (gives is str and text):
+            self._stop(path, f"wants {_called(wanted)}, and this gives {_called(gives)}; {_mend(wanted)}")
+
+    def _nested(self, path: Path, spec: dict[str, Any], wanted: Any, around: Surroundings) -> Read:
+        """`field: {at: PATH, when: TEST, FIELD: …}`: an object."""
+        if not (isinstance(wanted, type) and issubclass(wanted, Part)):
+            self._stop(path, f"wants {_called(wanted)}, not a block")
+        if "each" in spec:
+            self._stop((*path, "each"), "makes a list; this field is a single one: use `at:` for the first such segment")
+        if "at" not in spec:
+            return _guarded(self._tests(path, spec, around), self.fields(path, wanted, around))
+        inner = Surroundings(around.tables, outward=False)
+        find, masks = self._find_one((*path, "at"), spec["at"], around)
+        return _moved(find, masks, _guarded(self._tests(path, spec, inner), self.fields(path, wanted, inner)))
+
+    def _list(self, path: Path, spec: Any, item: Any, around: Surroundings) -> Read:
+        """`field[]: EXPRESSION`, one block with `each` or `at`, or named blocks."""
+        if isinstance(spec, str):
+            return self._list_expression(path, spec, item, around)
+        if not isinstance(spec, dict) or not spec:
+            self._stop(path, "must be an expression, a block with `each:`, or named blocks")
+        if any(word in spec for word in RESERVED):
+            return self._items(path, spec, item, around)
+        reads = []
+        for name, inner in spec.items():
+            try:
+                reads.append(self._list((*path, name), inner, item, around))
+            except Fault:
+                continue
+        return _joined(reads)
+
+    def _list_expression(self, path: Path, spec: str, item: Any, around: Surroundings) -> Read:
+        try:
+            read, gives = compile_list(language.expression(spec), around)
+        except language.LanguageError as fault:
+            self._stop(path, str(fault))
+        self._fits(path, gives, item)
+        self.origins[field_name(path)] = spec
+        return read
+
+    def _items(self, path: Path, spec: dict[str, Any], item: Any, around: Surroundings) -> Read:
+        inner = Surroundings(around.tables, outward=False)
+        if "each" in spec:
+            find, masks = self.find_all((*path, "each"), spec["each"], around)
+        elif "at" in spec:
+            one, masks = self._find_one((*path, "at"), spec["at"], around)
+            find = _at_most_one(one)
+        else:
+            self._stop(path, "is a block of a list and needs `each:` (every such segment) or `at:` (the first)")
+        if "is" in spec:
+            self._only(path, spec, ("each", "at", "is", "when"))
+            read = self._value((*path, "is"), spec["is"], item, inner)
+        elif isinstance(item, type) and issubclass(item, Part):
+            read = self.fields(path, item, inner)
+        else:
+            self._stop(path, f"is a list of {_called(item)}; give each one as `is: 02`")
+        return _each(find, masks, self._tests(path, spec, inner), read, len(spec))
+
+    def _tests(self, path: Path, spec: dict[str, Any], around: Surroundings) -> list[Check]:
+        given = spec.get("when")
+        checks = []
+        for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
+            try:
+                checks.append(compile_test(language.test(str(text)), around))
+            except language.LanguageError as fault:
+                self.fault((*path, "when", number) if isinstance(given, list) else (*path, "when"), str(fault))
+        return checks
+
+    def _find_one(self, path: Path, text: Any, around: Surroundings) -> tuple[FindOne, dict[str, int]]:
+        try:
+            parsed = language.path(str(text))
+        except language.LanguageError as fault:
+            self._stop(path, str(fault))
+        return compile_one(parsed, around.outward), _told([parsed])
+
+    def find_all(self, path: Path, given: Any, around: Surroundings) -> tuple[FindAll, dict[str, int]]:
+        """`each: PATH`, `each: PATH else PATH` (the first that has any) or a list (all of them together)."""
+        finders: list[FindAll] = []
+        parsed: list[language.Path] = []
+        for number, text in enumerate(given if isinstance(given, list) else [given]):
+            try:
+                alternatives = language.paths(str(text))
+            except language.LanguageError as fault:
+                self._stop((*path, number) if isinstance(given, list) else path, str(fault))
+            parsed += alternatives
+            found = [compile_all(alternative, around.outward) for alternative in alternatives]
+            finders.append(found[0] if len(found) == 1 else first_of(found))
+        return (finders[0] if len(finders) == 1 else union(finders)), _told(parsed)
+
+    def _only(self, path: Path, spec: dict[str, Any], words: tuple[str, ...]) -> None:
+        for key in spec:
+            if key not in words:
+                self.fault((*path, key), f"cannot stand beside `is:`; only {', '.join(words)} can")
+
+    def _stop(self, path: Path, text: str) -> "Any":
+        self.fault(path, text)
+        raise Fault
+
+
+def _told(paths: list[language.Path]) -> dict[str, int]:
+    """For each tag the elements that every path to it tells by its conditions, so that being chosen takes them."""
+    told: dict[str, int] = {}
+    for parsed in paths:
+        last = parsed.steps[-1]
+        mask = condition_mask(last)
+        told[last.tag] = told[last.tag] & mask if last.tag in told else mask
+    return told
+
+
+def bare(annotation: Any) -> Any:
+    """A field's type without Optional and Annotated."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            annotation = next(part for part in get_args(annotation) if part is not type(None))
+        else:
+            break
+    if get_origin(annotation) is list:
+        return list[bare(get_args(annotation)[0])]  # type: ignore[misc]
+    return annotation
+
+
+def field_name(path: Path) -> str:
+    """('fields', 'lines[]', 'shipped') as the schema's errors name it: lines.shipped"""
+    return ".".join(str(part).removesuffix("[]") for part in path[1:] if part not in RESERVED)
+
+
+def _called(wanted: Any) -> str:
+    if wanted is str or get_origin(wanted) is Literal:
+        return "a text"
+    if get_origin(wanted) is list:
+        return f"a list of {_called(get_args(wanted)[0])}"
+    return f"a {getattr(wanted, '__name__', wanted)}"
+
+
+def _mend(wanted: Any) -> str:
+    name = getattr(wanted, "__name__", "")
+    transform = {"Moment": "| moment or | date", "Quantity": "| quantity(unit)", "Weight": "| weight(unit, weight_kind)"}.get(name)
+    return f"add {transform}" if transform else "write a block with its fields, or choose another field"
+
+
+def _object(required: Fields, optional: Fields, constants: int, *, whole: bool) -> Read:
+    """A reader of an object. Without a required field there is none, and what was read of its own segment counts as not taken.
+
+    `whole`: the event itself or an essential part of it: what is missing is told by the schema, and the document held.
+    """
+    cost = len(required) + len(optional) + 1
+
+    def read(run: Run, node: Node) -> dict[str, Any] | None:
+        run.spend(cost)
+        found: dict[str, Any] = {}
+        if required:
+            position = node.segment.position
+            before = run.seen[position]
+            for name, field in required:
+                value = field(run, node)
+                if value is not None:
+                    found[name] = value
+                elif not whole:
+                    run.seen[position] = before
+                    return None
+        for name, field in optional:
+            value = field(run, node)
+            if value is not None:
+                found[name] = value
+        return found if len(found) > constants else None
+
+    return read
+
+
+def _guarded(checks: list[Check], read: Read) -> Read:
+    if not checks:
+        return read
+
+    def guarded(run: Run, node: Node) -> Any:
+        for check in checks:
+            if not check(run, node):
+                return None
+        return read(run, node)
+
+    return guarded
+
+
+def _moved(find: FindOne, masks: dict[str, int], read: Read) -> Read:
+    def moved(run: Run, node: Node) -> Any:
+        found = find(run, node)
+        if found is None:
+            return None
+        value = read(run, found)
+        if value is not None:
+            run.seen[found.segment.position] |= masks.get(found.tag, 0)
+        return value
+
+    return moved
+
+
+def _at_most_one(find: FindOne) -> FindAll:
+    def found(run: Run, node: Node) -> list[Node]:
+        one = find(run, node)
+        return [] if one is None else [one]
+
+    return found
+
+
+def _joined(reads: list[Read]) -> Read:
+    def joined(run: Run, node: Node) -> list[Any] | None:
+        found: list[Any] = []
+        for read in reads:
+            if more := read(run, node):
+                found += more
+        return found or None
+
+    return joined
+
+
+def _each(find: FindAll, masks: dict[str, int], checks: list[Check], read: Read, cost: int) -> Read:
+    guarded: Callable[[Run, Node], Any] = _guarded(checks, read)
+
+    def each(run: Run, node: Node) -> list[Any] | None:
+        nodes = find(run, node)
+        if not nodes:
+            return None
+        run.spend(cost * len(nodes))
+        found = []
+        for item in nodes:
+            value = guarded(run, item)
+            if value is not None:
+                found.append(value)
+                if mask := masks.get(item.tag):
+                    run.seen[item.segment.position] |= mask
+        return found or None
+
+    return each

@@ -1,0 +1,328 @@
+"""Compiles expressions to functions: find the elements, read them, transform them, note what was taken.
+
+Knows paths and transforms; knows no field and no event.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from translators.document import Node
+from translators.mapping.language import Call, Chain, Constant, Element, Expression, LanguageError, Path, Test
+from translators.mapping.moments import Unreadable
+from translators.mapping.paths import FindAll, FindOne, Taken, compile_all, compile_one, condition_mask, element_texts, take
+from translators.mapping.run import Run
+from translators.mapping.transforms import TRANSFORMS, ArgumentError, Reader, Tables, Transform
+
+Read = Callable[[Run, Node], Any]
+Check = Callable[[Run, Node], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an expression needs besides its text."""
+
+    tables: Tables
+    outward: bool
+    """True where paths look further out if a segment is not here (an event's own fields), False in the items of lists."""
+    marking: bool = True
+    """False where reading is only trying (conditions): nothing is noted as taken."""
+
+
+def compile_expression(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
+    """(reader of one value, the type it gives). Raises LanguageError."""
+    compiled = [_compile_chain(chain, around) for chain in expression.chains]
+    return _alternatives([read for read, _ in compiled]), _one_type([gives for _, gives in compiled])
+
+
+def compile_list(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
+    """(reader of a list of all values, the type of one). Raises LanguageError."""
+    compiled = [_compile_list_chain(chain, around) for chain in expression.chains]
+    return _alternatives([read for read, _ in compiled]), _one_type([gives for _, gives in compiled])
+
+
+def is_constant(expression: Expression) -> bool:
+    """True if it says the same for every document."""
+    return all(isinstance(source, Constant) for chain in expression.chains for source in chain.sources)
+
+
+def _alternatives(reads: list[Read]) -> Read:
+    if len(reads) == 1:
+        return reads[0]
+
+    def read(run: Run, node: Node) -> Any:
+        for alternative in reads:
+            if (value := alternative(run, node)) is not None:
+                return value
+        return None
+
+    return read
+
+
+def _one_type(types: list[Any]) -> Any:
+    if any(gives != types[0] for gives in types):
+        raise LanguageError("the alternatives give different things; each must give the same kind of value")
+    return types[0]
+
+
+def _calls(calls: tuple[Call, ...], tables: Tables) -> tuple[list[tuple[Transform, Reader]], Any]:
+    bound: list[tuple[Transform, Reader]] = []
+    gives: Any = str
+    for number, call in enumerate(calls):
+        transform = TRANSFORMS.get(call.name)
+        if transform is None:
+            raise LanguageError(f"there is no transform {call.name!r}; there are {', '.join(sorted(TRANSFORMS))}")
+        least, most = transform.arguments
+        if not least <= len(call.arguments) <= most:
+            raise LanguageError(f"{call.name} takes {least if least == most else f'{least} to {most}'} arguments: {transform.about}")
+        if number and (transform.takes == "many" or gives is not str):
+            raise LanguageError(f"{call.name} cannot follow {calls[number - 1].name}; it takes {'elements' if transform.takes == 'many' else 'text'}")
+        try:
+            bound.append((transform, transform.read(call.arguments, tables)))
+        except ArgumentError as fault:
+            raise LanguageError(f"{call.name}: {fault}") from None
+        gives = transform.gives
+    return bound, gives
+
+
+def _apply(readers: list[Reader]) -> Reader:
+    if len(readers) == 1:
+        return readers[0]
+
+    def apply(run: Run, value: Any) -> Any:
+        for reader in readers:
+            if value is None:
+                return None
+            value = reader(run, value)
+        return value
+
+    return apply
+
+
+def _compile_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:
+    calls, gives = _calls(chain.calls, around.tables)
+    readers = [reader for _, reader in calls]
+    first = chain.sources[0]
+    if calls and calls[0][0].takes == "many":
+        return _read_many(chain.sources, _apply(readers), around), gives
+    if len(chain.sources) > 1:
+        raise LanguageError("several sources need a transform that makes one value of them, such as | moment or | quantity(unit)")
+    if isinstance(first, Constant):
+        return _read_constant(first.text, readers), gives
+    find = compile_one(first, around.outward, around.marking)
+    if first.number:
+        return _read_number(find, _apply(readers) if readers else None), gives
+    if len(first.elements) != 1 or first.elements[0].last is not None:
+        raise LanguageError(f"{first.text} must name one element (/02) here, or its ordinal (@number)")
+    return _read_single(first, find, _apply(readers) if readers else None, around), gives
+
+
+def _read_constant(text: str, readers: list[Reader]) -> Read:
+    if not readers:
+        return lambda run, node: text
+    apply = _apply(readers)
+    return lambda run, node: apply(run, text)
+
+
+def _read_number(find: FindOne, apply: Reader | None) -> Read:
+    def read(run: Run, node: Node) -> Any:
+        found = find(run, node)
+        if found is None:
+            return None
+        text = str(run.number(found))
+        return text if apply is None else apply(run, text)
+
+    return read
+
+
+def _mask(path: Path, around: Surroundings) -> int:
+    """What finding the segment tells by itself: the values of its conditions."""
+    return condition_mask(path.steps[-1]) if path.steps and around.marking else 0
+
+
+def _read_single(path: Path, find: FindOne, apply: Reader | None, around: Surroundings) -> Read:
+    wanted = path.elements[0]
+    if wanted.component is not None:
+        return _read_many((path,), _only(apply), around)
+    element, label = wanted.number, f"{path.steps[-1].tag if path.steps else ''}/{wanted.number:02}"
+    mask = _mask(path, around) | (1 << element) if around.marking else 0
+    here = not path.steps
+
+    def plain(run: Run, node: Node) -> str | None:
+        found = node if here else find(run, node)
+        if found is None:
+            return None
+        segment = found.segment
+        elements = segment.elements
+        if element >= len(elements) or not (raw := elements[element]):
+            return None
+        text = run.text(raw)
+        if not text:
+            return None
+        run.seen[segment.position] |= mask
+        return text
+
+    def transformed(run: Run, node: Node) -> Any:
+        found = node if here else find(run, node)
+        if found is None:
+            return None
+        segment = found.segment
+        elements = segment.elements
+        if element >= len(elements) or not (raw := elements[element]) or not (text := run.text(raw)):
+            return None
+        assert apply is not None
+        run.used = None
+        try:
+            value = apply(run, text)
+        except Unreadable as fault:
+            run.note_unreadable(found, element, label if path.steps else segment.tag + label, str(fault))
+            return None
+        if value is not None and run.used is None:
+            run.seen[segment.position] |= mask
+        return value
+
+    return plain if apply is None else transformed
+
+
+def _only(apply: Reader | None) -> Reader:
+    """A reader of several made of a reader of one."""
+    if apply is None:
+        return lambda run, texts: texts[0] or None
+    return lambda run, texts: apply(run, texts[0]) if texts[0] else None
+
+
+def _gather(source: Path | Constant, around: Surroundings) -> Callable[[Run, Node], list[Taken | str]]:
+    """The texts of one source, as many as it names even where the segment is absent: the transform counts on their places."""
+    if isinstance(source, Constant):
+        return lambda run, node: [source.text]
+    if not source.elements:
+        raise LanguageError(f"{source.text} must name its elements here, as in /02,03")
+    find, elements = compile_one(source, around.outward, around.marking), source.elements
+    absent: list[Taken | str] = [""] * sum(1 for element in elements if element.last is None)
+
+    def gather(run: Run, node: Node) -> list[Taken | str]:
+        found = find(run, node)
+        return absent if found is None else list(element_texts(run, found, elements))
+
+    return gather
+
+
+def _read_many(sources: tuple[Path | Constant, ...], apply: Reader, around: Surroundings) -> Read:
+    gathers = [_gather(source, around) for source in sources]
+    masks = [_mask(source, around) if isinstance(source, Path) else 0 for source in sources]
+
+    def read(run: Run, node: Node) -> Any:
+        values: list[Taken | str] = []
+        told: list[tuple[Node, int]] = []
+        for gather, mask in zip(gathers, masks, strict=True):
+            more = gather(run, node)
+            values += more
+            if mask and more and isinstance(more[0], Taken):
+                told.append((more[0].node, mask))
+        return _finish(run, values, told, apply, around.marking)
+
+    return read
+
+
+def _finish(run: Run, values: list[Taken | str], told: list[tuple[Node, int]], apply: Reader, marking: bool) -> Any:
+    """Transforms several values and notes those that were taken."""
+    taken = [value for value in values if isinstance(value, Taken) and value.text]
+    if not taken:
+        return None
+    run.used, run.partly = None, None
+    try:
+        value = apply(run, [value.text if isinstance(value, Taken) else value for value in values])
+    except Unreadable as fault:
+        _note(run, taken[0], str(fault))
+        return None
+    if run.partly is not None:
+        index, text = run.partly
+        if isinstance(partly := values[index], Taken):
+            _note(run, partly, text)
+    if value is None or not marking:
+        return value
+    for found in taken if run.used is None else (values[index] for index in run.used if index < len(values)):
+        if isinstance(found, Taken):
+            take(run, found)
+    for node, mask in told:
+        run.seen[node.segment.position] |= mask
+    return value
+
+
+def _note(run: Run, taken: Taken, text: str) -> None:
+    run.note_unreadable(taken.node, taken.element.number, f"{taken.node.tag}/{taken.element.number:02}", text)
+
+
+def _compile_list_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:
+    calls, gives = _calls(chain.calls, around.tables)
+    many = bool(calls) and calls[0][0].takes == "many"
+    listed = get_origin(gives) is list
+    item = get_args(gives)[0] if listed else gives
+    apply = _apply([reader for _, reader in calls]) if calls else None
+    if many and len(chain.sources) > 1:
+        assert apply is not None
+        single = _read_many(chain.sources, apply, around)
+        return (single if listed else _as_list(single)), item
+    finders = []
+    for source in chain.sources:
+        if isinstance(source, Constant):
+            raise LanguageError("a list is read from segments; a constant belongs into a block's field")
+        if not source.elements:
+            raise LanguageError(f"{source.text} must name its elements, as in /02")
+        finders.append((compile_all(source, around.outward, around.marking), source.elements, _mask(source, around)))
+    return _read_all(finders, apply, many=many, listed=listed, marking=around.marking), item
+
+
+def _as_list(single: Read) -> Read:
+    def read(run: Run, node: Node) -> list[Any] | None:
+        value = single(run, node)
+        return None if value is None else [value]
+
+    return read
+
+
+def _read_all(finders: list[tuple[FindAll, tuple[Element, ...], int]], apply: Reader | None, *, many: bool, listed: bool, marking: bool) -> Read:
+    one = _only(apply) if not many else apply
+    assert one is not None
+
+    def read(run: Run, node: Node) -> list[Any] | None:
+        found: list[Any] = []
+        for find, elements, mask in finders:
+            nodes = find(run, node)
+            run.spend(len(nodes))
+            for here in nodes:
+                texts = element_texts(run, here, elements)
+                for group in [texts] if many else [[taken] for taken in texts]:
+                    value = _finish(run, list(group), [(here, mask)], one, marking)
+                    if value is not None:
+                        found += value if listed else [value]
+        return found or None
+
+    return read
+
+
+def compile_test(test: Test, around: Surroundings) -> Check:
+    """A condition of a block; it takes nothing, but that finding an element equal to a word tells it. Raises LanguageError."""
+    trying = Surroundings(around.tables, around.outward, marking=False)
+    first = test.chain.sources[0]
+    if isinstance(first, Path) and not first.elements and not first.number:
+        if test.chain.calls or test.values is not None or len(test.chain.sources) > 1:
+            raise LanguageError(f"{first.text} must name the element to compare, as in /01")
+        find = compile_one(first, around.outward, marking=False)
+        return lambda run, node: (find(run, node) is None) is test.negate
+    trial, gives = _compile_chain(test.chain, trying)
+    if test.values is not None and gives is not str:
+        raise LanguageError("only text can be compared")
+    values, negate = test.values, test.negate
+    telling = _compile_chain(test.chain, around)[0] if values is not None and not negate and not test.chain.calls and around.marking else None
+
+    def check(run: Run, node: Node) -> bool:
+        quiet, run.quiet = run.quiet, True
+        value = trial(run, node)
+        run.quiet = quiet
+        met = (value is not None if values is None else value in values) is not negate
+        if met and telling is not None:
+            telling(run, node)
+        return met
+
+    return check

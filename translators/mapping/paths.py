@@ -1,0 +1,236 @@
+"""Compiles paths to functions that find nodes, and sources to functions that read their elements.
+
+Knows the tree; knows no transform, no field and no event.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from translators.document import Node
+from translators.mapping.language import LAST_ELEMENT, Element, Path, Step
+from translators.mapping.run import Run, meets
+
+FindOne = Callable[[Run, Node], Node | None]
+FindAll = Callable[[Run, Node], list[Node]]
+HL = "HL"
+
+
+class Taken(NamedTuple):
+    """One value as it was read: the node, the element (and component) and the text."""
+
+    node: Node
+    element: Element
+    text: str
+
+
+def condition_mask(step: Step) -> int:
+    """The elements whose values a step's conditions tell: finding the segment by them takes them."""
+    mask = 0
+    for element, values, negate in step.conditions:
+        if values and not negate:
+            mask |= 1 << element
+    return mask | (1 << 3 if step.levels else 0)
+
+
+def _tell(run: Run, node: Node, mask: int) -> None:
+    run.seen[node.segment.position] |= mask
+
+
+def _one_child(step: Step) -> FindOne:
+    """The first child of that kind."""
+    tag, levels, conditions = step.tag, step.levels, step.conditions
+    if not levels and not conditions:
+
+        def plain(run: Run, node: Node) -> Node | None:
+            found = (run.indexes.get(node) or run.index(node)).get(tag) if node.children else None
+            return found[0] if found else None
+
+        return plain
+
+    def tested(run: Run, node: Node) -> Node | None:
+        found = (run.indexes.get(node) or run.index(node)).get(tag) if node.children else None
+        if found:
+            run.spend(len(found))
+            for child in found:
+                if meets(levels, conditions, child):
+                    return child
+        return None
+
+    return tested
+
+
+def _all_children(step: Step) -> FindAll:
+    """All children of that kind; HL reaches through the levels, because their nesting is X12's business."""
+    tag, levels, conditions = step.tag, step.levels, step.conditions
+
+    def children(run: Run, node: Node) -> list[Node]:
+        found = (run.indexes.get(node) or run.index(node)).get(tag, []) if node.children else []
+        if not conditions:
+            return found
+        run.spend(len(found))
+        return [child for child in found if meets(levels, conditions, child)]
+
+    def below(run: Run, node: Node) -> list[Node]:
+        found, waiting = [], list(reversed(run.index(node).get(HL, ())))
+        while waiting:
+            child = waiting.pop()
+            run.spend(1)
+            if meets(levels, conditions, child):
+                found.append(child)
+            waiting.extend(reversed(run.index(child).get(HL, ())))
+        return found
+
+    return below if tag == HL else children
+
+
+def _is(step: Step) -> Callable[[Node], bool]:
+    tag, levels, conditions = step.tag, step.levels, step.conditions
+    return lambda node: node.tag == tag and meets(levels, conditions, node)
+
+
+def _enclosing(run: Run, node: Node, meant: Callable[[Node], bool]) -> Node | None:
+    found = node.parent
+    while found is not None and not meant(found):
+        run.spend(1)
+        found = found.parent
+    return found
+
+
+def _outward(run: Run, node: Node) -> Iterator[Node]:
+    here: Node | None = node
+    while here is not None:
+        yield here
+        run.spend(1)
+        here = here.parent
+
+
+def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
+    """The first node that the path means, seen from a node; `outward`: if it is not here, look further out."""
+    if not path.steps:
+        return lambda run, node: node
+    first, rest = path.steps[0], path.steps[1:]
+    meant, child = _is(first), _one_child(first)
+    telling = condition_mask(first) if rest and marking else 0
+    followers = [(_one_child(step), condition_mask(step) if marking and index < len(rest) - 1 else 0) for index, step in enumerate(rest)]
+
+    def follow(run: Run, node: Node | None) -> Node | None:
+        if followers and node is not None:
+            start, told = node, []
+            for find, mask in followers:
+                node = find(run, node)
+                if node is None:
+                    return None
+                told.append((node, mask))
+            _tell(run, start, telling)
+            for seen, mask in told:
+                _tell(run, seen, mask)
+        return node
+
+    def here(run: Run, node: Node) -> Node | None:
+        return follow(run, node if meant(node) else child(run, node))
+
+    def nearest(run: Run, node: Node) -> Node | None:
+        return follow(run, _enclosing(run, node, meant))
+
+    def further(run: Run, node: Node) -> Node | None:
+        for level in _outward(run, node):
+            if (found := here(run, level)) is not None:
+                return found
+        return None
+
+    if path.reach == "nearest":
+        return nearest
+    return further if outward or path.reach == "outward" else here
+
+
+def compile_all(path: Path, outward: bool, marking: bool = True) -> FindAll:
+    """All nodes that the path means. `outward`: those of the nearest level that has any; the word "outward" itself: of every level."""
+    if not path.steps:
+        return lambda run, node: [node]
+    first, rest = path.steps[0], path.steps[1:]
+    meant, finders = _is(first), [_all_children(step) for step in path.steps]
+    masks = [condition_mask(step) if marking else 0 for step in path.steps[:-1]]
+
+    def follow(run: Run, found: list[Node]) -> list[Node]:
+        for mask, find in zip(masks, finders[1:], strict=True):
+            deeper = []
+            for node in found:
+                if below := find(run, node):
+                    deeper += below
+                    _tell(run, node, mask)
+            found = deeper
+        return found
+
+    def here(run: Run, node: Node) -> list[Node]:
+        return follow(run, [node] if meant(node) and (rest or first.tag != HL) else finders[0](run, node))
+
+    def nearest(run: Run, node: Node) -> list[Node]:
+        found = _enclosing(run, node, meant)
+        return follow(run, [found]) if found is not None else []
+
+    def further(run: Run, node: Node) -> list[Node]:
+        for level in _outward(run, node):
+            if found := here(run, level):
+                return found
+        return []
+
+    def every(run: Run, node: Node) -> list[Node]:
+        return [found for level in _outward(run, node) for found in here(run, level)]
+
+    if path.reach == "nearest":
+        return nearest
+    if path.reach == "outward":
+        return every
+    return further if outward else here
+
+
+def union(finders: list[FindAll]) -> FindAll:
+    """All nodes of several paths, each once, in the order of the document."""
+
+    def find(run: Run, node: Node) -> list[Node]:
+        found = {found: None for finder in finders for found in finder(run, node)}
+        return sorted(found, key=lambda node: node.segment.position)
+
+    return find
+
+
+def first_of(finders: list[FindAll]) -> FindAll:
+    """The nodes of the first path that has any."""
+
+    def find(run: Run, node: Node) -> list[Node]:
+        for finder in finders:
+            if found := finder(run, node):
+                return found
+        return []
+
+    return find
+
+
+def element_text(run: Run, node: Node, element: Element) -> str:
+    """The text of an element or component, "" where it is absent."""
+    raw = node.segment.get(element.number)
+    if raw and element.component is not None:
+        parts = raw.split(run.component) if run.component else [raw]
+        raw = parts[element.component - 1] if element.component <= len(parts) else b""
+    return run.text(raw) if raw else ""
+
+
+def element_texts(run: Run, node: Node, elements: tuple[Element, ...]) -> list[Taken]:
+    """The texts of elements, runs spelled out up to the segment's end; "" for each that is absent."""
+    found = []
+    for element in elements:
+        if element.last is None:
+            found.append(Taken(node, element, element_text(run, node, element)))
+        else:
+            end = element.last + 1 if element.last < LAST_ELEMENT else len(node.segment.elements)
+            for number in range(element.number, end):
+                single = Element(number)
+                found.append(Taken(node, single, element_text(run, node, single)))
+    return found
+
+
+def take(run: Run, taken: Taken) -> None:
+    """Notes that a rule carried this value into the event."""
+    position, (number, component, _) = taken.node.segment.position, taken.element
+    if component is None or run.take_part(position, number, component, taken.node.segment.get(number)):
+        run.seen[position] |= 1 << number

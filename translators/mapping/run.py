@@ -1,0 +1,203 @@
+"""The state of one mapping of one document: what was taken from it, what was doubtful, how much work is left.
+
+Knows the tree; knows no rule, no transform and no event.
+"""
+
+from translators.document import Document, Finding, Node
+from translators.mapping.errors import MappingProblem
+from translators.mapping.language import Drop
+from translators.mapping.values import Context, Unmapped
+
+Index = dict[str, list[Node]]
+CONTROLS = dict.fromkeys((*range(32), 127), " ")
+MAX_INDEXES = 20_000  # nodes whose children are kept sorted by tag; more are sorted again when they are met again
+MAX_NOTES = 100  # of one kind in one event's quality; a broken file shall not become a big one
+MAX_FINDINGS = 1_000
+
+
+class Run:
+    """One document under one mapping; not shared, not kept."""
+
+    __slots__ = (
+        "component", "context", "encoding", "findings", "indexes", "invalid_sscc", "left", "nodes", "numbers", "partly", "parts", "quiet", "seen",
+        "unknown", "unreadable", "used",
+    )  # fmt: skip
+
+    def __init__(self, document: Document, context: Context) -> None:
+        self.context = context
+        self.encoding = document.encoding
+        self.component = document.delimiters.component
+        self.left = context.max_steps
+        self.nodes = list(document.root.walk())
+        self.spend(len(self.nodes))
+        self.seen = [0] * (max(node.segment.position for node in self.nodes) + 1)
+        """For each segment position a bit mask of the elements that rules took."""
+        self.parts: dict[tuple[int, int], set[int]] = {}
+        """For elements taken by component: which components."""
+        self.indexes: dict[Node, Index] = {}
+        self.numbers: dict[str, dict[Node, int]] = {}
+        self.findings: dict[tuple[int, int], Finding] = {}
+        self.used: list[int] | None = None
+        """Set by a transform of several values that took only some of them: the indexes of those."""
+        self.partly: tuple[int, str] | None = None
+        """Set beside `used`: which of the several texts was unreadable, and why."""
+        self.quiet = False
+        """True while a condition is tried: nothing is noted."""
+        self.unknown: dict[tuple[str, str], None] = {}
+        self.unreadable: dict[tuple[str, str], None] = {}
+        self.invalid_sscc: dict[str, None] = {}
+
+    def spend(self, steps: int) -> None:
+        """Counts work; raises MappingProblem when the document costs more than it may."""
+        self.left -= steps
+        if self.left < 0:
+            limit = self.context.max_steps
+            raise MappingProblem([f"the mapping took more than {limit:,} steps on this document; its lists look through each other too often"])
+
+    def index(self, node: Node) -> Index:
+        """The node's children by tag, each list in the order of the document."""
+        found = self.indexes.get(node)
+        if found is None:
+            found = {}
+            for child in node.children:
+                same = found.get(child.tag)
+                if same is None:
+                    found[child.tag] = [child]
+                else:
+                    same.append(child)
+            self.spend(len(node.children) + 1)
+            if len(self.indexes) >= MAX_INDEXES:
+                self.indexes.clear()
+            self.indexes[node] = found
+        return found
+
+    def number(self, node: Node) -> int:
+        """The ordinal (from 1) of a node among all segments of its tag in the set."""
+        numbers = self.numbers.get(node.tag)
+        if numbers is None:
+            same = (other for other in self.nodes if other.tag == node.tag)
+            numbers = self.numbers[node.tag] = {other: number for number, other in enumerate(same, start=1)}
+            self.spend(len(self.nodes))
+        return numbers[node]
+
+    def text(self, raw: bytes) -> str:
+        """An element's text without the padding at its end; control characters, which are never data (X12 element code 6), as spaces."""
+        try:
+            text = raw.decode(self.encoding)
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+        if not text.isprintable():
+            text = text.translate(CONTROLS)
+        return text.rstrip()
+
+    def take_part(self, position: int, element: int, component: int, raw: bytes) -> bool:
+        """Notes one component as taken; True if the element has no other, so that all of it is taken."""
+        if self.component not in raw:
+            return True
+        self.parts.setdefault((position, element), set()).add(component)
+        return False
+
+    def note_unknown(self, table: str, code: str) -> None:
+        """A code without a word."""
+        if not self.quiet and len(self.unknown) < MAX_NOTES:
+            self.unknown[(table, code)] = None
+
+    def note_partly(self, index: int, text: str) -> None:
+        """One of several texts is not what it should be, the value stands without it; the rule that knows its place tells it."""
+        self.partly = (index, text)
+
+    def note_sscc(self, text: str) -> None:
+        """An SSCC with a wrong length or check digit."""
+        if not self.quiet and len(self.invalid_sscc) < MAX_NOTES:
+            self.invalid_sscc[text] = None
+
+    def note_unreadable(self, node: Node, element: int, path: str, text: str) -> None:
+        """A value that is not what it should be."""
+        if self.quiet:
+            return
+        if len(self.unreadable) < MAX_NOTES:
+            self.unreadable[(path, text)] = None
+        segment = node.segment
+        if len(self.findings) < MAX_FINDINGS:
+            finding = Finding(
+                level="element",
+                code="",
+                text=f"{path}: {text}; the event goes without it",
+                byte_start=segment.byte_start,
+                byte_end=segment.byte_end,
+                segment=segment.tag,
+                position=segment.position,
+                element=element,
+                kind="mapping",
+                severity="warning",
+            )
+            self.findings.setdefault((segment.position, element), finding)
+
+    def unmapped(self, drops: dict[str, list[Drop]]) -> list[Unmapped]:
+        """Every element with a value that was neither taken nor dropped, counted by where it lies."""
+        found: dict[str, Unmapped] = {}
+        for node in self.nodes:
+            segment = node.segment
+            elements = segment.elements
+            missing = ((1 << len(elements)) - 2) & ~self.seen[segment.position]
+            if not missing:
+                continue
+            missing = self._without_drops(node, missing, drops.get(node.tag, ()))
+            while missing:
+                element = (missing & -missing).bit_length() - 1
+                missing &= missing - 1
+                raw = elements[element]
+                if raw and (text := self.text(raw)):
+                    for path, value in self._left_parts(segment.position, element, raw, text):
+                        where = f"{_place(node)}/{path}"
+                        known = found.get(where)
+                        found[where] = (
+                            Unmapped(where, known.values + 1, known.position, known.example)
+                            if known
+                            else Unmapped(where, 1, segment.position, value[:40])
+                        )
+        return sorted(found.values(), key=lambda entry: (entry.position, entry.path))
+
+    def _without_drops(self, node: Node, missing: int, drops: "list[Drop] | tuple[()]") -> int:
+        for drop in drops:
+            if meets(drop.step.levels, drop.step.conditions, node):
+                if not drop.elements:
+                    return 0
+                for element in drop.elements:
+                    for number in range(element.number, (element.last or element.number) + 1):
+                        missing &= ~(1 << number)
+        return missing
+
+    def _left_parts(self, position: int, element: int, raw: bytes, text: str) -> list[tuple[str, str]]:
+        taken = self.parts.get((position, element))
+        if taken is None:
+            return [(f"{element:02}", text)]
+        return [
+            (f"{element:02}-{number}", part)
+            for number, piece in enumerate(raw.split(self.component), start=1)
+            if number not in taken and (part := self.text(piece))
+        ]
+
+
+def meets(levels: frozenset[str], conditions: tuple[tuple[int, frozenset[bytes], bool], ...], node: Node) -> bool:
+    """True if the node has one of the levels (none: any) and meets all conditions."""
+    if levels and node.level not in levels:
+        return False
+    elements = node.segment.elements
+    for element, values, negate in conditions:
+        raw = elements[element] if element < len(elements) else b""
+        if not values:
+            if not raw.strip():
+                return False
+        elif (raw in values or raw.strip().upper() in values) is negate:
+            return False
+    return True
+
+
+def _place(node: Node) -> str:
+    """ "HL[I] > PO4": the loop a segment lies in, and its tag."""
+    parent = node.parent
+    own = f"{node.tag}[{node.level}]" if node.level else node.tag
+    if parent is None or parent.parent is None or node.tag == "HL":
+        return own
+    return f"{parent.tag}[{parent.level}] > {own}" if parent.level else f"{parent.tag} > {own}"

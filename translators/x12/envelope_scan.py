@@ -1,0 +1,115 @@
+"""Finds the control segments (ISA, GS, ST, SE, GE, IEA, TA1) of an interchange without reading the others.
+
+Knows nothing of what they mean together; binary data (BIN, BDS) is stepped over by its length.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from translators.document import Delimiters
+from translators.x12.header import header_at
+from translators.x12.options import Options, ReadAt
+
+CHUNK = 1 << 20
+
+
+class ControlSegment(NamedTuple):
+    """One control segment; `tag` is "ISA" for the header of a next interchange, "" for the end of the message."""
+
+    tag: str
+    elements: list[bytes]
+    terminator_before: int
+    """Offset of the terminator before it: equal to the end of the segment before if nothing stands between."""
+    byte_start: int
+    byte_end: int
+    """After its terminator."""
+    fault: str = ""
+    """A TA1 note if the scan had to stop here."""
+
+
+def tail_bytes(delimiters: Delimiters, options: Options) -> bytes:
+    """The bytes that may stand between a terminator and the next segment (knowledge 1.2)."""
+    tail = b"\r\n \t" if "mixed-tails" in options.allow else b"\r\n"
+    return bytes(byte for byte in tail if bytes((byte,)) not in delimiters)
+
+
+def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters, options: Options) -> Iterator[ControlSegment]:
+    """The control segments from `start`, the offset of the ISA's terminator, to the end of the message or a next provable ISA.
+
+    The last one has tag "" (the message ended) or "ISA". Memory: one chunk and one segment.
+    """
+    terminator, separator = delimiters.segment, delimiters.element
+    tail = tail_bytes(delimiters, options)
+    pattern = re.compile(
+        re.escape(terminator) + (b"[" + re.escape(tail) + b"]*" if tail else b"") + rb"(ST|SE|GS|GE|IEA|TA1|BIN|BDS)" + re.escape(separator)
+    )
+    base, at, data = start, 0, read(start, CHUNK)
+    while True:
+        found = pattern.search(data, at)
+        header = _next_header(read, base, data, at, found.start() if found else len(data), options)
+        if header >= 0:
+            yield ControlSegment("ISA", [], header, header, header)
+            return
+        if found is None:
+            base, at, data, grown = _next_chunk(read, base, data, at, size, terminator)
+            if not grown:
+                yield ControlSegment("", [], size, size, size)
+                return
+            continue
+        begin = base + found.start(1)
+        if found[1] in (b"BIN", b"BDS"):
+            after = binary_end(read, begin, size, delimiters)
+            if after - begin > options.limits.binary_bytes:
+                yield ControlSegment("", [], begin, begin, size, "023" if after > size else "024")
+                return
+            if after < 0 or after > size or (after < size and read(after, len(terminator)) != terminator):
+                yield ControlSegment("", [], begin, begin, size, "023" if after > size else "022")
+                return
+            if after - base <= len(data):
+                at = after - base
+            else:
+                base, at, data = after, 0, read(after, CHUNK)
+            continue
+        end = data.find(terminator, found.end())
+        while end < 0 and base + len(data) < size and len(data) - found.start() <= options.limits.segment_bytes:
+            more = read(base + len(data), CHUNK)
+            end = (data := data + more).find(terminator, found.end())
+        if end < 0:
+            whole = base + len(data) >= size
+            elements = data[found.start(1) :].rstrip(b"\r\n\x00\x1a").split(separator, 40) if whole else []
+            yield ControlSegment(found[1].decode() if whole else "", elements, base + found.start(), begin, size, "" if whole else "024")
+            if whole:
+                yield ControlSegment("", [], size, size, size)
+            return
+        elements = data[found.start(1) : end].split(separator, 40)
+        yield ControlSegment(found[1].decode(), elements, base + found.start(), begin, base + end + len(terminator))
+        at = end
+
+
+def _next_chunk(read: ReadAt, base: int, data: bytes, at: int, size: int, terminator: bytes) -> tuple[int, int, bytes, bool]:
+    """The next chunk, with what is left from the last terminator on; the last value is False at the end of the message."""
+    keep = max(data.rfind(terminator, at), at)
+    if len(data) - keep > CHUNK:
+        keep = len(data) - 2 * len(terminator)
+    more = read(base + len(data), CHUNK) if base + len(data) < size else b""
+    return base + keep, 0, data[keep:] + more, bool(more)
+
+
+def _next_header(read: ReadAt, base: int, data: bytes, begin: int, end: int, options: Options) -> int:
+    """Offset of the first provable ISA in data[begin:end], -1 if none: an interchange may end without its IEA."""
+    at = data.find(b"ISA", begin, end)
+    while at >= 0:
+        if header_at(read, base + at, options) is not None:
+            return base + at
+        at = data.find(b"ISA", at + 3, end)
+    return -1
+
+
+def binary_end(read: ReadAt, start: int, size: int, delimiters: Delimiters) -> int:
+    """Where the binary data of the BIN or BDS at `start` ends, by its length; beyond `size` if cut off; -1 if no length is given."""
+    fields = 3 if read(start, 3) == b"BIN" else 4
+    head = read(start, 64).split(delimiters.element, fields - 1)
+    if len(head) < fields or not re.fullmatch(rb"[0-9]{1,15}", head[fields - 2]):
+        return -1
+    return start + sum(len(part) + len(delimiters.element) for part in head[:-1]) + int(head[fields - 2])

@@ -1,0 +1,234 @@
+"""The interchange header: finds an ISA, proves its delimiters by position, judges its elements.
+
+Knows nothing of what follows the header, but for the one segment id that proves the terminator.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from translators.document import Delimiters
+from translators.x12.options import Options, ReadAt
+
+SEPARATORS_AT = (6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
+"""Offsets from the I of ISA where the byte at offset 3 must recur (X12.5: ISA is the one segment of fixed length)."""
+
+LENGTHS = (2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1)
+"""Of ISA01 to ISA15."""
+
+NOTES = ("010", "011", "012", "013", "005", "006", "007", "008", "014", "015", "016", "017", "018", "019", "020")
+"""The TA1 note for a fault in ISA01 to ISA15."""
+
+TITLES = (
+    "authorization qualifier",
+    "authorization",
+    "security qualifier",
+    "security",
+    "sender qualifier",
+    "sender id",
+    "receiver qualifier",
+    "receiver id",
+    "date",
+    "time",
+    "standards id or repetition separator",
+    "envelope version",
+    "control number",
+    "acknowledgment requested",
+    "usage",
+)
+
+ID_QUALIFIER = re.compile(rb"0[1-4]|0[7-9]|[12][0-9]|3[0-8]|AM|NR|SA|SN|ZZ")
+VERSION = re.compile(rb"00[2-8]0[0-9]")
+TIME = re.compile(rb"([01][0-9]|2[0-3])[0-5][0-9]")
+PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*")
+
+WINDOW = 400
+"""Bytes read to prove a header: an unpadded ISA, a long tail and the next segment's id fit in."""
+
+FIRST_WITH_REPETITION = b"00402"
+
+
+@dataclass(slots=True)
+class Header:
+    """One proven ISA. `faults` are (TA1 note, element or 0 for a delimiter, text), the first decides."""
+
+    byte_start: int
+    byte_end: int
+    """After the terminator."""
+    elements: list[bytes]
+    """ISA01 to ISA15 as sent, padding kept; elements[0] is b"ISA"."""
+    delimiters: Delimiters
+    faults: list[tuple[str, int, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    scannable: bool = True
+    """The terminator can be trusted, so that the segments after it can be told apart."""
+
+    def text(self, element: int) -> str:
+        """An element without its padding."""
+        return self.elements[element].decode("latin-1").strip()
+
+    def range_of(self, element: int) -> tuple[int, int]:
+        """The bytes of an element, or for 0 those of ISA16 and the terminator."""
+        start = self.byte_start + sum(len(value) + 1 for value in self.elements[: element or 16])
+        return start, start + len(self.elements[element]) if element else self.byte_end
+
+
+def header_at(read: ReadAt, offset: int, options: Options) -> Header | None:
+    """The header that begins at `offset`, its faults told; None if no ISA can be proven there."""
+    window = read(offset, WINDOW)
+    if len(window) < 106 and window.count(window[3:4]) < 16:
+        return None
+    separator = window[3:4]
+    if all(window[at : at + 1] == separator for at in SEPARATORS_AT):
+        parts = [window[:3], *(window[at - size : at] for at, size in zip(SEPARATORS_AT, LENGTHS, strict=True))]
+        return _judged(_positioned(window, offset, parts, separator), options)
+    if separator.isalnum() or separator in (b" ", b""):
+        return None
+    return _counted(window, offset, separator, options)
+
+
+def _positioned(window: bytes, offset: int, parts: list[bytes], separator: bytes) -> Header:
+    found = next(_ends(window, 104, separator), None)
+    if found is None and not window[104:105].isalnum() and _begins_group(window[105:], separator):
+        component, terminator = b"", window[104:105]
+    else:
+        component, terminator = found or (window[104:105], window[105:106])
+    header = Header(offset, offset + 104 + len(component) + len(terminator), parts, Delimiters(separator, component, b"", terminator))
+    if separator.isalnum() or separator == b" ":
+        header.scannable = False
+        header.faults.append(("026", 0, f"the element separator is {_said(separator)}; take a character that no data holds, such as *"))
+    if terminator.isalnum() or terminator in (b"", separator, component):
+        header.scannable = header.scannable and terminator not in (b"", separator) and not terminator.isalnum()
+        header.faults.append(("004", 0, f"the segment terminator is {_said(terminator)}; take one that no data holds, such as ~"))
+    if component.isalnum() or component in (b" ", b"", separator):
+        header.faults.append(("027", 0, f"the component separator (ISA16) is {_said(component)}; take one that no data holds, such as :"))
+    return header
+
+
+def _counted(window: bytes, offset: int, separator: bytes, options: Options) -> Header | None:
+    """An ISA whose elements are not padded: the sixteenth separator stands before ISA16."""
+    parts = window.split(separator, 16)
+    if len(parts) < 17 or any(len(part) > 40 for part in parts[:16]):
+        return None
+    start = len(window) - len(parts[16])
+    found = next(_ends(window, start, separator), None)
+    if found is None:
+        return None
+    component, terminator = found
+    if terminator.isalnum() or terminator in (separator, component) or component.isalnum() or component == separator:
+        return None
+    header = Header(offset, offset + start + len(component) + len(terminator), parts[:16], Delimiters(separator, component, b"", terminator))
+    if "unpadded-isa" in options.allow:
+        header.warnings.append("unpadded-isa")
+    return _judged(header, options)
+
+
+def _ends(window: bytes, start: int, separator: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The component separator and terminator that stand at `start`, proven by the GS, TA1 or IEA after them.
+
+    Each may be a UTF-8 character of several bytes; single bytes are tried first.
+    """
+    for component_length in (1, _utf8_length(window[start : start + 1])):
+        at = start + component_length
+        for terminator_length in (1, _utf8_length(window[at : at + 1])):
+            terminator = window[at : at + terminator_length]
+            rest = window[at + terminator_length :]
+            # A line end after the character that ends the next line, too, is no terminator but the tail of one: ISA16 is missing.
+            misread = terminator in (b"\r", b"\n") and window[start:at] + terminator in rest[:120]
+            if _begins_group(rest, separator) and not misread:
+                yield window[start:at], terminator
+
+
+def _begins_group(window: bytes, separator: bytes) -> bool:
+    return window.lstrip(b"\r\n \t").startswith((b"GS" + separator, b"TA1" + separator, b"IEA" + separator))
+
+
+def _utf8_length(lead: bytes) -> int:
+    if not lead or lead[0] < 0xC2:
+        return 1
+    return 2 if lead[0] < 0xE0 else 3 if lead[0] < 0xF0 else 4
+
+
+def _judged(header: Header, options: Options) -> Header:
+    """Checks ISA01 to ISA15 from left to right (knowledge 1.1) and settles the repetition separator."""
+    _settle_repetition(header, options)
+    lenient = "unpadded-isa" in header.warnings
+    for number, (size, note, title) in enumerate(zip(LENGTHS, NOTES, TITLES, strict=True), start=1):
+        value = header.elements[number]
+        if len(value) != size and not (lenient and number in (2, 4, 6, 8)):
+            header.faults.append((note, number, f"ISA{number:02} ({title}) has {len(value)} characters, not {size}"))
+        elif reason := _fault(number, value):
+            header.faults.append((note, number, f"ISA{number:02} ({title}) {reason}"))
+    header.faults.sort(key=lambda fault: fault[1])
+    return header
+
+
+def _settle_repetition(header: Header, options: Options) -> None:
+    value, version = header.elements[11], header.elements[12]
+    separates = len(value) == 1 and not value.isalnum() and value != b" "
+    late = version >= FIRST_WITH_REPETITION
+    if not VERSION.fullmatch(version):
+        return
+    if separates and late:
+        header.delimiters = header.delimiters._replace(repetition=value)
+        if value in (header.delimiters.element, header.delimiters.component, header.delimiters.segment):
+            header.faults.append(("016", 11, f"ISA11 ({TITLES[10]}) is {_said(value)}, which is another delimiter, too"))
+        return
+    if value == b"U" and not late:
+        return
+    if "isa11-not-a-separator" in options.allow:
+        header.warnings.append("isa11-not-a-separator")
+    else:
+        wanted = "a repetition separator such as ^" if late else "U"
+        header.faults.append(("016", 11, f"ISA11 ({TITLES[10]}) is {_said(value)}; with version {_said(version)} it must be {wanted}"))
+
+
+def _fault(number: int, value: bytes) -> str | None:
+    """What is wrong with one ISA element of the right length, in words; None if nothing is."""
+    said = _said(value)
+    if number == 1 and not re.fullmatch(rb"0[0-6]", value):
+        return f"is {said}; 00 says that there is none"
+    if number == 3 and value not in (b"00", b"01"):
+        return f"is {said}; 00 says that there is none"
+    if number in (5, 7) and not ID_QUALIFIER.fullmatch(value):
+        return f"is {said}, which is no known qualifier; ZZ stands for one that was agreed"
+    if number in (6, 8) and not PRINTABLE.fullmatch(value):
+        return "is empty" if not value.strip() else f"is {said}, which holds control characters"
+    if number in (2, 4) and value.strip() and not PRINTABLE.fullmatch(value):
+        return "holds control characters"
+    if number == 9 and not _is_date(value):
+        return f"is {said}, which is no day (YYMMDD)"
+    if number == 10 and not TIME.fullmatch(value):
+        return f"is {said}, which is no time (HHMM)"
+    if number == 12 and not VERSION.fullmatch(value):
+        return f"is {said}, which is no version of the envelope, such as 00401"
+    if number == 13 and not value.isdigit():
+        return f"is {said}; nine digits are due"
+    if number == 14 and value not in (b"0", b"1"):
+        return f"is {said}; 1 asks for a TA1, 0 does not"
+    if number == 15 and value not in (b"P", b"T", b"I"):
+        return f"is {said}; P is production, T test, I information"
+    return None
+
+
+def _is_date(value: bytes) -> bool:
+    if not re.fullmatch(rb"[0-9]{6}", value):
+        return False
+    return is_day(int(value[:2]) + 2000, int(value[2:4]), int(value[4:]))
+
+
+def is_day(year: int, month: int, day: int) -> bool:
+    """Whether the calendar has this day."""
+    if not (1 <= month <= 12 and 1 <= day <= 31 and year > 0):
+        return False
+    if month == 2:
+        return day <= (29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28)
+    return day <= 30 or month not in (4, 6, 9, 11)
+
+
+def _said(value: bytes) -> str:
+    """Bytes for a person: as text where they are printable, else in hexadecimal."""
+    if not value:
+        return "missing"
+    text = value.decode("latin-1")
+    return repr(text) if text.isprintable() else "0x" + value.hex()
