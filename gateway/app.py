@@ -78,6 +78,8 @@ class Node:
     async def start(self) -> None:
         self._lock = lock(self.settings.data_dir)
         self.store = await asyncio.to_thread(open_store, self.settings, self.clock)
+        if self.store.database.is_sqlite:
+            await asyncio.to_thread(self.store.forget_leases)
         self.book = Book([])
         self.metrics = Metrics(self.store)
         self.pool = Pool(self.settings.workers, self.settings.worker_memory)

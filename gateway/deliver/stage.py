@@ -18,7 +18,7 @@ from gateway.store.payloads import checked
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)
 IDLE = 0.25
 """Seconds between looks while nothing wakes us."""
 MOST_CLAIMED = 100

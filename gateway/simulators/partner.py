@@ -60,10 +60,11 @@ class PretendPartner:
             answer: dict[str, Any] = await response.json(content_type=None)
             return answer
 
-    async def pick_up(self, session: aiohttp.ClientSession) -> int:
-        """Takes what waits in the outbox, keeps it, and says so. How many documents were new."""
+    async def pick_up(self, session: aiohttp.ClientSession, *, limit: int = 50, lease: int = 60) -> int:
+        """Takes what waits in the outbox, keeps it, and says so. How many documents were new; `lease` is in seconds."""
         new = 0
-        async with session.get(f"{self.url}/v1/outbox", params={"limit": "100"}, headers=self.headers()) as response:
+        asked = {"limit": str(limit), "lease": str(lease)}
+        async with session.get(f"{self.url}/v1/outbox", params=asked, headers=self.headers()) as response:
             offered = (await response.json(content_type=None)).get("documents", [])
         for document in offered:
             async with session.get(f"{self.url}{document['content_url']}", headers=self.headers()) as response:

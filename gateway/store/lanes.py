@@ -43,3 +43,16 @@ def free_superseded(tx: Connection, pairs: list[tuple[str, str]], at: Instant) -
     dead = in_lists(tx, _DEAD_BEFORE, newer)
     many(tx, _SKIP, [{"id": row.id, "reason": f"superseded by {newer[row.event]}", "at": at} for row in dead])
     many(tx, NEXT_HEAD, [{"lane": lane} for lane in sorted({row.lane for row in dead})])
+
+
+_FORGET = [
+    text("UPDATE lanes SET lease_until = 0 WHERE lease_until > 0 AND destination NOT LIKE 'outbox:%'"),
+    text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0"),
+]
+
+
+def forget_leases(tx: Connection, items: list[None]) -> list[None]:
+    """Leases of a process that is gone end now; a partner's own lease on a pick-up stays."""
+    for statement in _FORGET:
+        tx.execute(statement)
+    return items

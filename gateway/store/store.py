@@ -25,6 +25,7 @@ from gateway.records import (
 from gateway.store import profiles, replays
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
+from gateway.store.lanes import forget_leases
 from gateway.store.intake import IntakeVerbs
 from gateway.store.payloads import PayloadFiles
 from gateway.store.translation import TranslationVerbs
@@ -49,6 +50,10 @@ class Store:
         self._translation = TranslationVerbs(self.ticks, self.files, self.database.is_sqlite)
         self._replays = replays.ReplayVerbs(self.ticks)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
+
+    def forget_leases(self) -> None:
+        """Leases of a process that is gone are free again: only for a database that one process has, under its lock file."""
+        self.writer.submit(forget_leases, None).result()
 
     # ---- receive
 

@@ -20,7 +20,7 @@ from gateway.store.payloads import checked
 from gateway.store.store import Store, landed
 from gateway.translate.pool import Pool, WorkerLost
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)
 IDLE = 0.25
 LANES = 16
 MESSAGES = 64

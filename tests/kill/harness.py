@@ -1,0 +1,295 @@
+"""Runs a gateway as a process of its own, kills it, starts it again, and holds what partners believe against what the ERP has."""
+
+import asyncio
+import collections
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from gateway.failpoints import POINTS
+from gateway.simulators.erp import PretendErp
+from gateway.simulators.partner import PretendPartner
+from tests.kill.documents import PARTNERS, Sent, document
+
+ROOT = Path(__file__).parent.parent.parent
+CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
+"""How likely a point kills when it is reached; others 0.15. A worker that always died would hold its documents, as it must."""
+LONGEST_LIFE = 1.5
+"""Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
+DRAIN = 60.0
+PICK_UP_LEASE = 2
+QUIET = 35
+"""Looks into an empty outbox, a tenth of a second apart, after which a partner believes it has all: longer than a lease."""
+
+
+@dataclass
+class Verdict:
+    """What the judge found. `lost`, `doubled` and `strange` must be empty."""
+
+    delivered: int
+    kills: collections.Counter[str]
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.doubled or self.strange or self.unanswered)
+
+    def table(self) -> str:
+        lines = [f"  {point:<24} {self.kills[point]:>5}   {POINTS.get(point, 'killed from outside')}" for point in [*POINTS, "at random"]]
+        return "\n".join(
+            [
+                f"{sum(self.kills.values())} kills, {self.delivered} documents that partners believe delivered:",
+                *lines,
+                f"  lost {len(self.lost)}, doubled {len(self.doubled)}, strange {len(self.strange)}, without exactly one 997 {len(self.unanswered)}",
+            ]
+        )
+
+
+class Gateway:
+    """One gateway process after another on one data directory."""
+
+    def __init__(self, folder: Path, erp_url: str, *, database: str | None = None, sabotage: str | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "var"
+        self.log = folder / "failpoints.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self._sabotage = ["--sabotage", sabotage] if sabotage else []
+        self._errors = (folder / "gateway.log").open("ab")
+        self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
+            "CROSSDOCK_TARGETS__ERP__URL": f"{erp_url}/events", "CROSSDOCK_RETRIES__FIRST": "1s", "CROSSDOCK_FAILPOINTS_LOG": str(self.log),
+            "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        if database:
+            self._environment["CROSSDOCK_DATABASE"] = database
+
+    def apply(self, partner: str) -> None:
+        text = (ROOT / "partners" / "profiles" / f"{partner}.yaml").read_text(encoding="utf-8")
+        digest = hashlib.sha256(partner.encode()).hexdigest()
+        profile = self.folder / f"{partner}.yaml"
+        profile.write_text(text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]"), encoding="utf-8")
+        command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
+        subprocess.run(command, check=True, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL)
+
+    async def start(self, armed: str | None = None) -> None:
+        """Up, with one failpoint armed. A start that a failpoint kills counts as a kill and is tried again without it."""
+        node_file = self.data / "node.json"
+        node_file.unlink(missing_ok=True)
+        environment = dict(self._environment)
+        if armed:
+            environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={CHANCES.get(armed, 0.15)}"
+        command = [
+            sys.executable,
+            "-m",
+            "tests.kill.gateway",
+            *self._sabotage,
+            "serve",
+            "--data-dir",
+            str(self.data),
+            "--partner-port",
+            "0",
+            "--admin-port",
+            "0",
+        ]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=self._errors)
+        deadline = time.monotonic() + 30
+        while not node_file.exists():
+            if self.process.poll() is not None:
+                if armed and self.process.returncode == -signal.SIGKILL:
+                    await self.start()
+                    return
+                raise RuntimeError(f"the gateway did not start ({self.process.returncode}); see {self.folder / 'gateway.log'}")
+            if time.monotonic() > deadline:
+                raise RuntimeError("the gateway did not start in 30 s")
+            await asyncio.sleep(0.02)
+        self.url = json.loads(node_file.read_text(encoding="utf-8"))["partners"]
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> bool:
+        """True if it was alive until now."""
+        assert self.process is not None
+        was = self.alive
+        if was:
+            self.process.kill()
+        self.process.wait()
+        return was
+
+    def stop(self) -> None:
+        if self.alive:
+            assert self.process is not None
+            self.process.terminate()
+            self.process.wait(20)
+        self._errors.close()
+
+    def hits(self) -> collections.Counter[str]:
+        return collections.Counter(self.log.read_text(encoding="utf-8").split("\n")[:-1]) if self.log.exists() else collections.Counter()
+
+
+class Run:
+    """One kill test: `kills` deaths while partners send, then a quiet end and the judge."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        kills: int,
+        database: str | None = None,
+        sabotage: str | None = None,
+        points: tuple[str, ...] = tuple(POINTS),
+    ) -> None:
+        self._folder = folder
+        self._points = points
+        self._chance = random.Random(seed)
+        self._kills = kills
+        self._database = database
+        self._sabotage = sabotage
+        self._erp = PretendErp()
+        self._sent: dict[str, Sent] = {}
+        self._number = 0
+        self._stopping = False
+        self._outside = 0
+
+    async def __call__(self) -> Verdict:
+        runner = web.AppRunner(self._erp.app(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        assert site._server is not None
+        port = site._server.sockets[0].getsockname()[1]
+        gateway = Gateway(self._folder, f"http://127.0.0.1:{port}", database=self._database, sabotage=self._sabotage)
+        try:
+            for partner in PARTNERS:
+                await asyncio.to_thread(gateway.apply, partner)
+            self.partners = {name: PretendPartner(name, name, "http://127.0.0.1:1") for name in PARTNERS}
+            await gateway.start()
+            await self._live(gateway)
+            await self._drain()
+        finally:
+            gateway.stop()
+            await runner.cleanup()
+        return self._judge(gateway)
+
+    async def _live(self, gateway: Gateway) -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=5)) as session:
+            self._point(gateway)
+            people = [asyncio.create_task(self._send(session)) for _ in range(8)]
+            people += [asyncio.create_task(self._pick_up(session, partner)) for partner in self.partners.values()]
+            mischief = asyncio.create_task(self._mischief())
+            try:
+                await self._kill_again_and_again(gateway)
+            finally:
+                mischief.cancel()
+            gateway.kill()
+            self._erp.behaviour.__init__()  # type: ignore[misc]
+            await gateway.start()
+            self._point(gateway)
+            self._stopping = True
+            await asyncio.wait(people, timeout=DRAIN)
+            for task in people:
+                if task.done():
+                    task.result()
+
+    async def _kill_again_and_again(self, gateway: Gateway) -> None:
+        points = list(self._points)
+        turn = 0
+        while sum(gateway.hits().values()) + self._outside < self._kills:
+            gateway.kill()
+            # Points that no kill has reached yet come first; every fifth life ends from outside instead.
+            reached = gateway.hits()
+            missing = [point for point in points if not reached[point]]
+            armed = None if turn % 5 == 4 else (missing or points)[turn % len(missing or points)]
+            turn += 1
+            await gateway.start(armed)
+            self._point(gateway)
+            until = time.monotonic() + (LONGEST_LIFE if armed else self._chance.random())
+            while gateway.alive and time.monotonic() < until:
+                await asyncio.sleep(0.02)
+            if armed is None or turn > 3 * self._kills:
+                self._outside += gateway.kill()
+
+    def _point(self, gateway: Gateway) -> None:
+        for partner in self.partners.values():
+            partner.url = gateway.url
+
+    async def _mischief(self) -> None:
+        """The ERP, too, has bad moments: it cuts connections after its commit, fails, and asks to wait."""
+        while True:
+            await asyncio.sleep(self._chance.random() * 2)
+            behaviour = self._erp.behaviour
+            behaviour.cut_after_commit = self._chance.randrange(3)
+            behaviour.fail = self._chance.randrange(3)
+            behaviour.status = self._chance.choice([503, 429, 500])
+            behaviour.retry_after = self._chance.choice([None, 1])
+
+    async def _send(self, session: aiohttp.ClientSession) -> None:
+        """One document after another, each until its 202; now and then the same one again, as people do."""
+        while not self._stopping:
+            self._number += 1
+            sent = document(self._number)
+            self._sent[sent.subject] = sent
+            partner = self.partners[sent.partner]
+            key = f"key-{self._number}" if self._number % 3 else None
+            try:
+                status, answer = await partner.send(session, sent.subject, sent.body, key=key, tries=2_000, pause=0.05)
+                if status != 202:
+                    raise AssertionError(f"{sent.subject} was answered {status}: {answer}")
+                if self._chance.random() < 0.1:
+                    again = f"{key}-again" if key else None
+                    await partner.send(session, sent.subject, sent.body, key=again, tries=2_000, pause=0.05)
+            except ConnectionError as error:
+                raise AssertionError(str(error)) from error
+            await asyncio.sleep(0.05)
+
+    async def _pick_up(self, session: aiohttp.ClientSession, partner: PretendPartner) -> None:
+        quiet = 0
+        while not (self._stopping and quiet > QUIET):
+            try:
+                quiet = 0 if await partner.pick_up(session, lease=PICK_UP_LEASE) else quiet + self._stopping
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                pass
+            await asyncio.sleep(0.1)
+
+    async def _drain(self) -> None:
+        until = time.monotonic() + DRAIN
+        while time.monotonic() < until and self._missing():
+            await asyncio.sleep(0.2)
+
+    def _believed(self) -> dict[str, str]:
+        """Subject by message id, for everything a partner has a 202 for."""
+        return {one.message: one.name for partner in self.partners.values() for one in partner.delivered}
+
+    def _missing(self) -> list[str]:
+        there = {effect.subject for effect in self._erp.effects.values()}
+        return sorted(set(self._believed().values()) - there)
+
+    def _judge(self, gateway: Gateway) -> Verdict:
+        kills = gateway.hits()
+        kills["at random"] = self._outside
+        verdict = Verdict(len(set(self._believed().values())), kills)
+        verdict.lost = self._missing()
+        effects = collections.Counter(effect.subject for effect in self._erp.effects.values() for _ in range(effect.count))
+        verdict.doubled = sorted(subject for subject, count in effects.items() if count > 1)
+        verdict.strange = sorted(set(effects) - set(self._sent))
+        answered = collections.Counter(
+            key.partition(":")[2].partition(".")[0] for partner in self.partners.values() for key in partner.picked_up if key.startswith("997:")
+        )
+        first = {one.name: one.message for partner in self.partners.values() for one in reversed(partner.delivered)}
+        verdict.unanswered = sorted(name for name, message in first.items() if answered[message] != 1)
+        return verdict
