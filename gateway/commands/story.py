@@ -43,14 +43,20 @@ def tell(reading: SetReading, mapped: Mapped | None, reason: str | None) -> Iter
 
 
 def _event(draft: EventDraft) -> Iterator[str]:
-    data = draft.data
-    name = draft.type.removeprefix("org.crossdock.")
-    yield f"  {name}  {draft.subject}  {draft.time}" + ("" if draft.purpose == "original" else f"  ({draft.purpose})")
-    yield from (f"    {line}" for line in _what(data))
-    yield from (f"    {label}: {text}" for label, text in _facts(data) if text)
-    yield from (f"    {line}" for line in _goods(data))
-    if draft.quality:
-        yield f"    to be doubted: {', '.join(_doubts(draft.quality))}"
+    note = "" if draft.purpose == "original" else f"  ({draft.purpose})"
+    first, *rest = tell_event(draft.type, draft.subject, draft.time, draft.data)
+    yield f"  {first}{note}"
+    yield from (f"  {line}" for line in rest)
+
+
+def tell_event(kind: str, subject: str, when: str, data: Data) -> Iterator[str]:
+    """The lines of one event, wherever its data come from: what, when, who, which goods, what is doubtful."""
+    yield f"{kind.removeprefix('org.crossdock.')}  {subject}  {when}"
+    yield from (f"  {line}" for line in _what(data))
+    yield from (f"  {label}: {text}" for label, text in _facts(data) if text)
+    yield from (f"  {line}" for line in _goods(data))
+    if data.get("quality"):
+        yield f"  to be doubted: {', '.join(_doubts(data['quality']))}"
 
 
 def _what(data: Data) -> Iterator[str]:

@@ -25,8 +25,8 @@ from gateway.records import (
 from gateway.store import profiles, replays
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
-from gateway.store.lanes import forget_leases
 from gateway.store.intake import IntakeVerbs
+from gateway.store.lanes import forget_leases
 from gateway.store.payloads import PayloadFiles
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writer import Writer

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
-
 from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
 from translators.events.identity import content_hash, data_json, event_id
 from translators.mapping import Context, MappingError, MappingProblem
+from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
 from translators.x12.envelope import Group, Interchange, outline
 from translators.x12.envelope_scan import control_segments
 from translators.x12.guide import GuideBook

@@ -1,0 +1,308 @@
+"""`crossdock demo`: a gateway, a pretend ERP and three pretend partners on this machine, and what happens between them as a story.
+
+What it claims it checks, in the ERP's ledger and in the partners' outboxes, never in our own rows. Exit 0 only if every step truly happened.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from rich.console import Console
+from rich.markup import escape
+
+from gateway import journal
+from gateway.app import LOCK_FILE, Node, lock, open_store
+from gateway.commands.story import tell_event
+from gateway.exits import FAILED, GOOD
+from gateway.operations import partners_apply
+from gateway.settings import Settings, read_settings
+from gateway.simulators.erp import Effect, PretendErp
+from gateway.simulators.partner import PretendPartner
+
+DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"
+PROFILES = Path(__file__).parent.parent.parent / "partners" / "profiles"
+PARTNERS = {"northway": "Northway Freight, a carrier", "lake3pl": "Lake 3PL, a warehouse", "harbor": "Harbor Retail, a customer"}
+PATIENCE = 12.0
+console = Console(highlight=False, soft_wrap=True)
+
+
+class StepFailed(Exception):
+    """A step of the story did not happen."""
+
+
+class Demo:
+    def __init__(self, folder: Path, *, dead_erp: bool) -> None:
+        self.folder = folder
+        self.erp = PretendErp()
+        self.erp.behaviour.dead = dead_erp
+        self.tokens = {partner: secrets.token_urlsafe(24) for partner in PARTNERS}
+        self.partners: dict[str, PretendPartner] = {}
+        self._step = 0
+
+    # ---- the stage
+
+    async def run(self, *, stay: bool) -> int:
+        runner = web.AppRunner(self.erp.app(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.erp_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        settings = read_settings(None, self._settings())
+        self._apply_profiles(settings)
+        node = Node(settings)
+        await node.start()
+        try:
+            return await self._tell_all(node, stay=stay)
+        finally:
+            await node.stop()
+            await runner.cleanup()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "data_dir": str(self.folder),
+            "partner_listener": {"port": 0},
+            "admin_listener": {"port": 0},
+            "targets": {"erp": {"url": f"{self.erp_url}/events"}},
+            "retries": {"first": "1s", "park": "2s"},
+            "limits": {"disk_free": "16 MiB"},
+        }
+
+    def _apply_profiles(self, settings: Settings) -> None:
+        held = lock(settings.data_dir)
+        store = open_store(settings)
+        for partner in PARTNERS:
+            text = (PROFILES / f"{partner}.yaml").read_text(encoding="utf-8")
+            digest = hashlib.sha256(self.tokens[partner].encode()).hexdigest()
+            partners_apply(store, {"text": text.replace("tokens: []", f"tokens: [{{sha256: {digest}, note: this demo}}]"), "who": "demo"})
+        store.close()
+        os.close(held)
+
+    async def _tell_all(self, node: Node, *, stay: bool) -> int:
+        url = node.addresses["partners"]
+        self.partners = {name: PretendPartner(name, self.tokens[name], url) for name in PARTNERS}
+        console.print("[bold]Crossdock[/bold] is up on this machine, with a pretend ERP and three pretend partners:")
+        console.print(f"  partners send to {url}/v1/inbox, the ERP listens on {self.erp_url}/events\n")
+        failed = None
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+            self.session = session
+            try:
+                for step in (self.order, self.shipped, self.notice, self.status, self.bad_file, self.doubled):
+                    await step()
+            except (StepFailed, ConnectionError, TimeoutError, aiohttp.ClientError) as error:
+                failed = str(error) or type(error).__name__
+        if failed:
+            console.print(f"\n[bold red]This step did not happen:[/bold red] {escape(failed)}")
+        else:
+            self._sum_up()
+        self._look_closer(node)
+        if stay and not failed:
+            console.print("\nIt stays up until Ctrl-C.")
+            await _until_stopped()
+        return FAILED if failed else GOOD
+
+    def _sum_up(self) -> None:
+        effects = list(self.erp.effects.values())
+        answers = sum(len(partner.picked_up) for partner in self.partners.values())
+        console.print(
+            f"\n[bold green]Every step happened.[/bold green] The ERP's ledger holds {len(effects)} events, each exactly once;"
+            f" partners picked up {answers} acknowledgments."
+        )
+
+    def _look_closer(self, node: Node) -> None:
+        command = "crossdock" if shutil.which("crossdock") else ".venv/bin/crossdock"
+        data = f"--data-dir {self.folder}"
+        console.print("\n[bold]Look closer[/bold], from this folder:")
+        for line in (
+            f"{command} messages {data}",
+            f"{command} find 4500881 {data}",
+            f"{command} dead {data}",
+            f"{command} check {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/945-bad.edi",
+            f"{command} translate {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/856-notice.edi --json",
+        ):
+            console.print(f"  {line}", markup=False)
+        console.print(f"  metrics and health: {node.addresses['admin']}/metrics, {node.addresses['admin']}/readyz")
+
+    # ---- the story
+
+    async def order(self) -> None:
+        self._title("Harbor Retail orders: a 940 from the customer")
+        message = await self._send("harbor", "940-order.edi")
+        await self._answer("harbor", message, "A")
+        self._tell(await self._effect("fulfilment.requested", "order/H-77120"))
+
+    async def shipped(self) -> None:
+        self._title("The warehouse ships it, five cases short: a 945 from Lake 3PL")
+        self.erp.behaviour.cut_after_commit = 0 if self.erp.behaviour.dead else 1
+        message = await self._send("lake3pl", "945-shipped.edi")
+        await self._answer("lake3pl", message, "A")
+        effect = await self._effect("fulfilment.shipped", "order/H-77120")
+        self._tell(effect)
+        before = self.erp.requests
+        await self._wait_for(lambda: self.erp.requests > before or self.erp.behaviour.cut_after_commit == 0, "the ERP cut the line")
+        await self._wait_for(lambda: self.erp.requests >= 3, "the second attempt came")
+        self._once(effect)
+        console.print(
+            "    [cyan]prevented:[/cyan] the ERP cut the line after it had booked this; the second attempt carried the same key, so it was booked once"
+        )
+
+    async def notice(self) -> None:
+        self._title("It is on the truck: an 856 from Northway Freight")
+        message = await self._send("northway", "856-notice.edi")
+        await self._answer("northway", message, "A")
+        self._tell(await self._effect("shipment.notified", "shipment/ASN-88120"))
+
+    async def status(self) -> None:
+        self._title("Where it is: a 214 with a departure, a position and an appointment")
+        message = await self._send("northway", "214-status.edi")
+        await self._answer("northway", message, "A")
+        await self._wait_for(lambda: len(self._effects("shipment.status")) == 3, "three status events at the ERP")
+        for effect in self._effects("shipment.status"):
+            self._tell(effect, lines=2)
+
+    async def bad_file(self) -> None:
+        self._title("A bad file: another 945, with three faults")
+        before = len(self.erp.effects)
+        message = await self._send("lake3pl", "945-bad.edi")
+        await self._answer("lake3pl", message, "R")
+        status = await self.partners["lake3pl"].status(self.session, message)
+        findings = [finding for one in status["interchanges"] for group in one["groups"] for each in group["sets"] for finding in each["findings"]]
+        if len(findings) < 3:
+            raise StepFailed("the bad file's faults were not told to its sender")
+        for finding in findings:
+            console.print(f"    [red]✗[/red] {escape(finding['text'])}  [dim](segment {finding['position']}, byte {finding['byte_start']})[/dim]")
+        await asyncio.sleep(0.5)
+        if len(self.erp.effects) != before:
+            raise StepFailed("something of a rejected document reached the ERP")
+        console.print("    [cyan]prevented:[/cyan] nothing of it reached the ERP; it waits in `crossdock dead`")
+
+    async def doubled(self) -> None:
+        self._title("The same notice once more, in a new envelope")
+        effect = await self._effect("shipment.notified", "shipment/ASN-88120")
+        requests = self.erp.requests
+        message = await self._send("northway", "856-notice-again.edi")
+        await self._answer("northway", message, "A")
+        await self._wait_for_async(lambda: self._is(message, "duplicate"), "the notice was seen to be a duplicate")
+        if self.erp.requests != requests:
+            raise StepFailed("the ERP was bothered with a duplicate")
+        self._once(effect)
+        console.print("    [cyan]prevented:[/cyan] the form was accepted, nothing was sent; an ERP that books it twice empties the first shipment")
+        repeat = await self._send("northway", "856-notice-again.edi", quiet=True)
+        if repeat != message:
+            raise StepFailed("identical bytes were taken for a new message")
+        console.print("    and the very same bytes again got the first receipt back")
+
+    # ---- doing and checking
+
+    def _title(self, text: str) -> None:
+        self._step += 1
+        console.print(f"[bold]{self._step}  {text}[/bold]")
+
+    async def _send(self, partner: str, name: str, *, quiet: bool = False) -> str:
+        """The message's id from the 202."""
+        body = (DOCUMENTS / name).read_bytes()
+        begun = time.perf_counter()
+        status, answer = await self.partners[partner].send(self.session, name, body)
+        if status != 202:
+            raise StepFailed(f"{name} was answered {status}: {answer}")
+        if not quiet:
+            took = (time.perf_counter() - begun) * 1000
+            console.print(f"    receipt: 202 in {took:.0f} ms, kept as [bold]{answer['id']}[/bold] ({len(body)} bytes)")
+        return str(answer["id"])
+
+    async def _answer(self, partner: str, message: str, verdict: str) -> None:
+        """The partner picks its 997 up from its outbox, and it says what it should."""
+        box = self.partners[partner]
+
+        async def there() -> bool:
+            await box.pick_up(self.session)
+            return any(key.startswith(f"997:{message}.") for key in box.picked_up)
+
+        await self._wait_for_async(there, f"a 997 in the outbox of {partner}")
+        text = next(body for key, body in box.picked_up.items() if key.startswith(f"997:{message}.")).decode("latin-1")
+        told = next(segment for segment in text.split("~") if segment.startswith("AK9*"))
+        if not told.startswith(f"AK9*{verdict}*"):
+            raise StepFailed(f"the 997 says {told}, not {verdict}")
+        words = {"A": "[green]accepted[/green]", "R": "[red]rejected[/red]"}[verdict]
+        body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
+        console.print(f"    997: {words}  [dim]{escape(body)}[/dim]")
+
+    def _effects(self, kind: str) -> list[Effect]:
+        return [effect for effect in self.erp.effects.values() if effect.type == f"org.crossdock.{kind}.v1"]
+
+    async def _effect(self, kind: str, subject: str) -> Effect:
+        """The ERP's own record of an event."""
+
+        def found() -> bool:
+            return any(effect.subject == subject for effect in self._effects(kind))
+
+        await self._wait_for(found, f"{kind} for {subject} in the ERP's ledger")
+        effect = next(effect for effect in self._effects(kind) if effect.subject == subject)
+        self._once(effect)
+        return effect
+
+    def _once(self, effect: Effect) -> None:
+        if effect.count != 1:
+            raise StepFailed(f"the ERP did {effect.subject} {effect.count} times")
+
+    def _tell(self, effect: Effect, lines: int = 14) -> None:
+        told = list(tell_event(effect.type, effect.subject, effect.attributes["time"], effect.data))
+        for line in told[: lines + 1]:
+            console.print(f"    {line}", markup=False)
+        console.print(f"    the ERP confirms: [green]{effect.confirmation}[/green]")
+
+    async def _is(self, message: str, state: str) -> bool:
+        status = await self.partners["northway"].status(self.session, message)
+        return any(each["state"] == state for one in status["interchanges"] for group in one["groups"] for each in group["sets"])
+
+    async def _wait_for(self, what: Callable[[], bool], words: str) -> None:
+        async def look() -> bool:
+            return what()
+
+        await self._wait_for_async(look, words)
+
+    async def _wait_for_async(self, what: Callable[[], Awaitable[bool]], words: str) -> None:
+        until = time.monotonic() + PATIENCE
+        while not await what():
+            if time.monotonic() > until:
+                raise StepFailed(f"{words}: not within {PATIENCE:.0f} s")
+            await asyncio.sleep(0.05)
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def demo() -> int:
+    """The exit code. `CROSSDOCK_DEMO_EXIT=1` ends after the story, also in a terminal; `CROSSDOCK_DEMO_DEAD_ERP=1` shows that the checks can fail."""
+    journal.silence()
+    stay = sys.stdout.isatty() and os.environ.get("CROSSDOCK_DEMO_EXIT") != "1"
+    folder = fresh_folder(Path(os.environ.get("CROSSDOCK_DEMO_DIR", "var/demo")))
+    try:
+        return asyncio.run(Demo(folder, dead_erp=os.environ.get("CROSSDOCK_DEMO_DEAD_ERP") == "1").run(stay=stay))
+    except KeyboardInterrupt:
+        return GOOD
+
+
+def fresh_folder(folder: Path) -> Path:
+    """The demo's data directory, emptied of the last demo's; it stays afterwards, so that the commands can look into it."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / LOCK_FILE).exists():
+        raise SystemExit(f"{folder} is not a demo's data directory; name another with CROSSDOCK_DEMO_DIR")
+    if folder.exists():
+        os.close(lock(folder))
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
