@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 partners = typer.Typer(help="Partners' profiles: check, apply, list, show, make a token.", no_args_is_help=True)
 app.add_typer(partners, name="partners")
+simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
+app.add_typer(simulate, name="simulate")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
@@ -140,6 +142,31 @@ def skip(
 ) -> None:
     """Give a dead delivery up, with a reason; its lane goes on."""
     _operate("act", {"kind": "skip", "id": delivery, "reason": because}, config, data_dir, as_json)
+
+
+@simulate.command("erp")
+def simulate_erp(
+    port: Annotated[int, typer.Option(help="0 takes a free port and tells which.")] = 8090,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+) -> None:
+    """A pretend ERP that keeps a ledger of effects and misbehaves when told to (POST /behave)."""
+    from gateway.commands.simulate import erp
+
+    raise typer.Exit(erp(host, port))
+
+
+@simulate.command("partner")
+def simulate_partner(
+    name: str,
+    files: Annotated[list[Path] | None, typer.Argument(help="Files to send, in order.")] = None,
+    token: Annotated[str, typer.Option(envvar="CROSSDOCK_PARTNER_TOKEN", help="Its bearer token.")] = "",
+    url: Annotated[str, typer.Option(help="The gateway's partner listener.")] = "http://127.0.0.1:8080",
+    wait: Annotated[float, typer.Option(help="Seconds to go on picking up what comes back.")] = 5.0,
+) -> None:
+    """A pretend partner: sends files as a real one would, then picks its acknowledgments up."""
+    from gateway.commands.simulate import partner
+
+    raise typer.Exit(partner(name, token, url, list(files or []), wait))
 
 
 @app.command("config")

@@ -124,7 +124,7 @@ def read_settings(file: Path | None, given: dict[str, Any] | None = None, enviro
         raise SettingsError("\n".join(lines)) from None
 
 
-IGNORED = {"CONFIG", "FAILPOINTS", "FAILPOINTS_LOG", "DEMO_EXIT", "DEMO_DEAD_ERP", "CORPUS", "TEST_POSTGRESQL", "DEMO_DIR"}
+IGNORED = {"CONFIG", "FAILPOINTS", "FAILPOINTS_LOG", "DEMO_EXIT", "DEMO_DEAD_ERP", "PARTNER_TOKEN", "CORPUS", "TEST_POSTGRESQL", "DEMO_DIR"}
 
 
 def _from_environment(environment: dict[str, str]) -> dict[str, Any]:
