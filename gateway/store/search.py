@@ -102,6 +102,8 @@ def standing(tx: Connection, message: str) -> tuple[list[int], list[dict[str, An
     if not resume:
         return dropped, []
     at = json.loads(resume)
+    if "replay" in at:
+        return dropped, []
     place = {"id": message, "interchange": at["i"] + 1, "grp": at["g"] + 1}
     findings: dict[int, list[str]] = {}
     for row in tx.execute(_GROUP_FINDINGS, place):

@@ -6,6 +6,7 @@ Knows workers only as a pool that turns jobs into rows.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -166,38 +167,48 @@ class TranslateStage:
             self._on_kept()
 
     async def _alone(self, message: ToTranslate) -> None:
-        """One message, chunk after chunk, on one worker."""
-        resume, losses = message.resume, message.losses
-        dropped, earlier = await self._where_it_stands(message) if resume else ([], [])
+        """One message, chunk after chunk, on one worker. What we cannot do for our own fault holds it; its lane goes on."""
+        way = _Way(message.resume, message.losses)
+        worker = await self._pool.take()
+        try:
+            await self._chunk_after_chunk(message, way, worker)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            journal.trouble(f"translate: {message.id}", error)
+            await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")
+        finally:
+            self._pool.give_back(worker)
+
+    async def _chunk_after_chunk(self, message: ToTranslate, way: "_Way", worker: Any) -> None:
         profiles = {(message.partner, message.profile_revision): await self._profile_text(message.partner, message.profile_revision)}
         if message.data is None:
             await asyncio.to_thread(self._check_file, message.sha256)
-        worker = await self._pool.take()
-        try:
-            while True:
-                job = self._job(message, resume=resume, dropped=dropped, earlier=earlier, hold=losses >= MOST_LOSSES)
-                if losses > MOST_LOSSES:
-                    await self._hold(message, resume, f"reading it has ended {losses} worker processes, even with the set at this place left out")
-                    return
-                try:
-                    (result,) = await self._pool.call(worker, [job], message.data or b"", profiles)
-                except WorkerLost:
-                    losses += 1
-                    await landed(self._store.count_loss(message.id))
-                    dropped, earlier = await self._where_it_stands(message) if resume else ([], [])
-                    continue
-                reach("translate.read")
-                chunk = self._chunk(message, result, resume)
-                kept = await landed(self._store.keep_chunk(chunk))
-                reach("translate.committed")
-                self._on_kept()
-                self._tell(message, kept, whole=chunk.resume is None)
-                if kept.stale or chunk.resume is None:
-                    return
-                resume, losses, earlier = chunk.resume, 0, []
-                dropped = sorted({*dropped, *kept.dropped})
-        finally:
-            self._pool.give_back(worker)
+        if way.resume:
+            way.dropped, way.earlier = await self._where_it_stands(message)
+        while True:
+            if way.losses > MOST_LOSSES:
+                await self._hold(message, way.resume, f"reading it has ended {way.losses} worker processes, even with the set at this place left out")
+                return
+            job = self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES)
+            try:
+                (result,) = await self._pool.call(worker, [job], message.data or b"", profiles)
+            except WorkerLost:
+                way.losses += 1
+                await landed(self._store.count_loss(message.id))
+                if way.resume:
+                    way.dropped, way.earlier = await self._where_it_stands(message)
+                continue
+            reach("translate.read")
+            chunk = self._chunk(message, result, way.resume)
+            kept = await landed(self._store.keep_chunk(chunk))
+            reach("translate.committed")
+            self._on_kept()
+            self._tell(message, kept, whole=chunk.resume is None)
+            if kept.stale or chunk.resume is None:
+                return
+            way.resume, way.losses, way.earlier = chunk.resume, 0, []
+            way.dropped = sorted({*way.dropped, *kept.dropped})
 
     async def _where_it_stands(self, message: ToTranslate) -> tuple[list[int], list[dict[str, Any]]]:
         """For a worker that has not seen the message's beginning: interchanges that do not count, verdicts of the present group."""
@@ -259,6 +270,16 @@ class TranslateStage:
     def _tell(self, message: ToTranslate, kept: ChunkKept, *, whole: bool) -> None:
         if not kept.stale:
             journal.translated(message.id, message.partner, kept.states, kept.dropped, whole)
+
+
+@dataclass(slots=True)
+class _Way:
+    """How far one message is, and what it has cost."""
+
+    resume: str | None
+    losses: int
+    dropped: list[int] = field(default_factory=list)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
 
 
 def document_row(row: dict[str, Any]) -> DocumentRow:
