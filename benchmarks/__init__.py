@@ -1,0 +1,1 @@
+"""Measured speed: every figure beside a baseline of the same run."""

@@ -1,0 +1,127 @@
+"""The other processes of the gateway's benchmarks: bare baselines, the pretend ERP, and a sender that keeps so many requests in flight.
+
+`python -m benchmarks.peers sync|relay|erp PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN SECONDS IN_FLIGHT` prints one JSON line.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+
+async def _serve(app: web.Application, port_file: Path) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)
+    await site.start()
+    assert site._server is not None
+    port_file.write_text(str(site._server.sockets[0].getsockname()[1]))
+    await asyncio.Event().wait()
+
+
+def sync_app() -> web.Application:
+    """What intake is held against: takes the body, appends it to a file, syncs, answers. No rows, no partners, no keys."""
+    descriptor = os.open(Path(tempfile.mkdtemp()) / "bodies", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    async def take(request: web.Request) -> web.Response:
+        body = await request.read()
+        await asyncio.to_thread(_append, descriptor, body)
+        return web.json_response({"id": hashlib.sha256(body).hexdigest()}, status=202)
+
+    app = web.Application()
+    app.router.add_post("/v1/inbox", take)
+    return app
+
+
+def _append(descriptor: int, body: bytes) -> None:
+    os.write(descriptor, body)
+    os.fdatasync(descriptor)
+
+
+def relay_app(target: str) -> web.Application:
+    """What end to end is held against: one POST in, one POST out, nothing kept, nothing read."""
+    sessions: list[aiohttp.ClientSession] = []
+
+    async def take(request: web.Request) -> web.Response:
+        body = await request.read()
+        if not sessions:
+            sessions.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)))
+        async with sessions[0].post(target, data=body) as response:
+            await response.read()
+        return web.json_response({"ok": True}, status=202)
+
+    app = web.Application()
+    app.router.add_post("/v1/inbox", take)
+    return app
+
+
+def counting_erp() -> web.Application:
+    """A pretend ERP as light as can be: counts distinct keys, remembers when the last one came."""
+    seen: set[str] = set()
+    last = [0.0]
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        seen.add(request.headers.get("Idempotency-Key") or str(len(seen)))
+        last[0] = time.time()
+        return web.json_response({"confirmation": len(seen)})
+
+    async def ledger(request: web.Request) -> web.Response:
+        return web.json_response({"effects": len(seen), "last": last[0]})
+
+    app = web.Application()
+    app.router.add_post("/events", take)
+    app.router.add_get("/ledger", ledger)
+    return app
+
+
+def status_message(number: int) -> bytes:
+    """A small valid 214 of its own interchange, about 400 bytes."""
+    return (
+        f"ISA*00*          *00*          *02*NWFX           *ZZ*CROSSDOCK      *261116*0930*U*00401*{number:09}*0*P*:~"
+        f"GS*QM*NWFX*CROSSDOCK*20261116*0930*{number}*X*004010~ST*214*0001~B10*PRO{number}*SHP{number}*NWFX~L11*PO{number}*PO~LX*1~"
+        f"AT7*X6*NS***20261116*0930*CT~MS1*JOLIET*IL*US~MS2*NWFX*538841*TL~AT8*G*L*1200*4~SE*9*0001~GE*1*{number}~IEA*1*{number:09}~"
+    ).encode()
+
+
+async def send(url: str, token: str, count: int, in_flight: int) -> dict[str, float]:
+    """`count` documents, `in_flight` at once: how many got their 2xx, and in how many seconds."""
+    numbers = iter(range(1, count + 1))
+    taken = 0
+
+    async def one(session: aiohttp.ClientSession) -> None:
+        nonlocal taken
+        for number in numbers:
+            async with session.post(url, data=status_message(number), headers=headers) as response:
+                await response.read()
+                taken += response.status < 300
+
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/edi-x12"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=in_flight)) as session:
+        begun = time.time()
+        await asyncio.gather(*[one(session) for _ in range(in_flight)])
+        ended = time.time()
+    return {"taken": taken, "begun": begun, "ended": ended, "rate": taken / (ended - begun)}
+
+
+def main() -> None:
+    import uvloop
+
+    role, *rest = sys.argv[1:]
+    if role == "send":
+        url, token, count, in_flight = rest
+        print(json.dumps(uvloop.run(send(url, token, int(count), int(in_flight)))))
+        return
+    app = {"sync": sync_app, "erp": counting_erp}[role]() if role != "relay" else relay_app(rest[1])
+    uvloop.run(_serve(app, Path(rest[0])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Lanes: in order, one in flight, and a holder that slept past its lease can write nothing."""
+
+import json
+
+from sqlalchemy import text
+
+from gateway.clock import SECOND
+from gateway.records import Chunk, DocumentRow, EventRow, LaneClaim, Renewal, Settled, ToDeliver, TranslateClaim
+from gateway.store.store import Store
+from tests.test_store_writer import incoming
+
+TARGET = "target:erp"
+
+
+def translated(store: Store, number: int, *, subject: str = "shipment/1", at: int = 10 * SECOND) -> None:
+    """A message that came to one event for the ERP."""
+    store.keep_message(incoming(number)).result(20)
+    event = EventRow(f"identity-{number}", "t", subject, "2026-11-16T09:30:00Z", "original", f"m{number}", "", b'{"n":%d}' % number, TARGET, "block")
+    document = DocumentRow(
+        1,
+        1,
+        1,
+        "production",
+        "214",
+        "0001",
+        "mapped",
+        None,
+        "A",
+        "",
+        "004010",
+        0,
+        9,
+        "x12/214",
+        f"c{number}",
+        None,
+        "hold",
+        [],
+        [("po", str(number))],
+        [event],
+    )
+    envelope = {
+        "ordinal": 1, "stream": "production", "state": "open", "reason": None, "ta1": None, "sender": "02:A", "receiver": "ZZ:B",
+        "control": str(number), "version": "00401", "usage": "P", "date": "261116", "time": "0930", "byte_start": 0, "byte_end": 9, "sha256": str(number),
+    }  # fmt: skip
+    chunk = Chunk(f"{number:026d}", "northway", "http", 1, at, None, None, at, "node", interchanges=[envelope], documents=[document])
+    assert not store.keep_chunk(chunk).result(20).stale
+    assert store.keep_chunk(chunk).result(20).stale, "the same chunk again changes nothing"
+
+
+def claim(store: Store, now: int, *, node: str = "a", seconds: int = 15) -> list[ToDeliver]:
+    return store.claim_lanes(LaneClaim(TARGET, node, now, now + seconds * SECOND, 100)).result(20)
+
+
+def settled(one: ToDeliver, outcome: str = "delivered", *, next_due: int = 0) -> Settled:
+    return Settled(
+        one.id,
+        one.lane,
+        one.fence,
+        one.partner,
+        one.destination,
+        one.message,
+        "a",
+        one.on_dead,
+        1,
+        1,
+        outcome,
+        2,
+        200,
+        "",
+        b"yes",
+        next_due,  # type: ignore[arg-type]
+    )
+
+
+def test_one_in_flight_and_in_order(store: Store):
+    for number in (1, 2, 3):
+        translated(store, number)
+    now = 20 * SECOND
+    seen = []
+    for _ in range(3):
+        (one,) = claim(store, now)
+        assert claim(store, now) == [], "the lane is leased"
+        assert store.settle(settled(one)).result(20)
+        seen.append(json.loads(one.data or b"")["n"])
+    assert seen == [1, 2, 3]
+    assert claim(store, now) == []
+
+
+def test_a_retry_keeps_its_place(store: Store):
+    for number in (1, 2):
+        translated(store, number)
+    now = 20 * SECOND
+    (one,) = claim(store, now)
+    store.settle(settled(one, "temporary", next_due=now + 5 * SECOND)).result(20)
+    assert claim(store, now + SECOND) == [], "the one behind waits, too"
+    (again,) = claim(store, now + 6 * SECOND)
+    assert (again.id, again.attempts) == (one.id, 1)
+
+
+def test_a_holder_past_its_lease_is_refused(store: Store):
+    translated(store, 1)
+    (first,) = claim(store, 20 * SECOND, node="sleeper")
+    assert claim(store, 30 * SECOND, node="other") == []
+    (second,) = claim(store, 36 * SECOND, node="other")
+    assert second.id == first.id
+    assert not store.renew_lease(Renewal(first.lane, first.fence, 99 * SECOND)).result(20)
+    assert not store.settle(settled(first)).result(20), "its stale write changes nothing"
+    assert store.read(lambda tx: tx.execute(text("SELECT count(*) FROM attempts")).scalar_one()).result() == 0
+    assert store.settle(settled(second)).result(20)
+
+
+def test_two_nodes_never_share_a_lane_of_messages(store: Store):
+    for number in (1, 2):
+        store.keep_message(incoming(number)).result(20)
+    now = store.ticks() + SECOND
+    (lane,) = store.claim_messages(TranslateClaim("a", now, now + 15 * SECOND, 10, 10)).result(20)
+    assert [message.id for message in lane.messages] == [f"{number:026d}" for number in (1, 2)]
+    assert store.claim_messages(TranslateClaim("b", now, now + 15 * SECOND, 10, 10)).result(20) == []
+    store.release_lane(lane).result(20)
+    later = now + 60 * SECOND
+    (again,) = store.claim_messages(TranslateClaim("b", later, later + 15 * SECOND, 10, 10)).result(20)
+    assert again.fence > lane.fence
+
+
+def test_a_long_queue_behind_one_head_costs_a_claim_nothing(store: Store):
+    """The claim looks at lanes: what waits behind a deferred head is not touched by any statement of it."""
+    for number in range(1, 6):
+        translated(store, number)
+    now = 20 * SECOND
+    (one,) = claim(store, now)
+    store.settle(settled(one, "temporary", next_due=now + 100 * SECOND)).result(20)
+    from sqlalchemy import event
+
+    seen = []
+    event.listen(store.database.writing, "before_cursor_execute", lambda *given: seen.append(given[2]))
+    assert claim(store, now + SECOND) == []
+    assert not [statement for statement in seen if "deliveries" in statement]

@@ -1,0 +1,224 @@
+"""The 997: written from verdicts and findings alone, read again by our own engine, and by another one."""
+
+import dataclasses
+import io
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.x12 import SAMPLES, SHIP_NOTICE, STRICT, TOLERANT, TORTURE, group, interchange, only_set, read_all
+from translators.document import Delimiters, Finding
+from translators.x12.acknowledge import Counts, SetVerdict, functional_ack, group_code, group_verdict, stamp
+from translators.x12.envelope import Group, Interchange
+from translators.x12.options import Options
+
+US = {"sender_qualifier": "ZZ", "sender": "CROSSDOCK", "sender_code": "CROSSDOCK"}
+NOW = {"date6": "261116", "date8": "20261116", "time4": "1204"}
+
+
+def verdict_of(reading) -> SetVerdict:
+    return SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings, reading.implementation)
+
+
+def answer(one: Interchange, group: Group, sets: list[SetVerdict], detail: str = "all", **changes) -> bytes:
+    return stamp(functional_ack(one, group, sets, detail=detail, **US, **changes), interchange_control=42, group_control=7, **NOW)
+
+
+def body(data: bytes) -> list[str]:
+    """The segments between GS and GE."""
+    return data.decode().split("~")[2:-3]
+
+
+def answers(data: bytes, options: Options = STRICT, detail: str = "all") -> list[bytes]:
+    return [answer(each.interchange, each.group, [verdict_of(one) for one in each.sets], detail) for each in read_all(data, options)[1]]
+
+
+@pytest.mark.parametrize(
+    ("codes", "counts", "expected"),
+    [
+        ([], Counts(2, 0, 0), "A"),
+        ([], Counts(2, 1, 0), "E"),
+        ([], Counts(1, 0, 1), "P"),
+        ([], Counts(0, 0, 2), "R"),
+        ([], Counts(0, 0, 0), "A"),
+        (["4"], Counts(2, 0, 0), "R"),
+    ],
+)
+def test_the_verdict_of_a_group(codes: list[str], counts: Counts, expected: str):
+    assert group_code(codes, counts) == expected
+
+
+def test_a_997_in_full():
+    notice = [*SHIP_NOTICE]
+    notice[3:4] = ["REF*BM", "W12*CC"]
+    (data,) = answers(interchange(group(SHIP_NOTICE, notice)))
+    assert data.decode() == (
+        "ISA*00*          *00*          *ZZ*CROSSDOCK      *ZZ*ACMECARRIER    *261116*1204*U*00401*000000042*0*P*:~"
+        "GS*FA*CROSSDOCK*ACME*20261116*1204*7*X*004010~ST*997*0001~AK1*SH*1~AK2*856*0001~AK5*A~AK2*856*0002~"
+        "AK3*REF*4**8~AK4*2*127*2~AK3*W12*5**6~AK5*R*5~AK9*P*2*2*1~SE*11*0001~GE*1*7~IEA*1*000000042~"
+    )
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ("all", ["AK2*856*0001", "AK5*A", "AK2*856*0002", "AK3*REF*4**8", "AK4*2*127*2", "AK5*E*5"]),
+        ("errors", ["AK2*856*0002", "AK3*REF*4**8", "AK4*2*127*2", "AK5*E*5"]),
+        ("none", []),
+    ],
+)
+def test_the_detail_is_a_choice(detail: str, expected: list[str]):
+    notice = [*SHIP_NOTICE]
+    notice[3] = "REF*BM"
+    (data,) = answers(interchange(group(SHIP_NOTICE, notice)), TOLERANT, detail)
+    assert body(data)[2:-2] == expected
+    assert body(data)[-2] == "AK9*E*2*2*2"
+
+
+def test_005010_says_its_version_and_004010_has_no_later_codes():
+    notice = [*SHIP_NOTICE]
+    notice[3] = "REF*BM*1^2"
+    for version, codes in [
+        ("004010", ("AK1*SH*1", "AK4*2*127*3", "AK9*R*1*1*0*6")),
+        ("005010X1", ("AK1*SH*1*005010X1", "AK4*2::2*127*12", "AK9*R*1*1*0*19")),
+    ]:
+        _, (each,) = read_all(interchange(group(notice, version=version)).replace(b"*U*00401", b"*^*00501"))
+        twice = dataclasses.replace(each.group, codes=["19"])
+        segments = body(answer(each.interchange, twice, [verdict_of(one) for one in each.sets]))
+        assert [segments[1], next(one for one in segments if one.startswith("AK4")), segments[-2]] == list(codes)
+
+
+def finding(level: str, code: str, **changes) -> Finding:
+    return Finding(level, code, "", 0, 0, **{"segment": "REF", "position": 3, **changes})
+
+
+@pytest.mark.parametrize(
+    ("findings", "codes", "expected"),
+    [
+        ([finding("segment", "3", segment="N1")], [], ["AK3*N1*3**3", "AK5*R*5"]),
+        ([finding("segment", "1", segment="Z")], [], ["AK3*ZZ*3**1", "AK5*R*5"]),
+        ([finding("segment", "1", segment="REFU")], [], ["AK3*REF*3**1", "AK5*R*5"]),
+        ([finding("segment", "5"), finding("element", "2", element=2)], ["4"], ["AK3*REF*3**5", "AK3*REF*3**8", "AK4*2**2", "AK5*R*4*5"]),
+        ([finding("element", "1", element=1, loop="0330")], [], ["AK3*REF*3*0330*8", "AK4*1**1", "AK5*R*5"]),
+        ([finding("element", "6", element=4, component=2, value="A")], [], ["AK3*REF*3**8", "AK4*4:2**6*A", "AK5*R*5"]),
+        ([finding("element", "5", element=2, data_element=127, value="A*B")], [], ["AK3*REF*3**8", "AK4*2*127*5", "AK5*R*5"]),
+        ([finding("element", "2", element=1, severity="warning")], [], ["AK5*R"]),
+        ([], ["4", "3", "2", "7", "23", "1"], ["AK5*R*4*3*2*7*23"]),
+        ([finding("segment", "2")], ["4", "3", "2", "7", "23", "1"], ["AK3*REF*3**2", "AK5*R*4*3*2*7*5"]),
+        ([finding("set", "4", segment="", position=0)], ["4"], ["AK5*R*4"]),
+    ],
+)
+def test_findings_become_notes(findings: list[Finding], codes: list[str], expected: list[str]):
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    segments = body(answer(each.interchange, each.group, [SetVerdict("856", "0001", "R", codes, findings)]))
+    assert segments[3:-2] == expected
+
+
+def test_at_most_99_element_notes_for_a_segment():
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    many = [finding("element", "1", element=number) for number in range(1, 150)]
+    segments = body(answer(each.interchange, each.group, [SetVerdict("856", "0001", "R", [], many)]))
+    assert sum(segment.startswith("AK4") for segment in segments) == 99
+
+
+def test_the_counts_are_those_of_the_group():
+    _, (each,) = read_all(interchange([*group(SHIP_NOTICE)[:-1], "GE*5*1"]))
+    segments = body(answer(each.interchange, each.group, [verdict_of(one) for one in each.sets]))
+    assert segments[-2] == "AK9*R*5*1*0*5"
+
+
+def test_a_verdict_from_rows_is_as_good():
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    sets = [verdict_of(one) for one in each.sets]
+    rows = [SetVerdict(one.id, one.control, str(one.verdict)) for one in sets]
+    assert answer(each.interchange, each.group, rows) == answer(each.interchange, each.group, sets)
+    assert group_verdict(rows, []) == "A"
+
+
+def test_what_is_composed_is_json_and_stamping_fills_every_slot():
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    parts = functional_ack(each.interchange, each.group, [verdict_of(one) for one in each.sets], **US)
+    assert json.loads(json.dumps(parts)) == parts
+    data = stamp(parts, interchange_control=999_999_999, group_control=1, **NOW)
+    assert data.count(b"999999999") == 2
+    for number in (0, 1_000_000_000):
+        with pytest.raises(ValueError, match="one to nine digits"):
+            stamp(parts, interchange_control=number, group_control=1, **NOW)
+
+
+def test_other_delimiters_and_a_tail():
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    sets = [SetVerdict("856", "0001", "R", [], [finding("element", "5", element=2, value="A|B>C")])]
+    data = answer(each.interchange, each.group, sets, delimiters=Delimiters(b"|", b">", b"", b"'"), tail=b"\n")
+    assert b"AK4|2||5'\n" in data
+    assert [one.verdict for one in read_all(data)[1][0].sets] == ["A"]
+
+
+@pytest.mark.parametrize("options", [STRICT, TOLERANT], ids=["strict", "tolerant"])
+@pytest.mark.parametrize("path", [*TORTURE, *SAMPLES], ids=lambda path: path.stem)
+def test_our_997_is_clean_to_our_own_engine(path, options: Options):
+    for data in answers(path.read_bytes(), options):
+        reading = only_set(data)
+        assert (reading.verdict, reading.findings, reading.set_id) == ("A", [], "997")
+
+
+@given(
+    st.lists(
+        st.builds(
+            SetVerdict,
+            st.sampled_from(["856", "", "9*"]),
+            st.sampled_from(["0001", "000000009", "1"]),
+            st.sampled_from(["A", "E", "R"]),
+            st.lists(st.sampled_from(["1", "2", "3", "4", "23", "18"]), max_size=7),
+            st.lists(
+                st.builds(
+                    Finding,
+                    st.sampled_from(["segment", "element", "set"]),
+                    st.sampled_from(["1", "5", "8"]),
+                    st.just(""),
+                    st.just(0),
+                    st.just(0),
+                    st.sampled_from(["REF", "N1", "", "x*", "LONGER"]),
+                    st.integers(1, 99_999),
+                    st.integers(1, 99),
+                    st.none() | st.integers(1, 9),
+                    data_element=st.none() | st.integers(1, 1705),
+                    repetition=st.none() | st.just(2),
+                    loop=st.none() | st.text(max_size=9),
+                    value=st.none() | st.text(max_size=99),
+                ),
+                max_size=5,
+            ),
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_no_verdict_makes_a_997_that_cannot_be_read(sets: list[SetVerdict]):
+    """Whatever is stored: no delimiter is written as data, and the counts are right."""
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
+    reading = only_set(answer(each.interchange, each.group, sets))
+    assert not reading.codes
+    assert {found.code for found in reading.findings} <= {"4"}
+    assert all(found.segment == "AK2" for found in reading.findings)
+
+
+def test_another_engine_accepts_our_997():
+    """pyx12 has a map of the 997, for health care: it knows fewer groups, sets and ISA qualifiers, so these are put in."""
+    params = pytest.importorskip("pyx12.params")
+    from pyx12.x12n_document import x12n_document
+
+    judged = 0
+    for path in TORTURE:
+        for data in answers(path.read_bytes()):
+            text = re.sub(r"~AK2\*...", "~AK2*837", re.sub(r"~AK1\*..", "~AK1*HC", data.decode("ascii", errors="replace"))).replace(
+                "*02*NWFX", "*ZZ*NWFX"
+            )
+            if "*X*004010~" in text:
+                errors = io.StringIO()
+                assert x12n_document(params.params(), io.StringIO(text), errors, None, None), (path.stem, text)
+                judged += 1
+    assert judged > 30
