@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from partners.guides import shipped_dictionary
 from partners.positioned import PositionedError, load
 from translators.mapping import CodeTable, CompiledMapping, MappingError, Written, compile_mapping, effective_text, lay_over, read_table
 
@@ -16,6 +17,7 @@ HOME = Path(__file__).parent.parent / "mappings"
 MAPPING = "mapping.yaml"
 OVERLAYS = "overlays"
 SHAPES = "shapes.yaml"
+RELEASES = ("004010", "005010")
 
 
 class MappingLibrary:
@@ -44,7 +46,8 @@ class MappingLibrary:
         key = (name, overlays)
         if key not in self._compiled:
             full = " + ".join((name, *overlays))
-            self._compiled[key] = compile_mapping(self.written(name, overlays), tables=self.tables(), shapes=self.shapes(name), name=full)
+            written, sizes = self.written(name, overlays), segment_sizes() if name.startswith("x12/") else None
+            self._compiled[key] = compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), sizes=sizes, name=full)
         return self._compiled[key]
 
     def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
@@ -92,6 +95,16 @@ class MappingLibrary:
         except PositionedError as error:
             raise MappingError(f"{self._label(path)}: {error}") from None
         return Written.of(value, places, self._label(path))
+
+
+@lru_cache(maxsize=1)
+def segment_sizes() -> dict[str, int]:
+    """The X12 segments we know and how many elements each has in the release that has the most."""
+    sizes: dict[str, int] = {}
+    for release in RELEASES:
+        for tag, rules in shipped_dictionary(release).segments.items():
+            sizes[tag] = max(sizes.get(tag, 0), len(rules.elements))
+    return sizes
 
 
 @lru_cache(maxsize=1)

@@ -8,14 +8,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.errors import StoreBroken, StoreUnavailable
+from gateway.errors import CrossdockError, StoreBroken, StoreUnavailable
 from gateway.store.engine import sync_folder
 
 INLINE_LIMIT = 64 * 1024
 CHUNK = 1024 * 1024
 
 
-class PayloadDamaged(StoreUnavailable):
+class PayloadDamaged(CrossdockError):
     """Stored bytes are not those that were stored; they are not handed on."""
 
 
@@ -103,8 +103,13 @@ class PayloadFiles:
         return removed
 
 
+def sound(data: bytes, sha256: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == sha256
+
+
 def checked(data: bytes, sha256: str) -> bytes:
-    if hashlib.sha256(data).hexdigest() != sha256:
+    """The same bytes. Raises PayloadDamaged where they are not those that were stored."""
+    if not sound(data, sha256):
         raise PayloadDamaged(f"payload {sha256[:12]}… does not have the checksum it was stored with")
     return data
 

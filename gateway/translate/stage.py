@@ -17,7 +17,7 @@ from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
 from gateway.store import search
-from gateway.store.payloads import checked
+from gateway.store.payloads import PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
 from gateway.translate.pool import Pool, WorkerLost
 
@@ -132,10 +132,12 @@ class TranslateStage:
         """Results by message; without those that a lost worker took with it, which are read one by one afterwards."""
         jobs, blob, profiles = [], bytearray(), {}
         for message in batch:
-            assert message.data is not None
+            data = message.data
+            if data is None or not sound(data, message.sha256):
+                continue  # it is read alone, which says what is wrong with it
             profiles[message.partner, message.profile_revision] = await self._profile_text(message.partner, message.profile_revision)
             jobs.append(self._job(message, blob_start=len(blob)))
-            blob += checked(message.data, message.sha256)
+            blob += data
         worker = await self._pool.take()
         try:
             results = await self._pool.call(worker, jobs, bytes(blob), profiles)
@@ -174,6 +176,8 @@ class TranslateStage:
             await self._chunk_after_chunk(message, way, worker)
         except StoreUnavailable:
             raise
+        except PayloadDamaged as error:
+            await self._hold(message, way.resume, f"its stored bytes are damaged and are not handed on: {error}")
         except Exception as error:
             journal.trouble(f"translate: {message.id}", error)
             await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")
@@ -183,7 +187,9 @@ class TranslateStage:
     async def _chunk_after_chunk(self, message: ToTranslate, way: "_Way", worker: Any) -> None:
         profiles = {(message.partner, message.profile_revision): await self._profile_text(message.partner, message.profile_revision)}
         if message.data is None:
-            await asyncio.to_thread(self._check_file, message.sha256)
+            await asyncio.to_thread(self._store.files.verify, message.sha256)
+        else:
+            checked(message.data, message.sha256)
         if way.resume:
             way.dropped, way.earlier = await self._where_it_stands(message)
         while True:
@@ -204,7 +210,8 @@ class TranslateStage:
             kept = await landed(self._store.keep_chunk(chunk))
             reach("translate.committed")
             self._on_kept()
-            self._tell(message, kept, whole=chunk.resume is None)
+            if chunk.held is None:
+                self._tell(message, kept, whole=chunk.resume is None)
             if kept.stale or chunk.resume is None:
                 return
             way.resume, way.losses, way.earlier = chunk.resume, 0, []
@@ -213,10 +220,6 @@ class TranslateStage:
     async def _where_it_stands(self, message: ToTranslate) -> tuple[list[int], list[dict[str, Any]]]:
         """For a worker that has not seen the message's beginning: interchanges that do not count, verdicts of the present group."""
         return await landed(self._store.read(lambda tx: search.standing(tx, message.id)))
-
-    def _check_file(self, sha256: str) -> None:
-        """A large payload is checked once before workers read it by path; a damaged one is never handed on."""
-        self._store.files.verify(sha256)
 
     async def _hold(self, message: ToTranslate, resume: str | None, reason: str) -> None:
         chunk = self._blank(message, resume)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from translators.events.parts import Contact, Evidence, IndustryCode, Note, Part, Party, Quality, Reference, Text, Times
+from translators.events.parts import Contact, IndustryCode, Note, Part, Party, Reference, Text, Times
+from translators.events.trust import Evidence, Quality
 
 
 class EventData(Part):

@@ -5,26 +5,21 @@ from typing import Self
 from pydantic import model_validator
 
 from translators.events.family import EventData, Family
+from translators.events.goods import Item, Lading, Mark, Measurement, Packaging, Totals
 from translators.events.parts import (
     Decimal,
     Equipment,
     FreightTerms,
     Identifier,
-    Item,
-    Lading,
     Leg,
-    Mark,
-    Measurement,
     Moment,
     Note,
-    Packaging,
     Part,
     Party,
     Quantity,
     Reference,
     Text,
     Times,
-    Totals,
     Weight,
 )
 

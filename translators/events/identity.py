@@ -49,7 +49,8 @@ def content_hash(document: Document) -> str:
 
     Trailing empty elements do not count; separators inside elements are replaced by fixed ones.
     """
-    return hash_segments((node.segment for node in document.root.walk()), document.delimiters.component, document.delimiters.repetition)
+    segments = sorted((node.segment for node in document.root.walk()), key=lambda segment: segment.position)  # not the tree's order, which may change
+    return hash_segments(segments, document.delimiters.component, document.delimiters.repetition)
 
 
 def hash_segments(segments: Iterable[Segment], component: bytes, repetition: bytes) -> str:
@@ -72,18 +73,28 @@ def hash_segments(segments: Iterable[Segment], component: bytes, repetition: byt
     return digest.hexdigest()
 
 
-_JOINERS = re.compile(r"[\s\-]+")
+MAX_REFERENCE = 80
+"""Characters of a normalised reference; longer ones are found by their beginning (X12 127 has 30, or 50 from 005010)."""
+MAX_SUBJECT = 150
+_JOINERS = re.compile(r"[\s\-\x00-\x1f\x7f-\x9f]+")
 
 
 def normalise_reference(type_: str, value: str) -> str:
-    """One spelling of a reference, for finding: upper case, no spaces or dashes; an SSCC as its 18 digits.
+    """One spelling of a reference, for finding: upper case, no spaces, dashes or control characters; an SSCC as its 18 digits.
 
     'pro', '123-456 789' -> '123456789'; 'sscc', '00 0 0614141 073490001 2' -> '006141410734900012'.
     """
     plain = _JOINERS.sub("", value).upper()
     if type_ == "sscc":
-        digits = plain.removeprefix("(00)")
-        if len(digits) == 20 and digits.startswith("00") and digits.isdigit():
-            digits = digits[2:]
-        return digits
-    return plain
+        plain = plain.removeprefix("(00)")
+        if len(plain) == 20 and plain.startswith("00") and plain.isdigit():
+            plain = plain[2:]
+    return plain[:MAX_REFERENCE]
+
+
+def subject_of(kind: str, value: str) -> str:
+    """ "shipment/SHP0045871", in capitals; a value over 150 characters is cut and told apart by a piece of its hash."""
+    if len(value) > MAX_SUBJECT:
+        digest = hashlib.sha256(value.encode("utf-8")).hexdigest()[:16]
+        value = f"{value[:MAX_SUBJECT]}…{digest}"
+    return f"{kind}/{value}"

@@ -8,29 +8,8 @@ from typing import Self
 from pydantic import model_validator
 
 from translators.events.family import EventData, Family
-from translators.events.parts import (
-    Decimal,
-    Dimensions,
-    Equipment,
-    FreightTerms,
-    Hazard,
-    Identifier,
-    Item,
-    Lading,
-    Leg,
-    Mark,
-    Measurement,
-    Moment,
-    Packaging,
-    Part,
-    Party,
-    Quantity,
-    Reference,
-    Text,
-    Times,
-    Totals,
-    Weight,
-)
+from translators.events.goods import Dimensions, Hazard, Item, Lading, Mark, Measurement, Packaging, Totals
+from translators.events.parts import Decimal, Equipment, FreightTerms, Identifier, Leg, Moment, Part, Party, Quantity, Reference, Text, Times, Weight
 
 
 class Order(Part):

@@ -5,20 +5,8 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from translators.events.family import EventData, Family
-from translators.events.parts import (
-    Decimal,
-    Equipment,
-    Hazard,
-    Lading,
-    Leg,
-    Mark,
-    Moment,
-    Part,
-    Place,
-    Quantity,
-    Text,
-    Weight,
-)
+from translators.events.goods import Hazard, Lading, Mark
+from translators.events.parts import Decimal, Equipment, Leg, Moment, Part, Place, Quantity, Text, Weight
 
 
 class RawStatus(Part):

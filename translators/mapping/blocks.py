@@ -4,16 +4,16 @@ Knows expressions and pydantic models; knows no single event and no identity.
 """
 
 import types
-from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
-from translators.document import Node
 from translators.events.parts import Part
 from translators.mapping import language
-from translators.mapping.expressions import Check, Read, Surroundings, compile_expression, compile_list, compile_test, is_constant
+from translators.mapping.expressions import Check, Read, Surroundings, compile_expression, compile_test, is_constant
+from translators.mapping.lists import compile_list
 from translators.mapping.paths import FindAll, FindOne, compile_all, compile_one, condition_mask, first_of, union
-from translators.mapping.run import Run
+from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joined, moved, needs_of, read_each, read_object
 from translators.mapping.transforms import Tables
 from translators.mapping.written import Path, Written
 
@@ -21,7 +21,6 @@ RESERVED = ("at", "each", "is", "when")
 """Words of a block that are no fields."""
 MADE_HERE = frozenset({"purpose", "evidence", "quality", "cancelled"})
 """Fields that the engine fills itself."""
-Fields = list[tuple[str, Read]]
 
 
 class Fault(Exception):
@@ -46,7 +45,7 @@ class BlockCompiler:
         """A reader of the block at `path` as an object of `model`; None when nothing but constants could be read."""
         spec = self.written.find(path)
         required: Fields = []
-        optional: Fields = []
+        optional: list[tuple[str, Read, Needs]] = []
         constants = 0
         for key in spec:
             if key in RESERVED:
@@ -55,13 +54,22 @@ class BlockCompiler:
             read = self.field((*path, key), name, model, around)
             if read is None:
                 continue
-            (required if model.model_fields[name].is_required() else optional).append((name, read))
+            if model.model_fields[name].is_required():
+                required.append((name, read))
+            else:
+                optional.append((name, read, self._needs(spec[key])))
             constants += isinstance(spec[key], str) and self._constant(spec[key])
         given = {name for name, _ in required} | made
         for name, info in model.model_fields.items():
             if info.is_required() and name not in given:
                 self.fault(path, f"must give {name!r}, which the event requires: {info.description or ''}".rstrip(": "))
-        return _object(required, optional, constants, whole=bool(made) or model.essential)
+        return read_object(required, optional, constants, whole=bool(made) or model.essential)
+
+    def _needs(self, spec: Any) -> Needs:
+        try:
+            return needs_of(spec)
+        except (language.LanguageError, AttributeError):  # a fault inside it is noted already; nothing will be read with this
+            return None
 
     def _constant(self, text: str) -> bool:
         try:
@@ -95,8 +103,11 @@ class BlockCompiler:
         """`field: EXPRESSION` or `field: {is: EXPRESSION, when: TEST}`."""
         if isinstance(spec, dict):
             self._only(path, spec, ("is", "when"))
-            read = self._value((*path, "is"), spec["is"], wanted, around)
-            return _guarded(self._tests(path, spec, around), read)
+            read = self._expression((*path, "is"), spec["is"], wanted, around)
+            return guarded(self._tests(path, spec, around), read)
+        return self._expression(path, spec, wanted, around)
+
+    def _expression(self, path: Path, spec: Any, wanted: Any, around: Surroundings) -> Read:
         if not isinstance(spec, str):
             self._stop(path, "must be an expression such as BSN/02; to leave the field out, name it under `remove:` in an overlay")
         try:
@@ -119,10 +130,10 @@ class BlockCompiler:
         if "each" in spec:
             self._stop((*path, "each"), "makes a list; this field is a single one: use `at:` for the first such segment")
         if "at" not in spec:
-            return _guarded(self._tests(path, spec, around), self.fields(path, wanted, around))
-        inner = Surroundings(around.tables, outward=False)
+            return guarded(self._tests(path, spec, around), self.fields(path, wanted, around))
+        inner = replace(around, outward=False)
         find, masks = self._find_one((*path, "at"), spec["at"], around)
-        return _moved(find, masks, _guarded(self._tests(path, spec, inner), self.fields(path, wanted, inner)))
+        return moved(find, masks, guarded(self._tests(path, spec, inner), self.fields(path, wanted, inner)))
 
     def _list(self, path: Path, spec: Any, item: Any, around: Surroundings) -> Read:
         """`field[]: EXPRESSION`, one block with `each` or `at`, or named blocks."""
@@ -132,13 +143,19 @@ class BlockCompiler:
             self._stop(path, "must be an expression, a block with `each:`, or named blocks")
         if any(word in spec for word in RESERVED):
             return self._items(path, spec, item, around)
+        if (
+            isinstance(item, type)
+            and issubclass(item, Part)
+            and any(isinstance(inner, str) and key.removesuffix("[]") in item.model_fields for key, inner in spec.items())
+        ):
+            self._stop(path, "is a block of a list and needs `each:` (every such segment) or `at:` (the first)")
         reads = []
         for name, inner in spec.items():
             try:
                 reads.append(self._list((*path, name), inner, item, around))
             except Fault:
                 continue
-        return _joined(reads)
+        return joined(reads)
 
     def _list_expression(self, path: Path, spec: str, item: Any, around: Surroundings) -> Read:
         try:
@@ -150,22 +167,22 @@ class BlockCompiler:
         return read
 
     def _items(self, path: Path, spec: dict[str, Any], item: Any, around: Surroundings) -> Read:
-        inner = Surroundings(around.tables, outward=False)
+        inner = replace(around, outward=False)
         if "each" in spec:
             find, masks = self.find_all((*path, "each"), spec["each"], around)
         elif "at" in spec:
             one, masks = self._find_one((*path, "at"), spec["at"], around)
-            find = _at_most_one(one)
+            find = at_most_one(one)
         else:
-            self._stop(path, "is a block of a list and needs `each:` (every such segment) or `at:` (the first)")
+            self._stop(path, "needs `each:` (every such segment) or `at:` (the first)")
         if "is" in spec:
             self._only(path, spec, ("each", "at", "is", "when"))
-            read = self._value((*path, "is"), spec["is"], item, inner)
+            read = self._expression((*path, "is"), spec["is"], item, inner)
         elif isinstance(item, type) and issubclass(item, Part):
             read = self.fields(path, item, inner)
         else:
             self._stop(path, f"is a list of {_called(item)}; give each one as `is: 02`")
-        return _each(find, masks, self._tests(path, spec, inner), read, len(spec))
+        return read_each(find, masks, self._tests(path, spec, inner), read, len(spec), shared=around.outward)
 
     def _tests(self, path: Path, spec: dict[str, Any], around: Surroundings) -> list[Check]:
         given = spec.get("when")
@@ -180,6 +197,7 @@ class BlockCompiler:
     def _find_one(self, path: Path, text: Any, around: Surroundings) -> tuple[FindOne, dict[str, int]]:
         try:
             parsed = language.path(str(text))
+            language.check_path(parsed, around.sizes)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         return compile_one(parsed, around.outward), _told([parsed])
@@ -191,6 +209,8 @@ class BlockCompiler:
         for number, text in enumerate(given if isinstance(given, list) else [given]):
             try:
                 alternatives = language.paths(str(text))
+                for alternative in alternatives:
+                    language.check_path(alternative, around.sizes)
             except language.LanguageError as fault:
                 self._stop((*path, number) if isinstance(given, list) else path, str(fault))
             parsed += alternatives
@@ -203,7 +223,7 @@ class BlockCompiler:
             if key not in words:
                 self.fault((*path, key), f"cannot stand beside `is:`; only {', '.join(words)} can")
 
-    def _stop(self, path: Path, text: str) -> "Any":
+    def _stop(self, path: Path, text: str) -> NoReturn:
         self.fault(path, text)
         raise Fault
 
@@ -249,97 +269,3 @@ def _mend(wanted: Any) -> str:
     name = getattr(wanted, "__name__", "")
     transform = {"Moment": "| moment or | date", "Quantity": "| quantity(unit)", "Weight": "| weight(unit, weight_kind)"}.get(name)
     return f"add {transform}" if transform else "write a block with its fields, or choose another field"
-
-
-def _object(required: Fields, optional: Fields, constants: int, *, whole: bool) -> Read:
-    """A reader of an object. Without a required field there is none, and what was read of its own segment counts as not taken.
-
-    `whole`: the event itself or an essential part of it: what is missing is told by the schema, and the document held.
-    """
-    cost = len(required) + len(optional) + 1
-
-    def read(run: Run, node: Node) -> dict[str, Any] | None:
-        run.spend(cost)
-        found: dict[str, Any] = {}
-        if required:
-            position = node.segment.position
-            before = run.seen[position]
-            for name, field in required:
-                value = field(run, node)
-                if value is not None:
-                    found[name] = value
-                elif not whole:
-                    run.seen[position] = before
-                    return None
-        for name, field in optional:
-            value = field(run, node)
-            if value is not None:
-                found[name] = value
-        return found if len(found) > constants else None
-
-    return read
-
-
-def _guarded(checks: list[Check], read: Read) -> Read:
-    if not checks:
-        return read
-
-    def guarded(run: Run, node: Node) -> Any:
-        for check in checks:
-            if not check(run, node):
-                return None
-        return read(run, node)
-
-    return guarded
-
-
-def _moved(find: FindOne, masks: dict[str, int], read: Read) -> Read:
-    def moved(run: Run, node: Node) -> Any:
-        found = find(run, node)
-        if found is None:
-            return None
-        value = read(run, found)
-        if value is not None:
-            run.seen[found.segment.position] |= masks.get(found.tag, 0)
-        return value
-
-    return moved
-
-
-def _at_most_one(find: FindOne) -> FindAll:
-    def found(run: Run, node: Node) -> list[Node]:
-        one = find(run, node)
-        return [] if one is None else [one]
-
-    return found
-
-
-def _joined(reads: list[Read]) -> Read:
-    def joined(run: Run, node: Node) -> list[Any] | None:
-        found: list[Any] = []
-        for read in reads:
-            if more := read(run, node):
-                found += more
-        return found or None
-
-    return joined
-
-
-def _each(find: FindAll, masks: dict[str, int], checks: list[Check], read: Read, cost: int) -> Read:
-    guarded: Callable[[Run, Node], Any] = _guarded(checks, read)
-
-    def each(run: Run, node: Node) -> list[Any] | None:
-        nodes = find(run, node)
-        if not nodes:
-            return None
-        run.spend(cost * len(nodes))
-        found = []
-        for item in nodes:
-            value = guarded(run, item)
-            if value is not None:
-                found.append(value)
-                if mask := masks.get(item.tag):
-                    run.seen[item.segment.position] |= mask
-        return found or None
-
-    return each

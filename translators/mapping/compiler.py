@@ -14,9 +14,10 @@ from translators.document import Document, Node
 from translators.events.draft import EventDraft, Purpose
 from translators.events.families import FAMILIES
 from translators.events.family import Family
-from translators.events.identity import meaning_hash
+from translators.events.identity import meaning_hash, subject_of
+from translators.events.parts import Moment
 from translators.mapping import language
-from translators.mapping.blocks import MADE_HERE, BlockCompiler, Fault
+from translators.mapping.blocks import MADE_HERE, BlockCompiler, Fault, bare
 from translators.mapping.errors import MappingError, MappingProblem
 from translators.mapping.expressions import Read, Surroundings, compile_expression
 from translators.mapping.language import Drop
@@ -28,10 +29,12 @@ from translators.mapping.tables import CodeTable, extend
 from translators.mapping.values import Context, Mapped
 from translators.mapping.written import Path, Written, use_shapes
 
-TOP = ("title", "guide", "event", "each", "whole", "fields", "identity", "drops", "codes")
+TOP = ("title", "event", "each", "whole", "fields", "identity", "drops", "codes")
 IDENTITY = ("business", "event", "subject", "purpose", "time")
 PURPOSES: tuple[Purpose, ...] = ("original", "correct", "cancel")
 MAX_PROBLEMS = 20
+KEY_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
+"""Keys and subjects travel as CloudEvents attributes, which hold no control characters (CloudEvents 1.0, type system)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,6 @@ class CompiledMapping:
     whole: str
     """A tag whose every segment must lie in some event, or the document is held; "" for none."""
     drops: dict[str, list[Drop]]
-    drop_reasons: dict[str, str]
     origins: dict[str, str]
 
     def read(self, document: Document, context: Context) -> Mapped:
@@ -76,6 +78,8 @@ class CompiledMapping:
             raise MappingProblem([f"the {document.set_id} has no {self.each_text}, so there is nothing to tell"])
         if len(scopes) > context.max_events:
             raise MappingProblem([f"the {document.set_id} makes more than {context.max_events:,} events; send it in smaller sets"])
+        if len(scopes) > 1:
+            run.memo = {}
         ordinals: dict[tuple[str, str], int] = {}
         problems = self._strays(run, scopes) if self.whole else []
         for scope in scopes:
@@ -101,9 +105,10 @@ class CompiledMapping:
         if run.nodes[0] in scopes:
             return []
         meant = set(scopes)
+        level = self.each_text.split(" else ")[0]
         return [
-            f"the {node.tag} at segment {node.segment.position} ({run.text(b'*'.join(node.segment.elements))}) lies in no {self.each_text};"
-            " its parent is not told, or told later"
+            f"the {node.tag} at segment {node.segment.position} ({run.text(b'*'.join(node.segment.elements))}) hangs below no {level},"
+            " so its content would be told to nobody; HL02 must name an earlier HL"
             for node in run.nodes
             if node.tag == self.whole and node not in meant and node.parent is not None and node.parent.tag != self.whole
         ][:MAX_PROBLEMS]
@@ -122,11 +127,11 @@ class CompiledMapping:
             data["quality"] = quality
         data["evidence"] = self._evidence(run, scope, document)
         self._validate(data)
-        subject = key_part(identity.subject(run, scope))
+        subject = subject_of(identity.subject_kind, key_part(identity.subject(run, scope)))
         references = references_of(self.family, data)
         return EventDraft(
             type=self.family.type,
-            subject=f"{identity.subject_kind}/{subject}",
+            subject=subject,
             time=time,
             data=data,
             business_key=self._key(run, scope, identity.business, wanted=identity.business_text),
@@ -136,7 +141,7 @@ class CompiledMapping:
             meaning_hash=meaning_hash(data),
             references=references,
             correlation=correlation_of(self.family, references),
-            lane=f"{identity.subject_kind}/{subject}",
+            lane=subject,
             quality=quality,
             pass_on_dead=self.family.pass_on_dead,
         )
@@ -186,7 +191,7 @@ class CompiledMapping:
         """One fault of the schema in words, with the element that would mend it."""
         where = ".".join(str(part) for part in fault["loc"])
         field = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
-        origin = self.origins.get(field)
+        origin = self.origins.get(field) or next((text for name, text in self.origins.items() if name.startswith(f"{field}.")), None)
         if fault["type"] == "missing":
             return f"{where} is missing" + (f"; {origin} would give it" if origin else "")
         text = fault["msg"].removeprefix("Value error, ")
@@ -196,8 +201,8 @@ class CompiledMapping:
 
 
 def key_part(value: Any) -> str:
-    """One part of a key: capitals, single spaces, and no bar, which parts the parts."""
-    return " ".join(str(value).split()).upper().replace("|", "¦") if value else ""
+    """One part of a key: capitals, single spaces, no control characters, and no bar, which parts the parts."""
+    return " ".join(str(value).translate(KEY_CONTROLS).split()).upper().replace("|", "¦") if value else ""
 
 
 def _notes(run: Run) -> dict[str, Any]:
@@ -211,23 +216,37 @@ def _notes(run: Run) -> dict[str, Any]:
     return notes
 
 
-def compile_mapping(written: Written, *, tables: Mapping[str, CodeTable], shapes: Mapping[str, Written] | None = None, name: str) -> CompiledMapping:
-    """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend."""
+def compile_mapping(
+    written: Written,
+    *,
+    tables: Mapping[str, CodeTable],
+    shapes: Mapping[str, Written] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    name: str,
+) -> CompiledMapping:
+    """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend.
+
+    `sizes`: the format's segments and how many elements each has, so that a path to nowhere is noticed; None: paths are not checked.
+    """
     if not isinstance(written.value, dict):
         raise MappingError(written.at((), "is no mapping; it needs event, each, identity and fields"))
     written = use_shapes(written, shapes or {})
-    return _Compiler(written, tables, name).compile()
+    return _Compiler(written, tables, sizes or {}, name).compile()
 
 
 class _Compiler:
-    def __init__(self, written: Written, tables: Mapping[str, CodeTable], name: str) -> None:
+    def __init__(self, written: Written, tables: Mapping[str, CodeTable], sizes: Mapping[str, int], name: str) -> None:
         self.name = name
+        self.sizes = sizes
         self.written = written
         self.blocks = BlockCompiler(written, self._tables(tables))
 
     def _tables(self, tables: Mapping[str, CodeTable]) -> dict[str, CodeTable]:
         known = dict(tables)
-        for name in self.written.value.get("codes") or {}:
+        own = self.written.value.get("codes") or {}
+        if not isinstance(own, dict):
+            raise MappingError(self.written.at(("codes",), "must hold one block a code table"))
+        for name in own:
             if name not in known:
                 raise MappingError(self.written.at(("codes", name), f"there is no code table {name!r}; there are {', '.join(sorted(known))}"))
             known[name] = extend(known[name], self.written, ("codes", name))
@@ -244,11 +263,11 @@ class _Compiler:
             raise MappingError(self.written.at(("event",), f"there is no event {value.get('event')!r}; there are {', '.join(sorted(FAMILIES))}"))
         if not isinstance(value.get("fields"), dict):
             raise MappingError(self.written.at(("fields",), "is missing; it says which field comes from where"))
-        around = Surroundings(blocks.tables, outward=True)
+        around = Surroundings(blocks.tables, outward=True, sizes=self.sizes)
         each = self._each()
         fields = blocks.fields(("fields",), family.model, around, made=MADE_HERE)
         identity = self._identity(around, family)
-        drops, reasons = self._drops()
+        drops = self._drops()
         if blocks.faults or identity is None or each is None:
             raise MappingError("\n".join(dict.fromkeys(blocks.faults)))
         return CompiledMapping(
@@ -261,7 +280,6 @@ class _Compiler:
             identity,
             str(value.get("whole") or ""),
             drops,
-            reasons,
             blocks.origins,
         )
 
@@ -269,7 +287,7 @@ class _Compiler:
         if not self.written.value.get("each"):
             self.blocks.fault(("each",), "is missing; it says which segment makes an event, such as HL[S]; ST for one event a set")
             return None
-        from_root = Surroundings(self.blocks.tables, outward=False)
+        from_root = Surroundings(self.blocks.tables, outward=False, sizes=self.sizes)
         try:
             return self.blocks.find_all(("each",), self.written.value["each"], from_root)[0]
         except Fault:
@@ -280,7 +298,10 @@ class _Compiler:
         for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
             place = (*path, number) if isinstance(given, list) else path
             try:
-                reads.append(compile_expression(language.expression(str(text)), around)[0])
+                read, gives = compile_expression(language.expression(str(text)), around)
+                if gives is not str:
+                    raise language.LanguageError("must give a text here")
+                reads.append(read)
             except language.LanguageError as fault:
                 self.blocks.fault(place, str(fault))
         return reads
@@ -298,10 +319,7 @@ class _Compiler:
             self.blocks.fault(("identity", "subject"), "must say what the event is about, as in `shipment: BSN/02`")
             return None
         kind = next(iter(subject))
-        times = given.get("time") or []
-        for number, name in enumerate(times if isinstance(times, list) else []):
-            if name not in family.model.model_fields:
-                self.blocks.fault(("identity", "time", number), f"{family.name} has no field {name!r}")
+        times = self._times(given.get("time") or [], family)
         business = self._reads(("identity", "business"), given.get("business"), around)
         about = self._reads(("identity", "subject", kind), subject[kind], around)
         purpose = self._reads(("identity", "purpose"), given.get("purpose"), around)
@@ -311,15 +329,22 @@ class _Compiler:
         if not business or not about:
             return None
         text = _text(given["business"])
-        return Identity(business, event, str(kind), about[0], purpose[0] if purpose else None, list(times), text)
+        return Identity(business, event, str(kind), about[0], purpose[0] if purpose else None, times, text)
 
-    def _drops(self) -> tuple[dict[str, list[Drop]], dict[str, str]]:
+    def _times(self, given: Any, family: Family) -> list[str]:
+        moments = [name for name, info in family.model.model_fields.items() if bare(info.annotation) is Moment]
+        names = given if isinstance(given, list) else [given]
+        for number, name in enumerate(names):
+            if name not in moments:
+                self.blocks.fault(("identity", "time", number), f"{family.name} has no field {name!r} that is a moment; {', '.join(moments)} are")
+        return [str(name) for name in names]
+
+    def _drops(self) -> dict[str, list[Drop]]:
         drops: dict[str, list[Drop]] = {}
-        reasons: dict[str, str] = {}
         given = self.written.value.get("drops") or {}
         if not isinstance(given, dict):
             self.blocks.fault(("drops",), "must hold lines such as `HL/04: said by the tree`")
-            return drops, reasons
+            return drops
         for text, reason in given.items():
             if not isinstance(reason, str) or not reason.strip():
                 self.blocks.fault(("drops", text), "needs a reason: why the event can do without it")
@@ -329,8 +354,7 @@ class _Compiler:
                 self.blocks.fault(("drops", text), str(fault))
                 continue
             drops.setdefault(drop.step.tag, []).append(drop)
-            reasons[str(text)] = str(reason)
-        return drops, reasons
+        return drops
 
 
 def _text(given: Any) -> str:

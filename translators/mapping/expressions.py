@@ -3,14 +3,14 @@
 Knows paths and transforms; knows no field and no event.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from translators.document import Node
-from translators.mapping.language import Call, Chain, Constant, Element, Expression, LanguageError, Path, Test
+from translators.mapping.language import Call, Chain, Constant, Expression, LanguageError, Path, Test, check_path
 from translators.mapping.moments import Unreadable
-from translators.mapping.paths import FindAll, FindOne, Taken, compile_all, compile_one, condition_mask, element_texts, take
+from translators.mapping.paths import FindOne, Taken, compile_one, condition_mask, element_texts, spelled_out, take
 from translators.mapping.run import Run
 from translators.mapping.transforms import TRANSFORMS, ArgumentError, Reader, Tables, Transform
 
@@ -27,18 +27,14 @@ class Surroundings:
     """True where paths look further out if a segment is not here (an event's own fields), False in the items of lists."""
     marking: bool = True
     """False where reading is only trying (conditions): nothing is noted as taken."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Segments of the format and how many elements each has; empty: anything may be named."""
 
 
 def compile_expression(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
     """(reader of one value, the type it gives). Raises LanguageError."""
     compiled = [_compile_chain(chain, around) for chain in expression.chains]
-    return _alternatives([read for read, _ in compiled]), _one_type([gives for _, gives in compiled])
-
-
-def compile_list(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
-    """(reader of a list of all values, the type of one). Raises LanguageError."""
-    compiled = [_compile_list_chain(chain, around) for chain in expression.chains]
-    return _alternatives([read for read, _ in compiled]), _one_type([gives for _, gives in compiled])
+    return alternatives_of([read for read, _ in compiled]), one_type([gives for _, gives in compiled])
 
 
 def is_constant(expression: Expression) -> bool:
@@ -46,7 +42,7 @@ def is_constant(expression: Expression) -> bool:
     return all(isinstance(source, Constant) for chain in expression.chains for source in chain.sources)
 
 
-def _alternatives(reads: list[Read]) -> Read:
+def alternatives_of(reads: list[Read]) -> Read:
     if len(reads) == 1:
         return reads[0]
 
@@ -59,13 +55,13 @@ def _alternatives(reads: list[Read]) -> Read:
     return read
 
 
-def _one_type(types: list[Any]) -> Any:
+def one_type(types: list[Any]) -> Any:
     if any(gives != types[0] for gives in types):
         raise LanguageError("the alternatives give different things; each must give the same kind of value")
     return types[0]
 
 
-def _calls(calls: tuple[Call, ...], tables: Tables) -> tuple[list[tuple[Transform, Reader]], Any]:
+def bind_calls(calls: tuple[Call, ...], tables: Tables) -> tuple[list[tuple[Transform, Reader]], Any]:
     bound: list[tuple[Transform, Reader]] = []
     gives: Any = str
     for number, call in enumerate(calls):
@@ -85,7 +81,7 @@ def _calls(calls: tuple[Call, ...], tables: Tables) -> tuple[list[tuple[Transfor
     return bound, gives
 
 
-def _apply(readers: list[Reader]) -> Reader:
+def in_turn(readers: list[Reader]) -> Reader:
     if len(readers) == 1:
         return readers[0]
 
@@ -99,28 +95,35 @@ def _apply(readers: list[Reader]) -> Reader:
     return apply
 
 
+def check_sources(chain: Chain, around: Surroundings) -> None:
+    for source in chain.sources:
+        if isinstance(source, Path):
+            check_path(source, around.sizes)
+
+
 def _compile_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:
-    calls, gives = _calls(chain.calls, around.tables)
+    check_sources(chain, around)
+    calls, gives = bind_calls(chain.calls, around.tables)
     readers = [reader for _, reader in calls]
     first = chain.sources[0]
     if calls and calls[0][0].takes == "many":
-        return _read_many(chain.sources, _apply(readers), around), gives
+        return read_many(chain.sources, in_turn(readers), around), gives
     if len(chain.sources) > 1:
         raise LanguageError("several sources need a transform that makes one value of them, such as | moment or | quantity(unit)")
     if isinstance(first, Constant):
         return _read_constant(first.text, readers), gives
     find = compile_one(first, around.outward, around.marking)
     if first.number:
-        return _read_number(find, _apply(readers) if readers else None), gives
+        return _read_number(find, in_turn(readers) if readers else None), gives
     if len(first.elements) != 1 or first.elements[0].last is not None:
         raise LanguageError(f"{first.text} must name one element (/02) here, or its ordinal (@number)")
-    return _read_single(first, find, _apply(readers) if readers else None, around), gives
+    return _read_single(first, find, in_turn(readers) if readers else None, around), gives
 
 
 def _read_constant(text: str, readers: list[Reader]) -> Read:
     if not readers:
         return lambda run, node: text
-    apply = _apply(readers)
+    apply = in_turn(readers)
     return lambda run, node: apply(run, text)
 
 
@@ -135,7 +138,7 @@ def _read_number(find: FindOne, apply: Reader | None) -> Read:
     return read
 
 
-def _mask(path: Path, around: Surroundings) -> int:
+def told_by_finding(path: Path, around: Surroundings) -> int:
     """What finding the segment tells by itself: the values of its conditions."""
     return condition_mask(path.steps[-1]) if path.steps and around.marking else 0
 
@@ -143,9 +146,9 @@ def _mask(path: Path, around: Surroundings) -> int:
 def _read_single(path: Path, find: FindOne, apply: Reader | None, around: Surroundings) -> Read:
     wanted = path.elements[0]
     if wanted.component is not None:
-        return _read_many((path,), _only(apply), around)
+        return read_many((path,), of_one(apply), around)
     element, label = wanted.number, f"{path.steps[-1].tag if path.steps else ''}/{wanted.number:02}"
-    mask = _mask(path, around) | (1 << element) if around.marking else 0
+    mask = told_by_finding(path, around) | (1 << element) if around.marking else 0
     here = not path.steps
 
     def plain(run: Run, node: Node) -> str | None:
@@ -184,7 +187,7 @@ def _read_single(path: Path, find: FindOne, apply: Reader | None, around: Surrou
     return plain if apply is None else transformed
 
 
-def _only(apply: Reader | None) -> Reader:
+def of_one(apply: Reader | None) -> Reader:
     """A reader of several made of a reader of one."""
     if apply is None:
         return lambda run, texts: texts[0] or None
@@ -207,9 +210,12 @@ def _gather(source: Path | Constant, around: Surroundings) -> Callable[[Run, Nod
     return gather
 
 
-def _read_many(sources: tuple[Path | Constant, ...], apply: Reader, around: Surroundings) -> Read:
+def read_many(sources: tuple[Path | Constant, ...], apply: Reader, around: Surroundings) -> Read:
+    first = sources[0]
+    if len(sources) == 1 and isinstance(first, Path) and first.elements and all(element.component is None for element in first.elements):
+        return _read_row(first, apply, around)
     gathers = [_gather(source, around) for source in sources]
-    masks = [_mask(source, around) if isinstance(source, Path) else 0 for source in sources]
+    masks = [told_by_finding(source, around) if isinstance(source, Path) else 0 for source in sources]
 
     def read(run: Run, node: Node) -> Any:
         values: list[Taken | str] = []
@@ -219,12 +225,58 @@ def _read_many(sources: tuple[Path | Constant, ...], apply: Reader, around: Surr
             values += more
             if mask and more and isinstance(more[0], Taken):
                 told.append((more[0].node, mask))
-        return _finish(run, values, told, apply, around.marking)
+        return transform_taken(run, values, told, apply, around.marking)
 
     return read
 
 
-def _finish(run: Run, values: list[Taken | str], told: list[tuple[Node, int]], apply: Reader, marking: bool) -> Any:
+def _read_row(path: Path, apply: Reader, around: Surroundings) -> Read:
+    """Several whole elements of one segment: the usual case, without a value for each of them."""
+    find = compile_one(path, around.outward, around.marking) if path.steps else None
+    row = row_reader(path, apply, around)
+
+    def read(run: Run, node: Node) -> Any:
+        found = node if find is None else find(run, node)
+        return None if found is None else row(run, found)
+
+    return read
+
+
+def row_reader(path: Path, apply: Reader, around: Surroundings) -> Read:
+    numbers, open_end = spelled_out(path.elements)
+    told = told_by_finding(path, around)
+    marking = around.marking
+
+    def read(run: Run, node: Node) -> Any:
+        segment = node.segment
+        elements = segment.elements
+        count = len(elements)
+        wanted = [*numbers, *range(open_end, count)] if open_end else numbers
+        texts = [run.text(elements[number]) if number < count and elements[number] else "" for number in wanted]
+        if not any(texts):
+            return None
+        run.used, run.partly = None, None
+        try:
+            value = apply(run, texts)
+        except Unreadable as fault:
+            first = next(number for number, text in zip(wanted, texts, strict=True) if text)
+            run.note_unreadable(node, first, f"{node.tag}/{first:02}", str(fault))
+            return None
+        if run.partly is not None:
+            index, text = run.partly
+            run.note_unreadable(node, wanted[index], f"{node.tag}/{wanted[index]:02}", text)
+        if value is None or not marking:
+            return value
+        mask = told
+        for number in wanted if run.used is None else [wanted[index] for index in run.used if index < len(wanted)]:
+            mask |= 1 << number
+        run.seen[segment.position] |= mask
+        return value
+
+    return read
+
+
+def transform_taken(run: Run, values: list[Taken | str], told: list[tuple[Node, int]], apply: Reader, marking: bool) -> Any:
     """Transforms several values and notes those that were taken."""
     taken = [value for value in values if isinstance(value, Taken) and value.text]
     if not taken:
@@ -253,57 +305,10 @@ def _note(run: Run, taken: Taken, text: str) -> None:
     run.note_unreadable(taken.node, taken.element.number, f"{taken.node.tag}/{taken.element.number:02}", text)
 
 
-def _compile_list_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:
-    calls, gives = _calls(chain.calls, around.tables)
-    many = bool(calls) and calls[0][0].takes == "many"
-    listed = get_origin(gives) is list
-    item = get_args(gives)[0] if listed else gives
-    apply = _apply([reader for _, reader in calls]) if calls else None
-    if many and len(chain.sources) > 1:
-        assert apply is not None
-        single = _read_many(chain.sources, apply, around)
-        return (single if listed else _as_list(single)), item
-    finders = []
-    for source in chain.sources:
-        if isinstance(source, Constant):
-            raise LanguageError("a list is read from segments; a constant belongs into a block's field")
-        if not source.elements:
-            raise LanguageError(f"{source.text} must name its elements, as in /02")
-        finders.append((compile_all(source, around.outward, around.marking), source.elements, _mask(source, around)))
-    return _read_all(finders, apply, many=many, listed=listed, marking=around.marking), item
-
-
-def _as_list(single: Read) -> Read:
-    def read(run: Run, node: Node) -> list[Any] | None:
-        value = single(run, node)
-        return None if value is None else [value]
-
-    return read
-
-
-def _read_all(finders: list[tuple[FindAll, tuple[Element, ...], int]], apply: Reader | None, *, many: bool, listed: bool, marking: bool) -> Read:
-    one = _only(apply) if not many else apply
-    assert one is not None
-
-    def read(run: Run, node: Node) -> list[Any] | None:
-        found: list[Any] = []
-        for find, elements, mask in finders:
-            nodes = find(run, node)
-            run.spend(len(nodes))
-            for here in nodes:
-                texts = element_texts(run, here, elements)
-                for group in [texts] if many else [[taken] for taken in texts]:
-                    value = _finish(run, list(group), [(here, mask)], one, marking)
-                    if value is not None:
-                        found += value if listed else [value]
-        return found or None
-
-    return read
-
-
 def compile_test(test: Test, around: Surroundings) -> Check:
     """A condition of a block; it takes nothing, but that finding an element equal to a word tells it. Raises LanguageError."""
-    trying = Surroundings(around.tables, around.outward, marking=False)
+    check_sources(test.chain, around)
+    trying = replace(around, marking=False)
     first = test.chain.sources[0]
     if isinstance(first, Path) and not first.elements and not first.number:
         if test.chain.calls or test.values is not None or len(test.chain.sources) > 1:

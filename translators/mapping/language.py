@@ -14,6 +14,7 @@ Knows neither documents nor events; a fault in the text is a LanguageError that 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -276,6 +277,22 @@ def test(text: str) -> Test:
     chain = parser.chain()
     parser.end()
     return Test(chain, values, negate)
+
+
+def check_path(path: Path, sizes: Mapping[str, int]) -> None:
+    """Raises LanguageError if the path names a segment or element that `sizes` (segment -> elements) does not have; {}: anything may be."""
+    if not sizes:
+        return
+    for step in path.steps:
+        if step.tag not in sizes:
+            raise LanguageError(f"there is no segment {step.tag} in this format's dictionary")
+    wanted = [(step.tag, condition.element) for step in path.steps for condition in step.conditions]
+    if path.steps:
+        tag = path.steps[-1].tag
+        wanted += [(tag, element.last if element.last and element.last != LAST_ELEMENT else element.number) for element in path.elements]
+    for tag, number in wanted:
+        if number > sizes[tag]:
+            raise LanguageError(f"{tag} has {sizes[tag]} elements; there is no {tag}/{number:02}")
 
 
 class Drop(NamedTuple):

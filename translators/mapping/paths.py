@@ -108,29 +108,28 @@ def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
     """The first node that the path means, seen from a node; `outward`: if it is not here, look further out."""
     if not path.steps:
         return lambda run, node: node
+    outward = outward or path.reach == "outward"
+    if path.reach != "nearest" and len(path.steps) == 1:
+        return _one_of_a_kind(path.steps[0], outward)
     first, rest = path.steps[0], path.steps[1:]
-    meant, child = _is(first), _one_child(first)
+    begin = _nearest(first) if path.reach == "nearest" else _one_of_a_kind(first, outward=False)
     telling = condition_mask(first) if rest and marking else 0
     followers = [(_one_child(step), condition_mask(step) if marking and index < len(rest) - 1 else 0) for index, step in enumerate(rest)]
 
-    def follow(run: Run, node: Node | None) -> Node | None:
-        if followers and node is not None:
-            start, told = node, []
-            for find, mask in followers:
-                node = find(run, node)
-                if node is None:
-                    return None
-                told.append((node, mask))
+    def here(run: Run, node: Node) -> Node | None:
+        found = start = begin(run, node)
+        if start is None:
+            return None
+        told = []
+        for find, mask in followers:
+            found = find(run, found) if found is not None else None
+            told.append((found, mask))
+        if found is not None and followers:
             _tell(run, start, telling)
             for seen, mask in told:
-                _tell(run, seen, mask)
-        return node
-
-    def here(run: Run, node: Node) -> Node | None:
-        return follow(run, node if meant(node) else child(run, node))
-
-    def nearest(run: Run, node: Node) -> Node | None:
-        return follow(run, _enclosing(run, node, meant))
+                if mask and seen is not None:
+                    _tell(run, seen, mask)
+        return found
 
     def further(run: Run, node: Node) -> Node | None:
         for level in _outward(run, node):
@@ -138,9 +137,41 @@ def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
                 return found
         return None
 
-    if path.reach == "nearest":
-        return nearest
-    return further if outward or path.reach == "outward" else here
+    return further if outward and path.reach != "nearest" else here
+
+
+def _nearest(step: Step) -> FindOne:
+    meant = _is(step)
+    return lambda run, node: _enclosing(run, node, meant)
+
+
+def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
+    """One segment: the one we stand at, or the first child of that kind; `outward`: else the same one level further out."""
+    tag, levels, conditions = step.tag, step.levels, step.conditions
+    plain = not levels and not conditions
+    child = _one_child(step)
+
+    def here(run: Run, node: Node) -> Node | None:
+        if tag not in run.tags:
+            return None
+        if node.tag == tag and (plain or meets(levels, conditions, node)):
+            return node
+        return child(run, node) if node.children else None
+
+    def further(run: Run, node: Node) -> Node | None:
+        if tag not in run.tags:
+            return None
+        level: Node | None = node
+        while level is not None:
+            if level.tag == tag and (plain or meets(levels, conditions, level)):
+                return level
+            if level.children and (found := child(run, level)) is not None:
+                return found
+            run.left -= 1
+            level = level.parent
+        return None
+
+    return further if outward else here
 
 
 def compile_all(path: Path, outward: bool, marking: bool = True) -> FindAll:
@@ -162,7 +193,11 @@ def compile_all(path: Path, outward: bool, marking: bool = True) -> FindAll:
         return found
 
     def here(run: Run, node: Node) -> list[Node]:
-        return follow(run, [node] if meant(node) and (rest or first.tag != HL) else finders[0](run, node))
+        if node.tag == first.tag and (rest or first.tag != HL) and meant(node):
+            found = [node]
+        else:
+            found = finders[0](run, node) if node.children else []
+        return follow(run, found) if rest else found
 
     def nearest(run: Run, node: Node) -> list[Node]:
         found = _enclosing(run, node, meant)
@@ -213,6 +248,16 @@ def element_text(run: Run, node: Node, element: Element) -> str:
         parts = raw.split(run.component) if run.component else [raw]
         raw = parts[element.component - 1] if element.component <= len(parts) else b""
     return run.text(raw) if raw else ""
+
+
+def spelled_out(elements: tuple[Element, ...]) -> tuple[list[int], int]:
+    """(element numbers, the number from which on all to the segment's end are meant; 0: none), for elements without components."""
+    numbers: list[int] = []
+    for element in elements:
+        if element.last == LAST_ELEMENT:
+            return numbers, element.number
+        numbers += range(element.number, (element.last or element.number) + 1)
+    return numbers, 0
 
 
 def element_texts(run: Run, node: Node, elements: tuple[Element, ...]) -> list[Taken]:

@@ -9,8 +9,9 @@ from typing import Any, get_args, get_origin
 
 from translators.events.families import FAMILIES
 from translators.events.family import Family
+from translators.events.goods import Mark
 from translators.events.identity import normalise_reference
-from translators.events.parts import Mark, Part, Reference
+from translators.events.parts import Part, Reference
 from translators.mapping.blocks import bare
 
 Way = tuple[str, ...]

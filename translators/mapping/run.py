@@ -3,6 +3,8 @@
 Knows the tree; knows no rule, no transform and no event.
 """
 
+from typing import Any
+
 from translators.document import Document, Finding, Node
 from translators.mapping.errors import MappingProblem
 from translators.mapping.language import Drop
@@ -19,8 +21,8 @@ class Run:
     """One document under one mapping; not shared, not kept."""
 
     __slots__ = (
-        "component", "context", "encoding", "findings", "indexes", "invalid_sscc", "left", "nodes", "numbers", "partly", "parts", "quiet", "seen",
-        "unknown", "unreadable", "used",
+        "component", "context", "encoding", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet", "seen",
+        "tags", "unknown", "unreadable", "used",
     )  # fmt: skip
 
     def __init__(self, document: Document, context: Context) -> None:
@@ -30,6 +32,8 @@ class Run:
         self.left = context.max_steps
         self.nodes = list(document.root.walk())
         self.spend(len(self.nodes))
+        self.tags = frozenset(node.tag for node in self.nodes)
+        """What there is at all: rules for other segments are not tried."""
         self.seen = [0] * (max(node.segment.position for node in self.nodes) + 1)
         """For each segment position a bit mask of the elements that rules took."""
         self.parts: dict[tuple[int, int], set[int]] = {}
@@ -41,8 +45,12 @@ class Run:
         """Set by a transform of several values that took only some of them: the indexes of those."""
         self.partly: tuple[int, str] | None = None
         """Set beside `used`: which of the several texts was unreadable, and why."""
+        self.memo: dict[tuple[object, Node], Any] | None = None
+        """What rules made of nodes that several events share (a heading's parties); None for a document of one event."""
         self.quiet = False
         """True while a condition is tried: nothing is noted."""
+        self.noted = 0
+        """How often a doubt was noted; what a rule made without one may be used again for another event."""
         self.unknown: dict[tuple[str, str], None] = {}
         self.unreadable: dict[tuple[str, str], None] = {}
         self.invalid_sscc: dict[str, None] = {}
@@ -99,6 +107,7 @@ class Run:
 
     def note_unknown(self, table: str, code: str) -> None:
         """A code without a word."""
+        self.noted += 1
         if not self.quiet and len(self.unknown) < MAX_NOTES:
             self.unknown[(table, code)] = None
 
@@ -108,11 +117,13 @@ class Run:
 
     def note_sscc(self, text: str) -> None:
         """An SSCC with a wrong length or check digit."""
+        self.noted += 1
         if not self.quiet and len(self.invalid_sscc) < MAX_NOTES:
             self.invalid_sscc[text] = None
 
     def note_unreadable(self, node: Node, element: int, path: str, text: str) -> None:
         """A value that is not what it should be."""
+        self.noted += 1
         if self.quiet:
             return
         if len(self.unreadable) < MAX_NOTES:

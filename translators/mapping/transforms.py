@@ -44,12 +44,15 @@ class Transform:
 
 _INTEGER = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(E-?\d{1,2})?", re.IGNORECASE)
-_MAX_EXPONENT = 30
+_MAX_DIGITS = 28
+"""X12's longest number has twenty; up to this many, decimal arithmetic rounds nothing."""
 
 
 def decimal_text(text: str) -> str:
     """A number of type R or N0 as canonical text: "00045" -> "45", "12.50" -> "12.5", ".5" -> "0.5". Raises Unreadable."""
     stripped = text.strip()
+    if len(stripped) > _MAX_DIGITS:
+        raise Unreadable(f"{text[:40]!r} has more digits than a number may have")
     if stripped.isdigit() and stripped.isascii():
         return stripped.lstrip("0") or "0"
     match = _NUMBER.fullmatch(stripped)
@@ -63,7 +66,7 @@ def decimal_text(text: str) -> str:
 
 
 def _canonical(number: Exact, text: str) -> str:
-    if number and abs(number.adjusted()) > _MAX_EXPONENT * 4:
+    if number and abs(number.adjusted()) > _MAX_DIGITS:
         raise Unreadable(f"{text!r} is too large or too small to be a quantity")
     plain = format(number, "f")
     if "." in plain:
@@ -74,7 +77,7 @@ def _canonical(number: Exact, text: str) -> str:
 def implied_text(text: str, places: int) -> str:
     """A number of type N2 and its like: "1250" with two places -> "12.5"; one with a point stays as it is. Raises Unreadable."""
     stripped = text.strip()
-    if not _INTEGER.fullmatch(stripped) or not stripped.isascii():
+    if not _INTEGER.fullmatch(stripped) or not stripped.isascii() or len(stripped) > _MAX_DIGITS:
         return decimal_text(stripped)
     return _canonical(Exact(stripped).scaleb(-places), text)
 
@@ -255,8 +258,11 @@ def _degrees(arguments: Sequence[str], tables: Tables) -> Reader:
         digits = texts[0].strip()
         if len(digits) != 7 or not digits.isascii() or not digits.isdigit() or digits[3:5] > "59" or digits[5:] > "59" or int(digits[:3]) > 180:
             raise Unreadable(f"{texts[0]!r} is no position; DDDMMSS is")
+        letter = texts[1].strip().upper() if len(texts) > 1 else ""
+        if letter not in ("N", "S", "E", "W"):
+            raise Unreadable(f"{texts[0]!r} is no position without N, S, E or W beside it")
         degrees = int(digits[:3]) + Exact(int(digits[3:5]) * 60 + int(digits[5:])) / 3600
-        sign = "-" if texts[1:] and texts[1].upper() in ("S", "W") else ""
+        sign = "-" if letter in ("S", "W") else ""
         text = _canonical(degrees.quantize(Exact("0.000001")), texts[0])
         return text if text == "0" else sign + text
 

@@ -149,7 +149,9 @@ def _lines(written: Written, value: Any, path: Path, base_file: str) -> Iterator
         here = (*path, key)
         place = written.place(here)
         origin = "" if place.file == base_file else f"  # {place.file}:{place.line}"
-        if isinstance(inner, dict):
+        if isinstance(inner, dict | list) and not inner:
+            yield f"{indent}{_scalar(key)}: {'{}' if isinstance(inner, dict) else '[]'}{origin}"
+        elif isinstance(inner, dict):
             yield f"{indent}{_scalar(key)}:{origin}"
             yield from _lines(written, inner, here, base_file)
         elif isinstance(inner, list):

@@ -147,6 +147,8 @@ class _Text:
         delimiters = envelope.delimiters
         self.unwritable = {ord(one.decode("latin-1")): " " for one in delimiters if len(one) == 1}
         self.end = delimiters.segment + envelope.tail
+        self.loop_id = 4 if modern else 6
+        """Characters of AK303."""
 
     def segment(self, *elements: str) -> bytes:
         values = [self.clean(element) for element in elements]
@@ -169,10 +171,10 @@ class _Text:
             first = errors[at]
             noted = True
             if first.level == "segment":
-                yield self.segment("AK3", _tag(first.segment), str(first.position), first.loop or "", first.code)
+                yield self.segment("AK3", _tag(first.segment), str(first.position), (first.loop or "")[: self.loop_id], first.code)
                 at += 1
                 continue
-            yield self.segment("AK3", _tag(first.segment), str(first.position), first.loop or "", "8")
+            yield self.segment("AK3", _tag(first.segment), str(first.position), (first.loop or "")[: self.loop_id], "8")
             same = 0
             while at < len(errors) and errors[at].level == "element" and errors[at].position == first.position:
                 if same < MAX_ELEMENTS_A_SEGMENT:

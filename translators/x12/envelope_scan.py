@@ -45,46 +45,62 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
         re.escape(terminator) + (b"[" + re.escape(tail) + b"]*" if tail else b"") + rb"(ST|SE|GS|GE|IEA|TA1|BIN|BDS)" + re.escape(separator)
     )
     base, at, data = start, 0, read(start, CHUNK)
+    isa = data.find(b"ISA")
     while True:
         found = pattern.search(data, at)
-        header = _next_header(read, base, data, at, found.start() if found else len(data), options)
-        if header >= 0:
-            yield ControlSegment("ISA", [], header, header, header)
-            return
+        stop = found.end() if found else len(data)
+        # An ISA that can be proven ends the interchange, wherever it stands: in a segment that was cut off, too.
+        while -1 < isa < stop:
+            if header_at(read, base + isa, options) is not None:
+                yield ControlSegment("ISA", [], base + isa, base + isa, base + isa)
+                return
+            isa = data.find(b"ISA", isa + 3)
         if found is None:
             base, at, data, grown = _next_chunk(read, base, data, at, size, terminator)
+            isa = data.find(b"ISA")
             if not grown:
                 yield ControlSegment("", [], size, size, size)
                 return
             continue
         begin = base + found.start(1)
-        if found[1] in (b"BIN", b"BDS"):
+        tag = found[1].decode()
+        if tag in ("BIN", "BDS"):
             after = binary_end(read, begin, size, delimiters)
-            if after - begin > options.limits.binary_bytes:
-                yield ControlSegment("", [], begin, begin, size, "023" if after > size else "024")
-                return
-            if after < 0 or after > size or (after < size and read(after, len(terminator)) != terminator):
-                yield ControlSegment("", [], begin, begin, size, "023" if after > size else "022")
+            if note := _binary_fault(read, begin, after, size, terminator, options):
+                yield ControlSegment("", [], begin, begin, size, note)
                 return
             if after - base <= len(data):
                 at = after - base
             else:
                 base, at, data = after, 0, read(after, CHUNK)
+            isa = data.find(b"ISA", at)
             continue
         end = data.find(terminator, found.end())
         while end < 0 and base + len(data) < size and len(data) - found.start() <= options.limits.segment_bytes:
-            more = read(base + len(data), CHUNK)
-            end = (data := data + more).find(terminator, found.end())
+            data += read(base + len(data), CHUNK)
+            end, isa = data.find(terminator, found.end()), data.find(b"ISA", found.end())
+        if -1 < isa < (end if end >= 0 else len(data)):
+            at = found.end()
+            continue
         if end < 0:
             whole = base + len(data) >= size
             elements = data[found.start(1) :].rstrip(b"\r\n\x00\x1a").split(separator, 40) if whole else []
-            yield ControlSegment(found[1].decode() if whole else "", elements, base + found.start(), begin, size, "" if whole else "024")
+            yield ControlSegment(tag if whole else "", elements, base + found.start(), begin, size, "" if whole else "024")
             if whole:
                 yield ControlSegment("", [], size, size, size)
             return
-        elements = data[found.start(1) : end].split(separator, 40)
-        yield ControlSegment(found[1].decode(), elements, base + found.start(), begin, base + end + len(terminator))
+        elements = [] if tag == "SE" else data[found.start(1) : end].split(separator, 40)
+        yield ControlSegment(tag, elements, base + found.start(), begin, base + end + len(terminator))
         at = end
+
+
+def _binary_fault(read: ReadAt, begin: int, after: int, size: int, terminator: bytes, options: Options) -> str:
+    """The TA1 note for binary data whose length is not true or too much, "" if it is right."""
+    if after - begin > options.limits.binary_bytes:
+        return "023" if after > size else "024"
+    if after > size:
+        return "023"
+    return "022" if after < 0 or (after < size and read(after, len(terminator)) != terminator) else ""
 
 
 def _next_chunk(read: ReadAt, base: int, data: bytes, at: int, size: int, terminator: bytes) -> tuple[int, int, bytes, bool]:
@@ -94,16 +110,6 @@ def _next_chunk(read: ReadAt, base: int, data: bytes, at: int, size: int, termin
         keep = len(data) - 2 * len(terminator)
     more = read(base + len(data), CHUNK) if base + len(data) < size else b""
     return base + keep, 0, data[keep:] + more, bool(more)
-
-
-def _next_header(read: ReadAt, base: int, data: bytes, begin: int, end: int, options: Options) -> int:
-    """Offset of the first provable ISA in data[begin:end], -1 if none: an interchange may end without its IEA."""
-    at = data.find(b"ISA", begin, end)
-    while at >= 0:
-        if header_at(read, base + at, options) is not None:
-            return base + at
-        at = data.find(b"ISA", at + 3, end)
-    return -1
 
 
 def binary_end(read: ReadAt, start: int, size: int, delimiters: Delimiters) -> int:

@@ -126,11 +126,11 @@ def _counted(window: bytes, offset: int, separator: bytes, options: Options) -> 
 def _ends(window: bytes, start: int, separator: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The component separator and terminator that stand at `start`, proven by the GS, TA1 or IEA after them.
 
-    Each may be a UTF-8 character of several bytes; single bytes are tried first.
+    Each may be a UTF-8 character of several bytes; that is tried first.
     """
-    for component_length in (1, _utf8_length(window[start : start + 1])):
+    for component_length in (_utf8_length(window[start : start + 4]), 1):
         at = start + component_length
-        for terminator_length in (1, _utf8_length(window[at : at + 1])):
+        for terminator_length in (_utf8_length(window[at : at + 4]), 1):
             terminator = window[at : at + terminator_length]
             rest = window[at + terminator_length :]
             # A line end after the character that ends the next line, too, is no terminator but the tail of one: ISA16 is missing.
@@ -143,10 +143,10 @@ def _begins_group(window: bytes, separator: bytes) -> bool:
     return window.lstrip(b"\r\n \t").startswith((b"GS" + separator, b"TA1" + separator, b"IEA" + separator))
 
 
-def _utf8_length(lead: bytes) -> int:
-    if not lead or lead[0] < 0xC2:
-        return 1
-    return 2 if lead[0] < 0xE0 else 3 if lead[0] < 0xF0 else 4
+def _utf8_length(window: bytes) -> int:
+    """Bytes of the first UTF-8 character, 1 if there is none."""
+    text = window.decode("utf-8", errors="replace")
+    return 1 if text[:1] in ("", "\ufffd") else len(text[0].encode("utf-8"))
 
 
 def _judged(header: Header, options: Options) -> Header:

@@ -11,7 +11,7 @@ from translators.x12.check import Checker, Fault
 from translators.x12.guide import Dictionary, Guide
 from translators.x12.hierarchy import Hierarchy
 from translators.x12.layout import Loop, Place, Step
-from translators.x12.machine import ATTENTIVE, Machine, machine_for
+from translators.x12.machine import ATTENTIVE, Machine, Table, machine_for
 from translators.x12.options import Options
 
 LOWERING = frozenset({"loose-order", "implicit-loop", "foreign-segment"})
@@ -41,7 +41,8 @@ class SetJudge:
         self.machine: Machine | None = machine_for(guide, delimiters, options.closed_lists) if guide else None
         self.checker = Checker(guide.dictionary, delimiters, options) if guide else Checker(NO_DICTIONARY, delimiters, options)
         self.counts = [0] * (guide.layout.size if guide else 0)
-        self.hierarchy = Hierarchy()
+        self._separator = delimiters.element
+        self.hierarchy = Hierarchy(len(self._separator))
         self.findings: list[Finding] = []
         self.suppressed = 0
         self.codes: list[str] = []
@@ -58,21 +59,19 @@ class SetJudge:
     # What the hot loop calls.
 
     def follow(self, step: Step, block: Block, index: int, raw: bytes) -> bool:
-        """Counts a segment that matched and is in its place; False if it needs a closer look."""
+        """Counts a loop whose first segment matched and is in its place; False if it needs a closer look."""
         if step.missing:
             return False
-        counted = step.counted
-        if counted is not None:
-            count = self.counts[counted.number] + 1 if step.again else 1
-            if count > (counted.maximum or 0):
+        tag, loop = step.place.tag, step.counted
+        if tag in ATTENTIVE and tag != "HL":
+            return False
+        if isinstance(loop, Loop):
+            count = self.counts[loop.number] + 1 if step.again else 1
+            if count > (loop.maximum or 0):
                 return False
-        tag = step.place.tag
-        if tag in ATTENTIVE:
-            if tag != "HL":
-                return False
-            self._hierarchy(raw.split(self.delimiters.element), block, index)
-        if counted is not None:
-            self.counts[counted.number] = count
+            self.counts[loop.number] = count
+        if tag == "HL":
+            self.hierarchy.take(raw.split(self._separator), index + self._shift, block.end_of(index) - block.terminator)
         return True
 
     def unusual(self, block: Block, index: int, raw: bytes, get: Any, control: str) -> Any:
@@ -150,7 +149,7 @@ class SetJudge:
             self._misplaced(block, index, tag, "6" if known else "1", text, "foreign-segment")
             return get
         table = get.__self__
-        step = self._step(table.place, tag, block, index)
+        step = self._step(table, tag, block, index)
         rules = dictionary.segments.get(tag)
         if self.machine.match(tag)(raw) is None:
             binary = rules is not None and rules.elements[-1].kind == "B"
@@ -166,13 +165,15 @@ class SetJudge:
             return get
         if not step.code:
             self.machine.learn(table, tag)
-        stays = step.code == "7" and isinstance(step.counted, Place)
-        return get if stays else self.machine.table(step.place).get
+        if step.code == "7" and isinstance(step.counted, Place):
+            return get
+        again = step.again and step.place is table.place
+        return self.machine.table(step.place, table.count + (not step.code) if again else 1).get
 
-    def _step(self, place: Place, tag: str, block: Block, index: int) -> Step | None:
+    def _step(self, table: Table, tag: str, block: Block, index: int) -> Step | None:
         """The step to take, its faults told; None to stay where we are."""
         assert self.guide is not None
-        layout = self.guide.layout
+        layout, place = self.guide.layout, table.place
         full: tuple[Place | Loop, ...] = ()
         while True:
             step = layout.forward(place, tag, full)
@@ -181,7 +182,8 @@ class SetJudge:
             counted = step.counted
             if step.code or counted is None:
                 break
-            count = self.counts[counted.number] + 1 if step.again else 1
+            before = table.count if isinstance(counted, Place) else self.counts[counted.number]
+            count = before + 1 if step.again else 1
             if count <= (counted.maximum or 0):
                 self.counts[counted.number] = count
                 break
@@ -264,14 +266,14 @@ class SetJudge:
         )
 
     def _copied(self, value: bytes) -> str | None:
-        """AK404: the bad value, cut to 99 characters; nothing if it holds delimiters or control characters."""
+        """AK404: the bad value, cut to 99 characters; nothing if it holds delimiters, control characters or no text."""
         text = value.decode("utf-8", errors="replace")
-        if not value or not text.isprintable() or any(one and one in value for one in self.delimiters):
+        if not value or not text.isprintable() or "\ufffd" in text or any(one and one in value for one in self.delimiters):
             return None
         return text[:99]
 
     def _hierarchy(self, fields: list[bytes], block: Block, index: int) -> None:
-        self.hierarchy.take(fields, index + self._shift, block.start_of(index), len(self.delimiters.element))
+        self.hierarchy.take(fields, index + self._shift, block.end_of(index) - block.terminator)
 
     def _bounds(self, tag: str, fields: list[bytes], block: Block, index: int) -> None:
         """LS and LE carry the same id; what stands between bears it (AK303)."""
@@ -289,7 +291,7 @@ class SetJudge:
         self._stop(index, block, "SE")
         if self.machine is None:
             return
-        self._step(get.__self__.place, "SE", block, index)
+        self._step(get.__self__, "SE", block, index)
         said = fields[1].decode("latin-1").strip() if len(fields) > 1 else ""
         trailer = fields[2].decode("latin-1").strip() if len(fields) > 2 else ""
         off = abs(int(said) - self.segments) if said.isascii() and said.isdigit() and len(said) <= 18 else None

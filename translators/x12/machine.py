@@ -3,12 +3,11 @@
 The tables are filled as sets are read. Knows nothing of findings.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from translators.document import Delimiters
 from translators.x12.guide import Guide
-from translators.x12.layout import Place, Step
+from translators.x12.layout import Loop, Place, Step
 from translators.x12.patterns import Match, raw_pattern, segment_pattern
 
 MAX_MACHINES = 16
@@ -29,13 +28,15 @@ class Row(NamedTuple):
 
 
 class Table(dict[bytes, Row]):
-    """The rows of one place, by the first three bytes of a segment."""
+    """The rows of one place, by the first three bytes of a segment. `count` says how often its segment has come in a row,
+    so that a bound on it is a row that is not there.
+    """
 
-    __slots__ = ("place",)
+    __slots__ = ("count", "place")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, count: int) -> None:
         super().__init__()
-        self.place = place
+        self.place, self.count = place, count
 
 
 def _never(_: bytes) -> None:
@@ -50,18 +51,19 @@ class Machine:
 
     def __init__(self, guide: Guide, delimiters: Delimiters, closed: frozenset[str]) -> None:
         self.guide, self.delimiters, self.closed = guide, delimiters, closed
-        self._tables: dict[int, Table] = {}
+        self._tables: dict[tuple[int, int], Table] = {}
         self._matches: dict[str, Match] = {}
 
     def start(self) -> Table:
         """The table after ST."""
         return self.table(self.guide.layout.root.first)
 
-    def table(self, place: Place) -> Table:
-        """The table of what may follow `place`."""
-        table = self._tables.get(place.number)
+    def table(self, place: Place, count: int = 1) -> Table:
+        """The table of what may follow `place` when its segment has come `count` times in a row."""
+        key = (place.number, count)
+        table = self._tables.get(key)
         if table is None:
-            table = self._tables[place.number] = Table(place)
+            table = self._tables[key] = Table(place, count)
         return table
 
     def match(self, tag: str) -> Match:
@@ -76,15 +78,19 @@ class Machine:
             self._matches[tag] = match
         return match
 
-    def learn(self, table: Table, tag: str) -> Row | None:
-        """The row for a segment ahead of a place, kept in its table; None if the segment does not belong there."""
+    def learn(self, table: Table, tag: str) -> None:
+        """Keeps the row for a segment that is right after a place."""
         step = self.guide.layout.forward(table.place, tag)
         if step is None or step.code:
-            return None
-        plain = not step.missing and step.counted is None and tag not in ATTENTIVE
-        row = Row(self.match(tag), self.table(step.place).get, None if plain else step)
+            return
+        count = 1
+        if isinstance(step.counted, Place):
+            count = table.count + 1 if step.again else 1
+            if count > (step.counted.maximum or 0):
+                return
+        plain = not step.missing and not isinstance(step.counted, Loop) and tag not in ATTENTIVE
+        row = Row(self.match(tag), self.table(step.place, count).get, None if plain else step)
         table[(tag.encode() + self.delimiters.element)[:3]] = row
-        return row
 
 
 def machine_for(guide: Guide, delimiters: Delimiters, closed: frozenset[str]) -> Machine:
@@ -97,6 +103,3 @@ def machine_for(guide: Guide, delimiters: Delimiters, closed: frozenset[str]) ->
         machine = guide.machines[key] = Machine(guide, delimiters, closed)
     assert isinstance(machine, Machine)
     return machine
-
-
-Get = Callable[[bytes, Row], Row]

@@ -1,6 +1,7 @@
 """One regular expression per segment: count, length, type, closed codes and conditions of all its elements at once.
 
 It says good or bad; what and where is check.py's, which alone is exact: a pattern may refuse a rare right form, never pass a wrong one.
+Absence is an empty branch, `(?:x|)`, not `(?:x)?`: the same, measured a third faster.
 Knows nothing of loops.
 """
 
@@ -13,10 +14,8 @@ from translators.x12.guide import Condition, Dictionary, Element, Rules
 Match = Callable[[bytes], object]
 """The whole segment without its terminator -> None if something may be wrong with it."""
 
-DATE = (
-    rb"(?:(?!0000)[0-9]{4}(?:(?:0[13578]|1[02])(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)(?:0[1-9]|[12][0-9]|30)"
-    rb"|02(?:0[1-9]|1[0-9]|2[0-8])))"
-)
+DATE = rb"(?:(?:19|20)[0-9]{2}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31))"
+"""Every day of 1900 to 2099 but the leap day."""
 TIME = rb"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9][0-9]{0,2})?)"
 
 
@@ -47,10 +46,10 @@ class _Builder:
             inner = self._element(element)
             if number in named:
                 inner = b"(?P<e%d>" % number + inner + b")"
-            elif element.required != "M":
-                inner = b"(?:" + inner + b")"
-            inner = separator + inner + (b"" if element.required == "M" else b"?") + body
-            body = inner if number <= last_mandatory else b"(?:" + inner + b")?"
+            if element.required != "M":
+                inner = b"(?:" + inner + b"|)"
+            inner = separator + inner + body
+            body = inner if number <= last_mandatory else b"(?:" + inner + b"|)"
         conditions = b"".join(_condition(condition) for condition in rules.conditions)
         return rules.tag.encode() + body + b"(?<!" + separator + b")" + conditions
 
@@ -84,7 +83,10 @@ class _Builder:
         if element.kind == "ID":
             return b"[A-Za-z0-9]{%d,%d}" % (low, high)
         if element.kind == "R":
-            return b"-?(?![0-9.]{%d})[0-9]{%d,%d}+(?:\\.[0-9]++)?" % (high + 2, low, high)
+            if high == 1:
+                return b"-?[0-9]"
+            decimals = min(4, high // 2)
+            return b"-?(?:[0-9]{%d,%d}+(?!\\.)|[0-9]{%d,%d}\\.[0-9]{1,%d})" % (low, high, low, high - decimals, decimals)
         if element.kind.startswith("N"):
             return b"-?[0-9]{%d,%d}" % (low, high)
         if element.kind == "B":

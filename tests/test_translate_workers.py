@@ -1,0 +1,157 @@
+"""Translation workers: what a lost one costs, and that a poison document hurts only itself."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gateway.translate.work import Job, MessageWork
+from partners.guides import shipped_guides
+from partners.mappings import shipped
+from partners.profile import read_profile
+from tests.kill.documents import status
+from tests.running import ROOT, document, running
+
+PROFILE = read_profile((ROOT / "partners" / "profiles" / "northway.yaml").read_text(encoding="utf-8"))
+
+
+def several(count: int) -> bytes:
+    """One group of `count` 214s."""
+    bodies = []
+    for number in range(1, count + 1):
+        text = status(number).body.decode()
+        bodies.append(text[text.index("ST*214") : text.index("GE*1")].replace("*0001~", f"*{number:04}~"))
+    text = status(1).body.decode()
+    return (text[: text.index("ST*214")] + "".join(bodies) + f"GE*{count}*1~IEA*1*000000001~").encode()
+
+
+def work(data: bytes, *, resume: dict | None = None, earlier: list[dict] | None = None, hold: bool = False) -> MessageWork:
+    job = Job("M", len(data), "2026-11-16T09:30:00Z", resume, earlier or [], hold)
+    return MessageWork(job, PROFILE, lambda offset, length: data[offset : offset + length], guides=shipped_guides(), mappings=shipped())
+
+
+def whole(data: bytes, monkeypatch: pytest.MonkeyPatch, chunk: int) -> list[dict]:
+    monkeypatch.setattr("gateway.translate.work.CHUNK_DOCUMENTS", chunk)
+    one, chunks = work(data), []
+    while True:
+        chunks.append(one.chunk([]))
+        if chunks[-1]["resume"] is None:
+            return chunks
+
+
+def test_chunks_of_any_size_give_the_same_rows_and_one_answer(monkeypatch: pytest.MonkeyPatch):
+    data = several(7)
+    (single,) = whole(data, monkeypatch, 100)
+    for size in (1, 2, 3, 7):
+        chunks = whole(data, monkeypatch, size)
+        assert [row for chunk in chunks for row in chunk["documents"]] == single["documents"]
+        assert [row for chunk in chunks for row in chunk["acknowledgments"]] == single["acknowledgments"]
+        assert [bool(chunk["interchanges"]) for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
+
+
+def test_another_worker_goes_on_where_the_last_one_was_lost(monkeypatch: pytest.MonkeyPatch):
+    data = several(5)
+    (single,) = whole(data, monkeypatch, 100)
+    monkeypatch.setattr("gateway.translate.work.CHUNK_DOCUMENTS", 2)
+    first = work(data).chunk([])
+    stored = [
+        {
+            "id": row["set_id"],
+            "control": row["control"],
+            "verdict": row["verdict"],
+            "codes": row["codes"],
+            "findings": row["findings"],
+            "unread": False,
+        }
+        for row in first["documents"]
+    ]
+    monkeypatch.setattr("gateway.translate.work.CHUNK_DOCUMENTS", 100)
+    rest = work(data, resume=json.loads(first["resume"]), earlier=stored).chunk([])
+    assert first["documents"] + rest["documents"] == single["documents"]
+    assert rest["acknowledgments"] == single["acknowledgments"]
+
+
+def test_a_set_that_cost_three_workers_is_held_and_its_siblings_go_on(monkeypatch: pytest.MonkeyPatch):
+    data = several(3)
+    (single,) = whole(data, monkeypatch, 100)
+    monkeypatch.setattr("gateway.translate.work.CHUNK_DOCUMENTS", 1)
+    first = work(data).chunk([])
+    monkeypatch.setattr("gateway.translate.work.CHUNK_DOCUMENTS", 100)
+    rest = work(data, resume=json.loads(first["resume"]), hold=True).chunk([])
+    held, good = rest["documents"]
+    assert (held["state"], held["control"], held["byte_start"], held["byte_end"]) == (
+        "held",
+        "0002",
+        *(single["documents"][1][k] for k in ("byte_start", "byte_end")),
+    )
+    assert good == single["documents"][2]
+    assert rest["acknowledgments"] == [], "the group's 997 waits for a person"
+
+
+def test_a_lost_worker_is_replaced_and_its_message_read_again(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.sent("northway", status(1).body)
+            for number in (2, 3, 4):
+                for pid in gateway.node.pool.pids:
+                    os.kill(pid, signal.SIGKILL)
+                await gateway.sent("northway", status(number).body)
+            await gateway.settle(lambda: len(gateway.effects()) == 4)
+            assert gateway.node.pool.lost == 3
+            assert all(effect.count == 1 for effect in gateway.effects())
+
+    asyncio.run(act())
+
+
+def test_a_message_that_always_ends_its_worker_is_held_with_an_alarm_and_others_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            real = gateway.node.pool._exchange
+
+            async def exchange(worker, frame):
+                if b"SHP666" in frame:
+                    worker.process.kill()
+                return await real(worker, frame)
+
+            monkeypatch.setattr(gateway.node.pool, "_exchange", exchange)
+            box = gateway.partner("northway")
+            answers = [await box.send(gateway.session, "s", status(number).body) for number in (1, 666, 2)]
+            values = [await gateway.decided("northway", answer["id"]) for _, answer in answers]
+            assert [value["state"] for value in values] == ["translated", "held", "translated"]
+            await gateway.settle(lambda: len(gateway.effects()) == 2)
+            assert [one["kind"] for one in await gateway.operate("alarms")] == ["message.held"]
+            monkeypatch.undo()
+            await gateway.operate("replay", id=values[1]["id"])
+            await gateway.settle(lambda: gateway.effects("shipment/SHP666"), "mended, it is replayed")
+
+    asyncio.run(act())
+
+
+def test_a_damaged_payload_is_never_handed_on(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            gateway.node.translate.wake = lambda: None  # type: ignore[method-assign]
+            store = gateway.node.store
+            await gateway.node.translate.stop()
+            large = document("856-notice.edi") + b"\n" * 100_000
+            status_code, answer = await gateway.partner("northway").send(gateway.session, "n", large)
+            assert status_code == 202
+            import hashlib
+
+            path = store.files.path(hashlib.sha256(large).hexdigest())
+            damaged = bytearray(path.read_bytes())
+            damaged[500] ^= 1
+            path.write_bytes(bytes(damaged))
+            gateway.node.translate.start()
+            for _ in range(200):
+                if (await gateway.operate("messages"))[0]["state"] == "held":
+                    break
+                await asyncio.sleep(0.05)
+            whole_life = await gateway.operate("show", id=answer["id"])
+            assert "checksum" in whole_life["message"]["reason"]
+            assert gateway.effects() == []
+
+    asyncio.run(act())

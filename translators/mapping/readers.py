@@ -1,0 +1,158 @@
+"""The functions that blocks are compiled to: objects, lists, conditions, moves to another segment.
+
+Knows the run; knows no schema and no text of a mapping.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from translators.document import Node
+from translators.mapping import language
+from translators.mapping.expressions import Check, Read
+from translators.mapping.paths import FindAll, FindOne
+from translators.mapping.run import Run
+
+Fields = list[tuple[str, Read]]
+Needs = frozenset[frozenset[str]] | None
+"""Sets of tags of which a document must have one whole, or a rule cannot give a value; None: it may always give one."""
+MAX_SHAPES = 256
+"""Sets of tags for which a block remembers the fields that can be there."""
+
+
+def needs_of(spec: Any) -> Needs:
+    """What a compiled field needs of a document to give anything at all."""
+    if isinstance(spec, str):
+        paths = [source for chain in language.expression(spec).chains for source in chain.sources if isinstance(source, language.Path)]
+        return _tags(paths)
+    looked = spec.get("each", spec.get("at"))
+    if looked is not None:
+        return _tags([path for text in (looked if isinstance(looked, list) else [looked]) for path in language.paths(str(text))])
+    found: set[frozenset[str]] = set()
+    for key, inner in spec.items():
+        if key != "when":
+            needs = needs_of(inner)
+            if needs is None:
+                return None
+            found |= needs
+    return frozenset(found)
+
+
+def _tags(paths: list[language.Path]) -> Needs:
+    if not paths or any(not path.steps for path in paths):
+        return None
+    return frozenset(frozenset(step.tag for step in path.steps) for path in paths)
+
+
+def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], constants: int, *, whole: bool) -> Read:
+    """A reader of an object. Without a required field there is none, and what was read of its own segment counts as not taken.
+
+    `whole`: the event itself or an essential part of it: what is missing is told by the schema, and the document held.
+    """
+    cost = len(required) + len(optional) + 1
+    shapes: dict[frozenset[str], Fields] = {}
+
+    def possible(tags: frozenset[str]) -> Fields:
+        """The optional fields that a document with these tags can have; real documents have few sets of tags."""
+        if len(shapes) >= MAX_SHAPES:
+            shapes.clear()
+        shapes[tags] = [(name, field) for name, field, needs in optional if needs is None or any(need <= tags for need in needs)]
+        return shapes[tags]
+
+    def read(run: Run, node: Node) -> dict[str, Any] | None:
+        run.spend(cost)
+        found: dict[str, Any] = {}
+        if required:
+            position = node.segment.position
+            before = run.seen[position]
+            for name, field in required:
+                value = field(run, node)
+                if value is not None:
+                    found[name] = value
+                elif not whole:
+                    run.seen[position] = before
+                    return None
+        for name, field in shapes.get(run.tags) or possible(run.tags):
+            value = field(run, node)
+            if value is not None:
+                found[name] = value
+        return found if len(found) > constants else None
+
+    return read
+
+
+def guarded(checks: list[Check], read: Read) -> Read:
+    if not checks:
+        return read
+
+    def tested(run: Run, node: Node) -> Any:
+        for check in checks:
+            if not check(run, node):
+                return None
+        return read(run, node)
+
+    return tested
+
+
+def moved(find: FindOne, masks: dict[str, int], read: Read) -> Read:
+    def there(run: Run, node: Node) -> Any:
+        found = find(run, node)
+        if found is None:
+            return None
+        value = read(run, found)
+        if value is not None:
+            run.seen[found.segment.position] |= masks.get(found.tag, 0)
+        return value
+
+    return there
+
+
+def at_most_one(find: FindOne) -> FindAll:
+    def found(run: Run, node: Node) -> list[Node]:
+        one = find(run, node)
+        return [] if one is None else [one]
+
+    return found
+
+
+def joined(reads: list[Read]) -> Read:
+    def all_of_them(run: Run, node: Node) -> list[Any] | None:
+        found: list[Any] = []
+        for read in reads:
+            if more := read(run, node):
+                found += more
+        return found or None
+
+    return all_of_them
+
+
+def read_each(find: FindAll, masks: dict[str, int], checks: list[Check], read: Read, cost: int, *, shared: bool) -> Read:
+    """A list with one item for each node. `shared`: several events may meet the same node (a heading's)."""
+    item_of: Callable[[Run, Node], Any] = guarded(checks, read)
+
+    def once(run: Run, item: Node) -> Any:
+        if run.memo is None or not shared:
+            return item_of(run, item)
+        key = (item_of, item)
+        if key in run.memo:
+            return run.memo[key]
+        before = run.noted
+        value = item_of(run, item)
+        if run.noted == before:
+            run.memo[key] = value
+        return value
+
+    def each(run: Run, node: Node) -> list[Any] | None:
+        nodes = find(run, node)
+        if not nodes:
+            return None
+        run.spend(cost * len(nodes))
+        found = []
+        for item in nodes:
+            value = once(run, item)
+            if value is not None:
+                found.append(value)
+                if mask := masks.get(item.tag):
+                    run.seen[item.segment.position] |= mask
+        return found or None
+
+    return each
