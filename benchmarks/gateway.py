@@ -126,7 +126,7 @@ def memory(megabytes: int = 200) -> tuple[float, int, float]:
         watcher = threading.Thread(target=_watch, args=(pid, peak, done))
         watcher.start()
         begun = time.time()
-        request = urllib.request.Request(f"{url}/v1/inbox", data=file.open("rb"), method="POST")  # noqa: SIM115
+        request = urllib.request.Request(f"{url}/v1/inbox", data=file.open("rb"), method="POST")
         request.add_header("Authorization", f"Bearer {TOKEN}")
         request.add_header("Content-Length", str(size))
         request.add_header("Content-Type", "application/edi-x12")

@@ -132,7 +132,12 @@ def test_a_foreign_sender_is_held_without_an_answer_until_the_profile_knows_it(t
             assert (value["state"], value["interchanges"][0]["state"]) == ("held", "held")
             assert "02:NWFX" in value["interchanges"][0]["reason"]
             assert value["acknowledgments"] == []
-            await gateway.apply("lake3pl", ("- {qualifier: ZZ, id: LAKE3PL}", '- {qualifier: "02", id: NWFX}'), ('receive: "945"', 'receive: "856"'))
+            await gateway.apply(
+                "lake3pl",
+                ("- {qualifier: ZZ, id: LAKE3PL}", '- {qualifier: "02", id: NWFX}'),
+                ('receive: "945"', 'receive: "856"'),
+                ("overlays: [demo-3pl]", "overlays: []"),
+            )
             await gateway.operate("replay", id=value["id"])
             await gateway.settle(lambda: gateway.effects("shipment/ASN-88120"), "the replayed message did not reach the ERP")
             value = await gateway.decided("lake3pl", value["id"])

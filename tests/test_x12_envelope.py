@@ -81,6 +81,11 @@ def test_a_gs_with_elements_missing_rejects_the_interchange():
     assert one(interchange(["GS*SH*A*B*20261116*0905*1*X", *PLAIN[1:]])).ta1 == "024"
 
 
+def test_an_empty_segment_in_the_envelope_is_told():
+    found = one(interchange(PLAIN).replace(b"~GE", b"~\n~~GE"))
+    assert (found.ta1, found.warnings) == (None, ["empty-segment"])
+
+
 def test_groups_are_judged_alone():
     groups = [group(SHIP_NOTICE, control="1"), group(SHIP_NOTICE, control="01"), [*group(SHIP_NOTICE, control="3")[:-1], "GE*2*3"]]
     assert [each.codes for each in one(interchange(*groups)).groups] == [[], ["19"], ["5"]]
@@ -134,12 +139,16 @@ def test_an_interchange_cut_short_does_not_cost_the_next():
 
 def test_every_cut_of_an_interchange_is_noticed():
     data = interchange(PLAIN)
-    for cut in range(106, len(data) - len("000000001~")):
-        assert outline(read_at(data[:cut]), cut, STRICT).interchanges[0].rejected, cut
+    for cut in range(106, len(data) - 1):
+        assert outline(read_at(data[:cut]), cut, STRICT).interchanges[0].ta1 == "023", cut
 
 
-def test_the_last_terminator_may_be_missing():
-    assert one(interchange(PLAIN)[:-1]).ta1 is None
+def test_the_last_terminator_may_be_missing_and_is_told():
+    found = one(interchange(PLAIN)[:-1])
+    assert (found.ta1, [(finding.severity, finding.text) for finding in found.findings]) == (
+        None,
+        [("warning", "the last segment terminator is missing")],
+    )
 
 
 def test_the_same_control_number_again_in_one_message():

@@ -171,6 +171,11 @@ def test_a_segment_over_the_limit_is_refused_and_the_next_is_read():
     assert (finding.segment, finding.position, finding.byte_end - finding.byte_start) == ("REF", 4, 5_000_007)
 
 
+def test_an_element_without_a_definition_is_limited_all_the_same():
+    for size, faults in [(300, []), (33_000, [("YNQ", 8, "5", 2)])]:
+        assert [short(one) for one in only_set(interchange(group([*SHIP_NOTICE, f"YNQ*A*{'X' * size}"]))).findings] == faults
+
+
 def test_findings_are_limited_and_the_rest_counted():
     options = Options("strict", limits=Limits(findings=10))
     reading = only_set(interchange(group([*SHIP_NOTICE, *["REF*BM"] * 25])), options)
