@@ -118,7 +118,7 @@ def memory(megabytes: int = 200) -> tuple[float, int, float]:
 
     folder = Path(tempfile.mkdtemp())
     file = folder / "large.edi"
-    write_interchange(file, megabytes * 2**20)
+    write_interchange(file, megabytes * 2**20, set_id="856")
     size = file.stat().st_size
     peak = [0.0]
     with peer("erp") as erp, gateway(erp) as (url, pid):

@@ -49,11 +49,11 @@ def exit_code(report: Report) -> int:
     """What the shell is told of a report."""
     if not report["interchanges"]:
         return UNREADABLE
-    clean = not report["faults"] and all(
-        not interchange["faults"]
-        and all(not group["faults"] and all(not one["errors"] and not one["faults"] for one in group["sets"]) for group in interchange["groups"])
-        for interchange in report["interchanges"]
-    )
+    interchanges = report["interchanges"]
+    groups = [group for interchange in interchanges for group in interchange["groups"]]
+    sets = [one for group in groups for one in group["sets"]]
+    faults = [fault for each in [report, *interchanges, *groups, *sets] for fault in each["faults"]]
+    clean = not any(one["errors"] for one in sets) and all(fault["severity"] == "warning" for fault in faults)
     return CLEAN if clean else FINDINGS
 
 

@@ -130,7 +130,7 @@ def _prepare_sqlite_writer(connection: Any, _: Any) -> None:
         "mmap_size=0",
         "temp_store=MEMORY",
         "cache_size=-16000",
-        "wal_autocheckpoint=2000",
+        "wal_autocheckpoint=8000",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,10 +1,12 @@
 """The store as the rest of the gateway sees it: one method a verb; writes go to the writer thread, reads have their own connections."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
@@ -117,6 +119,49 @@ class Store:
         self.database.close()
 
 
+class _Landing:
+    """Brings results from the store's threads into one event loop: one wake-up for all that a commit settled, not one each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._called = False
+
+    def wait(self, future: "Future[Any]") -> "asyncio.Future[Any]":
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        future.add_done_callback(lambda done: self._settle(waiter, done))
+        return waiter
+
+    def _settle(self, waiter: "asyncio.Future[Any]", done: "Future[Any]") -> None:
+        self._done.append((waiter, done))
+        if not self._called:
+            self._called = True
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                self._called = False  # the loop has closed; nobody waits any more
+
+    def _drain(self) -> None:
+        self._called = False
+        while self._done:
+            waiter, done = self._done.popleft()
+            if waiter.done():
+                continue  # its waiter was cancelled; the member was committed all the same
+            error = done.exception()
+            if error is not None:
+                waiter.set_exception(error)
+            else:
+                waiter.set_result(done.result())
+
+
+_landings: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Landing]" = WeakKeyDictionary()
+
+
 async def landed(future: "Future[Value]") -> Value:
     """Waits for a verb's commit without tying the member's fate to the waiter's: a cancelled waiter never cancels its member."""
-    return await asyncio.shield(asyncio.wrap_future(future))
+    loop = asyncio.get_running_loop()
+    landing = _landings.get(loop)
+    if landing is None:
+        landing = _landings[loop] = _Landing(loop)
+    value: Value = await landing.wait(future)
+    return value

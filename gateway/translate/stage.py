@@ -6,6 +6,7 @@ Knows workers only as a pool that turns jobs into rows.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,8 +25,8 @@ from gateway.translate.pool import Pool, WorkerLost
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
 LANES = 16
-MESSAGES = 64
-TOGETHER = 16
+MESSAGES = 256
+TOGETHER = 32
 """Small messages that go to a worker in one call."""
 SMALL = 64 * 1024
 MOST_LOSSES = 3
@@ -149,7 +150,7 @@ class TranslateStage:
         return {result["message"]: result for result in results}
 
     async def _commit_in_order(self, batch: list[ToTranslate], read: dict[str, dict[str, Any]]) -> None:
-        waiting: list[tuple[ToTranslate, asyncio.Future[ChunkKept]]] = []
+        waiting: list[tuple[ToTranslate, Future[ChunkKept]]] = []
         for message in batch:
             result = read.get(message.id)
             if result is None or result.get("chunk", {}).get("resume"):
@@ -158,12 +159,12 @@ class TranslateStage:
                 waiting = []
                 await self._alone(message)
                 continue
-            waiting.append((message, asyncio.wrap_future(self._store.keep_chunk(self._chunk(message, result)))))
+            waiting.append((message, self._store.keep_chunk(self._chunk(message, result))))
         await self._landed(waiting)
 
-    async def _landed(self, waiting: "list[tuple[ToTranslate, asyncio.Future[ChunkKept]]]") -> None:
+    async def _landed(self, waiting: "list[tuple[ToTranslate, Future[ChunkKept]]]") -> None:
         for message, future in waiting:
-            self._tell(message, await asyncio.shield(future), whole=True)
+            self._tell(message, await landed(future), whole=True)
         if waiting:
             reach("translate.committed")
             self._on_kept()
@@ -192,14 +193,15 @@ class TranslateStage:
             checked(message.data, message.sha256)
         if way.resume:
             way.dropped, way.earlier = await self._where_it_stands(message)
+        ahead: asyncio.Task[list[dict[str, Any]]] | None = None
         while True:
             if way.losses > MOST_LOSSES:
                 await self._hold(message, way.resume, f"reading it has ended {way.losses} worker processes, even with the set at this place left out")
                 return
-            job = self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES)
             try:
-                (result,) = await self._pool.call(worker, [job], message.data or b"", profiles)
+                (result,) = await (ahead or self._pool.call(worker, [self._next_job(message, way)], message.data or b"", profiles))
             except WorkerLost:
+                ahead = None
                 way.losses += 1
                 await landed(self._store.count_loss(message.id))
                 if way.resume:
@@ -207,15 +209,32 @@ class TranslateStage:
                 continue
             reach("translate.read")
             chunk = self._chunk(message, result, way.resume)
-            kept = await landed(self._store.keep_chunk(chunk))
+            way.resume, way.losses, way.earlier = chunk.resume, 0, []
+            ahead = None
+            if chunk.resume and not chunk.interchanges:
+                # The worker reads on while this chunk is committed. Not after the first: the store may decide against an interchange.
+                ahead = asyncio.create_task(self._pool.call(worker, [self._next_job(message, way)], message.data or b"", profiles))
+            kept = await self._keep_beside(chunk, ahead)
             reach("translate.committed")
             self._on_kept()
             if chunk.held is None:
                 self._tell(message, kept, whole=chunk.resume is None)
             if kept.stale or chunk.resume is None:
                 return
-            way.resume, way.losses, way.earlier = chunk.resume, 0, []
             way.dropped = sorted({*way.dropped, *kept.dropped})
+
+    def _next_job(self, message: ToTranslate, way: "_Way") -> dict[str, Any]:
+        return self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES)
+
+    async def _keep_beside(self, chunk: Chunk, ahead: "asyncio.Task[list[dict[str, Any]]] | None") -> ChunkKept:
+        """COMMIT 2. Where it fails or changes nothing, the worker that reads ahead is waited for: it must be free when it is given back."""
+        kept: ChunkKept | None = None
+        try:
+            kept = await landed(self._store.keep_chunk(chunk))
+        finally:
+            if ahead is not None and (kept is None or kept.stale):
+                await asyncio.gather(ahead, return_exceptions=True)
+        return kept
 
     async def _where_it_stands(self, message: ToTranslate) -> tuple[list[int], list[dict[str, Any]]]:
         """For a worker that has not seen the message's beginning: interchanges that do not count, verdicts of the present group."""

@@ -84,13 +84,13 @@ class Gateway:
         command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
         subprocess.run(command, check=True, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL)
 
-    async def start(self, armed: str | None = None) -> None:
+    async def start(self, armed: str | None = None, *, chance: float | None = None) -> None:
         """Up, with one failpoint armed. A start that a failpoint kills counts as a kill and is tried again without it."""
         node_file = self.data / "node.json"
         node_file.unlink(missing_ok=True)
         environment = dict(self._environment)
         if armed:
-            environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={CHANCES.get(armed, 0.15)}"
+            environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={chance or CHANCES.get(armed, 0.15)}"
         command = [
             sys.executable,
             "-m",
