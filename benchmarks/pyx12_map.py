@@ -8,6 +8,9 @@ from xml.sax.saxutils import escape
 
 from translators.x12.guide import Element, Guide, Rules
 from translators.x12.layout import Loop, Place
+from translators.x12.options import Options
+
+CLOSED = Options().closed_lists
 
 CONTROL = {
     "ISA": "I01 ID 2 2,I02 AN 10 10,I03 ID 2 2,I04 AN 10 10,I05 ID 2 2,I06 AN 15 15,I05 ID 2 2,I07 AN 15 15,I08 DT 6 6,I09 TM 4 4,I10 ID 1 1,"
@@ -89,7 +92,7 @@ def _elements(guide: Guide, rules: Rules | None) -> list[str]:
     texts = []
     for n, element in enumerate(rules.elements, start=1):
         name, usage = f"{rules.tag}{n:02}", "R" if element.required == "M" else "S"
-        closed = sorted(guide.dictionary.codes[element.number]) if element.number in guide.dictionary.codes else []
+        closed = sorted(guide.dictionary.codes[element.number]) if element.number in CLOSED & guide.dictionary.codes.keys() else []
         if element.parts:
             parts = "".join(
                 _element(f"{name}-{k:02}", k, "R" if part.required == "M" else "S", _number(*_key(part)), [])

@@ -134,14 +134,14 @@ def replay(
 
 @app.command()
 def skip(
-    delivery: Annotated[str, typer.Argument(metavar="DELIVERY")],
-    because: Annotated[str, typer.Option(help="The reason; it stays with the delivery.")],
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery, a held or rejected document, a held message.")],
+    because: Annotated[str, typer.Option(help="The reason; it stays with it.")],
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Give a dead delivery up, with a reason; its lane goes on."""
-    _operate("act", {"kind": "skip", "id": delivery, "reason": because}, config, data_dir, as_json)
+    """Give up what waits for a person, with a reason; a lane behind it goes on."""
+    _operate("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)
 
 
 @simulate.command("erp")

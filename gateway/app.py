@@ -20,7 +20,7 @@ from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Rate, Settled
@@ -78,6 +78,8 @@ class Node:
     async def start(self) -> None:
         self._lock = lock(self.settings.data_dir)
         self.store = await asyncio.to_thread(open_store, self.settings, self.clock)
+        loop = asyncio.get_running_loop()
+        self.store.on_broken = lambda error: void(loop.call_soon_threadsafe(self._broken, error))
         if self.store.database.is_sqlite:
             await asyncio.to_thread(self.store.forget_leases)
         self.book = Book([])
@@ -149,7 +151,10 @@ class Node:
         for row in rows:
             known = present.get(row.partner)
             fresh = known is None or known.number != row.revision
-            revisions.append(Revision(read_profile(row.text, row.partner), row.revision, row.text) if fresh or known is None else known)
+            revision = Revision(read_profile(row.text, row.partner), row.revision, row.text) if fresh or known is None else known
+            revisions.append(revision)
+            if fresh:
+                await self._check_targets(revision)
         self.book = Book(revisions)
         self.door.book = self.book
         for revision in self.book:
@@ -177,6 +182,22 @@ class Node:
     def _on_settled(self, settled: Settled) -> None:
         self.metrics.attempted(settled)
 
+    def _broken(self, error: StoreBroken) -> None:
+        """A sync failed: what the disk holds is unknown, so this node takes nothing more and ends; the next start finds what is really there."""
+        if self.fault is None:
+            self.fault = str(error)
+            journal.trouble("store", error)
+            self.stopping.set()
+
+    async def _check_targets(self, revision: Revision) -> None:
+        named = {name for one in revision.profile.agreements for name in (one.target, one.test_target) if name}
+        missing = sorted(named - set(self.settings.targets))
+        if missing:
+            what = (
+                f"profile revision {revision.number} of {revision.profile.partner} names targets that the settings do not have: {', '.join(missing)}"
+            )
+            await landed(self.store.raise_alarm("profile.target", revision.profile.partner, what, self.clock()))
+
     # ---- ticks
 
     def _tick(self) -> None:
@@ -203,7 +224,7 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         await self.stopping.wait()
-        journal.stopping(self.name, "asked to")
+        journal.stopping(self.name, self.fault or "asked to")
         await self.stop()
 
     async def stop(self) -> None:
@@ -219,6 +240,10 @@ class Node:
         await asyncio.to_thread(self.store.close)
         (self.settings.data_dir / NODE_FILE).unlink(missing_ok=True)
         os.close(self._lock)
+
+
+def void(value: object) -> None:
+    """Nothing, of a call whose value nobody wants."""
 
 
 def _version() -> str:

@@ -62,16 +62,18 @@ def alarms(store: Store, given: Arguments) -> Any:
 
 
 def act(store: Store, given: Arguments) -> Any:
-    """Retry, skip or redeliver one delivery."""
+    """Retry, skip or redeliver one delivery; skip also gives a held or rejected document, or a held message, up."""
     kind, delivery = ACTS.get(given["kind"]), str(given["id"])
     if kind is None:
         raise Refused(400, "bad-request", f"no act is called {given['kind']}; there are: {', '.join(ACTS)}")
     reason = str(given.get("reason") or "")
     if kind == "skip" and not reason:
         raise Refused(400, "bad-request", "skipping needs a reason; it stays with the delivery")
+    if kind == "skip" and store.skip(replays.Skip(delivery, str(given.get("who") or "operator"), reason, now())).result(WAIT):
+        return {"id": delivery, "state": "skipped"}
     state = store.act(Action(kind, delivery, str(given.get("who") or "operator"), reason, now())).result(WAIT)
     if not state:
-        raise Refused(404, "not-found", f"no delivery is called {delivery}")
+        raise Refused(404, "not-found", f"nothing that waits is called {delivery}")
     return {"id": delivery, "state": state}
 
 

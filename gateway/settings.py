@@ -1,6 +1,6 @@
 """What an installation sets: from the command line over the environment (CROSSDOCK_*) over a file over these defaults.
 
-`crossdock config` shows each value and where it came from.
+`crossdock config` shows each value as a node would see it, secrets masked.
 """
 
 import os

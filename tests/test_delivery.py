@@ -163,6 +163,8 @@ def test_an_unsafe_target_asks_a_person_after_an_unknown_outcome(tmp_path: Path)
                 await asyncio.sleep(0.1)
             assert "by hand" in letters[0]["reason"]
             assert gateway.erp.requests == 1
+            await gateway.operate("replay", id=letters[0]["id"], reason="looked: it is not there")
+            await gateway.settle(lambda: gateway.erp.requests == 2, "a person's word did not send it again")
 
     asyncio.run(act())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import Refused
 from tests.kill.documents import PARTNERS, advice, envelope, notice, order, status
 from tests.running import Running, document, running
 
@@ -159,6 +160,10 @@ def test_a_set_without_an_agreement_is_rejected_and_only_an_override_delivers_it
             await quiet(gateway)
             assert gateway.erp.requests == 0
             await gateway.apply("northway", ('  - receive: "856"', '  - receive: "945"\n  - receive: "856"'))
+            with pytest.raises(Refused, match="only the override 'rejected'"):
+                await gateway.operate("replay", id=value["id"])
+            with pytest.raises(Refused, match="needs a reason"):
+                await gateway.operate("replay", id=value["id"], override="rejected")
             await gateway.operate("replay", id=value["id"], override="rejected", reason="agreed by phone, profile follows")
             await gateway.settle(lambda: gateway.effects("order/H-77120"))
             value = await gateway.decided("northway", value["id"])
@@ -230,5 +235,47 @@ def test_a_mapping_that_fails_is_our_fault_and_a_mended_profile_replays_it(tmp_p
             assert (the_set(value)["verdict"], the_set(value)["state"]) == ("A", "held")
             assert "~AK9*A*1*1*1~" in value["acknowledgments"][0]["content"]
             assert (await gateway.operate("dead"))["documents"][0]["state"] == "held"
+
+    asyncio.run(act())
+
+
+def test_what_waits_for_a_person_can_be_skipped_with_a_reason(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            rejected = await gateway.sent("lake3pl", document("945-bad.edi"))
+            foreign = await gateway.sent("harbor", NOTICE)
+            (one,) = (await gateway.operate("dead"))["documents"]
+            with pytest.raises(Refused, match="needs a reason"):
+                await gateway.operate("act", kind="skip", id=one["id"])
+            for wanted in (one["id"], foreign["id"]):
+                assert (await gateway.operate("act", kind="skip", id=wanted, reason="sent again rightly"))["state"] == "skipped"
+            assert not any((await gateway.operate("dead")).values())
+            assert the_set(await gateway.decided("lake3pl", rejected["id"]))["state"] == "skipped"
+            assert (await gateway.decided("harbor", foreign["id"]))["state"] == "skipped"
+
+    asyncio.run(act())
+
+
+def test_a_partner_sees_its_documents_fate_and_none_of_our_insides(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            value = await gateway.sent("northway", NOTICE)
+            await gateway.settle(lambda: gateway.effects())
+            await quiet(gateway)
+            told = str(await gateway.decided("northway", value["id"]))
+            assert "target:" not in told
+            assert "127.0.0.1" not in told
+            assert gateway.node.name not in told
+
+    asyncio.run(act())
+
+
+def test_a_profile_that_names_a_missing_target_raises_an_alarm(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.apply("northway", ('    default_zone: America/Chicago\n  - receive: "856"', '    target: nowhere\n  - receive: "856"'))
+            (alarm,) = await gateway.operate("alarms")
+            assert alarm["kind"] == "profile.target"
+            assert "nowhere" in alarm["text"]
 
     asyncio.run(act())

@@ -195,3 +195,23 @@ def test_a_full_disk_is_a_refusal_in_words(tmp_path: Path):
     assert store.keep_message(incoming(99)).result(20).outcome == "new"
     assert count(store, "messages") == len(futures) - len(refused) + 1
     store.close()
+
+
+def test_a_failed_sync_is_never_tried_again_and_stops_the_node(store: Store):
+    """After it the kernel may have dropped what it did not write: a second try could say yes to bytes that are gone (reliability R2)."""
+    told: list[Exception] = []
+    store.on_broken = told.append
+    tries = []
+
+    def fail(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("INSERT INTO messages"):
+            tries.append(statement)
+            raise OperationalError(statement, parameters, Exception("disk I/O error"))
+
+    event.listen(store.database.writing, "before_cursor_execute", fail)
+    future = store.keep_message(incoming(1))
+    with pytest.raises(StoreUnavailable, match="did not take a commit"):
+        future.result(20)
+    event.remove(store.database.writing, "before_cursor_execute", fail)
+    assert len(tries) == 1
+    assert [type(error).__name__ for error in told] == ["StoreBroken"]

@@ -37,6 +37,13 @@ def test_the_exit_code_says_whether_it_is_clean(name: str, code: int):
     assert told(FIXTURES / name, as_json=True)[0] == code
 
 
+def test_a_warning_alone_is_clean(tmp_path: Path):
+    path = tmp_path / "cut.edi"
+    path.write_bytes(interchange(group(SHIP_NOTICE))[:-1])
+    code, text = told(path)
+    assert (code, "the last segment terminator is missing" in text) == (0, True)
+
+
 def test_a_file_without_an_interchange(tmp_path: Path):
     path = tmp_path / "hello.txt"
     path.write_bytes(b"hello")

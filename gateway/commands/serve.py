@@ -23,6 +23,8 @@ def serve(config: Path | None, given: dict[str, Any]) -> int:
         node = Node(settings)
         await node.start()
         await node.run()
+        if node.fault:
+            raise StoreUnavailable(node.fault)
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -14,7 +14,7 @@ from aiohttp import BodyPartReader, web
 from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.doors.problems import explain, problem, problems
-from gateway.errors import Refused
+from gateway.errors import Refused, StoreBroken
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage, usable_key
 from gateway.records import LaneClaim, Settled
@@ -75,10 +75,11 @@ class HttpDoor:
             media_type, file_name = await self._take(request, spool, channel.max_body)
             if spool.size == 0:
                 raise Refused(422, "empty-body", "0 bytes came")
-            if spool.is_file:
-                settled = await asyncio.to_thread(spool.finish)
-            else:
-                settled = spool.finish()
+            try:
+                settled = await asyncio.to_thread(spool.finish) if spool.is_file else spool.finish()
+            except StoreBroken as error:
+                self._store.on_broken(error)
+                raise
             reach("receive.spooled")
             kept = await self._receive.keep(
                 revision,

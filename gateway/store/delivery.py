@@ -52,8 +52,10 @@ _PARK = text(
 _UNPARK = text("UPDATE destinations SET parked_until = 0, failures = 0, reason = NULL WHERE id = :id AND parked_until > 0")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
 _ONE = text("SELECT id, lane, state, partner, message, event FROM deliveries WHERE id = :id")
-_RETRY = text("UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL WHERE id = :id")
-_REDELIVER = text("UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, position = :position WHERE id = :id")
+_RETRY = text("UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id")
+_REDELIVER = text(
+    "UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position WHERE id = :id"
+)
 _SKIP = text("UPDATE deliveries SET state = 'skipped', reason = :reason, done_at = :at WHERE id = :id")
 _LANE_AGAIN = text(
     "INSERT INTO lanes (id, destination, partner, subject) SELECT lane, destination, partner, '' FROM deliveries WHERE id = :id ON CONFLICT DO NOTHING"

@@ -15,7 +15,9 @@ from gateway.store.sql import many
 MOST_DOCUMENTS = 1_000
 
 _STATE = text("SELECT state, partner, channel FROM messages WHERE id = :id AND direction = 'in'")
-_DOCUMENTS = text("SELECT id, interchange, grp, ordinal, byte_start FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal")
+_DOCUMENTS = text(
+    "SELECT id, interchange, grp, ordinal, byte_start, verdict, release, state, reason FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal"
+)
 _INTERCHANGES = text("SELECT count(*) FROM interchanges WHERE message = :id AND state <> 'held'")
 _FORGET = [text(f"DELETE FROM {table} WHERE message = :id") for table in ("interchanges", "groups", "findings")]  # noqa: S608 - names are ours
 _AGAIN = text(
@@ -39,6 +41,25 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """A person gives a held or rejected document, or a held message, up."""
+
+    id: str
+    who: str
+    reason: str
+    at: Instant
+
+
+_SKIP_DOCUMENT = text(
+    "UPDATE documents SET state = 'skipped', reason = :reason WHERE id = :id AND state IN ('held', 'rejected') RETURNING partner, message"
+)
+_SKIP_MESSAGE = text("UPDATE messages SET state = 'skipped', reason = :reason WHERE id = :id AND state = 'held' RETURNING partner, id AS message")
+_SKIP_INTERCHANGES = text(
+    "UPDATE interchanges SET state = 'skipped', reason = :reason WHERE message = :id AND state IN ('held', 'rejected') RETURNING partner, message"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayVerbs:
     ticks: Ticks
 
@@ -58,6 +79,9 @@ class ReplayVerbs:
         if wanted:
             if len(wanted) > MOST_DOCUMENTS:
                 return f"it holds {len(wanted)} documents; at most {MOST_DOCUMENTS} are replayed at once, so name single documents"
+            refused = [one for one in wanted if one.verdict == "R" and one.state != "held"]
+            if refused and item.override != "rejected":
+                return f"{refused[0].id} was rejected, and its 997 said so: only the override 'rejected', with a reason, delivers it in spite of that"
             places = [{"i": one.interchange - 1, "g": one.grp - 1, "s": one.ordinal - 1, "o": one.byte_start} for one in wanted]
             resume = json.dumps({"replay": places}, separators=(",", ":"), sort_keys=True)
         elif item.document is not None:
@@ -81,3 +105,19 @@ class ReplayVerbs:
         }
         many(tx, PUT_LIFE, [step])
         return "received"
+
+    def skip(self, tx: Connection, items: list[Skip]) -> list[bool]:
+        """Whether anything by that id waited for a person and now does not; the reason stays with it and in the message's life."""
+        return [self._skip(tx, item) for item in items]
+
+    def _skip(self, tx: Connection, item: Skip) -> bool:
+        given = {"id": item.id, "reason": f"skipped: {item.reason}"}
+        touched = [row for statement in (_SKIP_DOCUMENT, _SKIP_MESSAGE, _SKIP_INTERCHANGES) for row in tx.execute(statement, given)]
+        if touched:
+            row = touched[0]
+            many(
+                tx,
+                PUT_LIFE,
+                [{"message": row.message, "at": self.ticks(), "partner": row.partner, "step": "skip", "who": item.who, "text": item.reason}],
+            )
+        return bool(touched)

@@ -25,6 +25,8 @@ _WAITING = text(
     " JOIN payloads p ON p.id = d.payload WHERE d.id = :id AND d.destination = :destination"
 )
 SHOWN = 1_000
+TOLD = {"received", "translated", "duplicate", "held", "skipped", "997 written", "interchange held", "interchange rejected"}
+"""Steps of a message's life that its partner may see; where its events went is ours."""
 
 
 def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str, Any] | None:
@@ -71,7 +73,7 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
     return {
         "id": row.id, "state": row.state, "reason": row.reason, "received_at": as_text(row.arrival), "size": row.size, "sha256": row.sha256,
         "file_name": row.file_name, "duplicate_of": row.duplicate_of, "interchanges": interchanges, "acknowledgments": acknowledgments,
-        "life": [{"at": as_text(one.at), "step": one.step, "text": one.text} for one in tx.execute(_LIFE, {"id": message})],
+        "life": [{"at": as_text(one.at), "step": one.step, "text": one.text} for one in tx.execute(_LIFE, {"id": message}) if one.step in TOLD],
     }  # fmt: skip
 
 

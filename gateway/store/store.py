@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 
 from gateway.clock import Clock, Instant, Ticks, now
+from gateway.errors import StoreBroken
 from gateway.records import (
     Action,
     Chunk,
@@ -25,6 +26,7 @@ from gateway.records import (
     TranslateLane,
 )  # fmt: skip
 from gateway.store import profiles, replays
+from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
@@ -46,7 +48,8 @@ class Store:
         self.ticks = Ticks(clock)
         self.database.check_settings()
         self.database.migrate()
-        self.writer = Writer(self.database)
+        self.on_broken: Callable[[StoreBroken], None] = lambda error: None
+        self.writer = Writer(self.database, lambda error: self.on_broken(error))
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
         self._translation = TranslationVerbs(self.ticks, self.files, self.database.is_sqlite)
@@ -101,6 +104,13 @@ class Store:
     def replay(self, item: "replays.Replay") -> "Future[str]":
         return self.writer.submit(self._replays.replay, item)
 
+    def skip(self, item: "replays.Skip") -> "Future[bool]":
+        return self.writer.submit(self._replays.skip, item)
+
+    def raise_alarm(self, kind: str, partner: str, what: str, at: Instant) -> "Future[None]":
+        row = {"id": f"{kind}:{partner}"[:120], "kind": kind, "partner": partner, "message": None, "text": what, "at": at}
+        return self.writer.submit(_alarm, row)
+
     # ---- reading
 
     def read(self, query: Callable[[Connection], Value]) -> "Future[Value]":
@@ -117,6 +127,11 @@ class Store:
         self.writer.close()
         self._readers.shutdown(wait=True)
         self.database.close()
+
+
+def _alarm(tx: Connection, items: list[dict[str, Any]]) -> list[None]:
+    raise_alarms(tx, items)
+    return [None] * len(items)
 
 
 class _Landing:

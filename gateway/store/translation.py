@@ -556,8 +556,9 @@ class TranslationVerbs:
             states = set(standing[chunk.message])
             state = states.pop() if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
             original = next((message for other, message in writes.again if other.message == chunk.message), None)
+            reason = "every interchange in it is held" if state == "held" else None
             decided.append(
-                {"id": chunk.message, "state": state, "reason": None, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}
+                {"id": chunk.message, "state": state, "reason": reason, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}
             )
             life.append({"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": state, "who": chunk.who, "text": ""})
         many(tx, _DECIDE_MESSAGE, decided)

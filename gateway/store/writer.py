@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.store.engine import Database
 
@@ -32,7 +32,8 @@ class Member(NamedTuple):
 
 
 class Writer:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, on_broken: Callable[[StoreBroken], None] = lambda error: None) -> None:
+        self._on_broken = on_broken
         self._database = database
         self._queue: deque[Member] = deque()
         self._wake = threading.Condition()
@@ -84,7 +85,7 @@ class Writer:
         except Exception as error:
             self._drop_connection()
             if len(members) == 1 and not _worth_another_try(error):
-                members[0].future.set_exception(_as_ours(error))
+                self._refuse(members[0], error)
                 return
             for member in members:
                 self._commit_alone(member)
@@ -106,14 +107,20 @@ class Writer:
             self._resolve([member], outcomes)
             return
         assert last is not None
-        member.future.set_exception(_as_ours(last))
+        self._refuse(member, last)
+
+    def _refuse(self, member: Member, error: Exception) -> None:
+        ours = _as_ours(error)
+        member.future.set_exception(ours)
+        if isinstance(ours, StoreBroken):
+            self._on_broken(ours)
 
     def _resolve(self, members: list[Member], outcomes: list[Any]) -> None:
         self.commits += 1
         self.members += len(members)
         for member, outcome in zip(members, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                member.future.set_exception(_as_ours(outcome))
+                self._refuse(member, outcome)
             else:
                 member.future.set_result(outcome)
 
@@ -229,10 +236,15 @@ def _worth_another_try(error: Exception) -> bool:
     state = str(getattr(error.orig, "sqlstate", "") or "")
     if state:
         return error.connection_invalidated or state[:2] in {"08", "57", "40", "25"}
-    return error.connection_invalidated or "locked" in str(error.orig) or "savepoint" in str(error.orig) or "disk I/O" in str(error.orig)
+    return error.connection_invalidated or "locked" in str(error.orig) or "savepoint" in str(error.orig)
 
 
 def _as_ours(error: Exception) -> Exception:
+    """The store's own failures. After a failed sync nothing may be tried again: the kernel may have dropped what it did not write."""
+    if isinstance(error, DBAPIError) and "disk I/O error" in str(error.orig):
+        broken = StoreBroken(f"the disk did not take a commit: {error.orig}")
+        broken.__cause__ = error
+        return broken
     if isinstance(error, DBAPIError) and (_ends_transaction(error) or error.connection_invalidated or "OperationalError" in type(error).__name__):
         failure = StoreUnavailable(f"the database refused the write: {error.orig}")
         failure.__cause__ = error

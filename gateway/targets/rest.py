@@ -29,7 +29,7 @@ class RestTarget:
             raise PermanentFailure(
                 "an earlier attempt may have had its effect, and this target cannot say: look into it, then retry or skip this delivery by hand"
             )
-        if delivery.unknown_outcome and self.settings.repeats == "look_up":
+        if (delivery.unknown_outcome or delivery.attempts) and self.settings.repeats == "look_up":
             found = await self._look_up(attributes["id"])
             if found is not None:
                 return found

@@ -11,7 +11,7 @@ from typing import Any
 from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
-from translators.events.identity import content_hash, data_json, event_id
+from translators.events.identity import content_hash, event_id, ordered_data_json
 from translators.mapping import Context, MappingError, MappingProblem
 from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
 from translators.x12.envelope import Group, Interchange, outline
@@ -103,8 +103,8 @@ class MessageWork:
         if sender not in self.profile.senders and self.job.override != "foreign-sender":
             known = ", ".join(sorted(self.profile.senders))
             return "held", (
-                f"its sender {sender} is none of {self.profile.partner}'s identities ({known}); no 997 is sent. Add it to identities.isa and replay,"
-                " or skip it"
+                f"its sender {sender} is none of {self.profile.partner}'s identities ({known}); no 997 is sent. Add it to identities.isa and replay"
+                " the message, or skip it with a reason"
             )
         return "open", None
 
@@ -294,7 +294,7 @@ class MessageWork:
                 {
                     "identity": event_id(row["stream"], self.profile.partner, reading.set_id, draft.business_key, draft.event_key, draft.ordinal),
                     "type": draft.type, "subject": draft.subject, "time": draft.time, "purpose": draft.purpose, "meaning_hash": draft.meaning_hash,
-                    "correlation": draft.correlation or "", "data": data_json(draft.data).decode(), "destination": f"target:{target}",
+                    "correlation": draft.correlation or "", "data": ordered_data_json(draft.data).decode(), "destination": f"target:{target}",
                     "on_dead": on_dead,
                 }
             )  # fmt: skip

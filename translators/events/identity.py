@@ -10,11 +10,16 @@ from base64 import b32encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from translators.document import Document, Segment
 
 UNMEANT = frozenset({"evidence", "quality", "sequence", "purpose", "purpose_code", "written_at", "recorded_at"})
 """Top fields that say how and when it was told, not what: the same content told again has the same meaning (design 5).
 A cancellation says `cancelled: true` in its data, so that it never passes for a repetition of what it cancels."""
+
+TOLD_LATER = ("evidence", "quality")
+"""Objects of the data to which the gateway adds: the message, late, findings."""
 
 CREATION_STAMPS: dict[str, tuple[int, ...]] = {"ST": (2,), "SE": (2,), "B10": (8, 9)}
 """Elements that change with each sending and carry nothing else. BSN03/04 are *not* among them although the standard calls them the set's
@@ -24,15 +29,28 @@ is still recognised, because `written_at` is no part of the meaning."""
 CREATION_QUALIFIER = b"097"
 """DTM01 097: the transaction's creation; the whole segment is a stamp."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def data_json(data: Any) -> bytes:
     """Compact canonical JSON (sorted keys, UTF-8): the bytes that are stored, hashed and delivered."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _ENCODER.encode(data).encode("utf-8")
 
 
 def meaning_hash(data: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of what the data says, without the fields of UNMEANT."""
     return hashlib.sha256(data_json({name: value for name, value in data.items() if name not in UNMEANT})).hexdigest()
+
+
+def ordered_meaning_hash(data: Mapping[str, Any]) -> str:
+    """`meaning_hash` of data whose names are in order on every level, as a mapping gives it: nothing is left to sort."""
+    return hashlib.sha256(to_json({name: value for name, value in data.items() if name not in UNMEANT})).hexdigest()
+
+
+def ordered_data_json(data: dict[str, Any]) -> bytes:
+    """`data_json` of such data, of which the gateway may since have said more in TOLD_LATER."""
+    told = {name: dict(sorted(data[name].items())) for name in TOLD_LATER if name in data}
+    return to_json(dict(sorted((data | told).items())))
 
 
 def event_id(stream: str, partner: str, set_id: str, business_key: str, event_key: str, ordinal: int) -> str:

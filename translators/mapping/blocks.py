@@ -63,7 +63,7 @@ class BlockCompiler:
         for name, info in model.model_fields.items():
             if info.is_required() and name not in given:
                 self.fault(path, f"must give {name!r}, which the event requires: {info.description or ''}".rstrip(": "))
-        return read_object(required, optional, constants, whole=bool(made) or model.essential)
+        return read_object(required, optional, constants, whole=bool(made) or model.essential, outward=around.outward)
 
     def _needs(self, spec: Any) -> Needs:
         try:

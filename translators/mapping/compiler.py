@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from translators.document import Document, Node
+from translators.events.checked import checker
 from translators.events.draft import EventDraft, Purpose
 from translators.events.families import FAMILIES
 from translators.events.family import Family
-from translators.events.identity import meaning_hash, subject_of
+from translators.events.identity import ordered_meaning_hash, subject_of
 from translators.events.parts import Moment
 from translators.mapping import language
 from translators.mapping.blocks import MADE_HERE, BlockCompiler, Fault, bare
@@ -126,7 +127,7 @@ class CompiledMapping:
         if quality:
             data["quality"] = quality
         data["evidence"] = self._evidence(run, scope, document)
-        self._validate(data)
+        data = self._checked(data)
         subject = subject_of(identity.subject_kind, key_part(identity.subject(run, scope)))
         references = references_of(self.family, data)
         return EventDraft(
@@ -138,11 +139,11 @@ class CompiledMapping:
             event_key=self._key(run, scope, identity.event),
             ordinal=0,
             purpose=purpose,
-            meaning_hash=meaning_hash(data),
+            meaning_hash=ordered_meaning_hash(data),
             references=references,
             correlation=correlation_of(self.family, references),
             lane=subject,
-            quality=quality,
+            quality=data.get("quality", quality),
             pass_on_dead=self.family.pass_on_dead,
         )
 
@@ -181,11 +182,17 @@ class CompiledMapping:
             "mapping": self.name,
         }
 
-    def _validate(self, data: dict[str, Any]) -> None:
+    def _checked(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The data, which its schema allows, with all names in order. The models tell what is wrong, because they name it as the schema does."""
+        try:
+            return checker(self.family.model)(data)
+        except ValidationError as error:
+            faults = error
         try:
             self.family.model.model_validate(data)
         except ValidationError as error:
-            raise MappingProblem([self._problem(fault) for fault in error.errors(include_url=False)[:MAX_PROBLEMS]]) from None
+            faults = error
+        raise MappingProblem([self._problem(fault) for fault in faults.errors(include_url=False)[:MAX_PROBLEMS]])
 
     def _problem(self, fault: Any) -> str:
         """One fault of the schema in words, with the element that would mend it."""

@@ -3,7 +3,7 @@
 Knows the run; knows no schema and no text of a mapping.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from translators.document import Node
@@ -13,50 +13,65 @@ from translators.mapping.paths import FindAll, FindOne
 from translators.mapping.run import Run
 
 Fields = list[tuple[str, Read]]
-Needs = frozenset[frozenset[str]] | None
-"""Sets of tags of which a document must have one whole, or a rule cannot give a value; None: it may always give one."""
-MAX_SHAPES = 256
-"""Sets of tags for which a block remembers the fields that can be there."""
+Needs = frozenset[tuple[str, frozenset[str]]] | None
+"""Of each path the tag it begins with ("": it may begin anywhere in the document) and all its tags: one path must be there, or a rule cannot
+give a value; None: it may always give one."""
+Shape = tuple[frozenset[str], Collection[str]]
+"""The tags of a document, and those that a path may begin with at a node."""
+MAX_SHAPES = 1024
+"""Shapes for which a block remembers the fields that can be there."""
 
 
 def needs_of(spec: Any) -> Needs:
     """What a compiled field needs of a document to give anything at all."""
     if isinstance(spec, str):
-        paths = [source for chain in language.expression(spec).chains for source in chain.sources if isinstance(source, language.Path)]
-        return _tags(paths)
+        sources = [source for chain in language.expression(spec).chains for source in chain.sources]
+        needs = _tags([source for source in sources if isinstance(source, language.Path)])
+        return needs if all(isinstance(source, language.Path) for source in sources) else _anywhere(needs)
     looked = spec.get("each", spec.get("at"))
     if looked is not None:
         return _tags([path for text in (looked if isinstance(looked, list) else [looked]) for path in language.paths(str(text))])
-    found: set[frozenset[str]] = set()
+    found: set[tuple[str, frozenset[str]]] = set()
     for key, inner in spec.items():
         if key != "when":
             needs = needs_of(inner)
             if needs is None:
                 return None
             found |= needs
-    return frozenset(found)
+    return _anywhere(frozenset(found)) if "when" in spec else frozenset(found)
+
+
+def _anywhere(needs: Needs) -> Needs:
+    """A condition takes what it compares, and a constant is given, though nothing else is near."""
+    return None if needs is None else frozenset(("", tags) for _, tags in needs)
 
 
 def _tags(paths: list[language.Path]) -> Needs:
     if not paths or any(not path.steps for path in paths):
         return None
-    return frozenset(frozenset(step.tag for step in path.steps) for path in paths)
+    return frozenset(("" if path.reach else path.steps[0].tag, frozenset(step.tag for step in path.steps)) for path in paths)
 
 
-def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], constants: int, *, whole: bool) -> Read:
+def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], constants: int, *, whole: bool, outward: bool) -> Read:
     """A reader of an object. Without a required field there is none, and what was read of its own segment counts as not taken.
 
     `whole`: the event itself or an essential part of it: what is missing is told by the schema, and the document held.
+    `outward`: its paths look further out.
     """
     cost = len(required) + len(optional) + 1
-    shapes: dict[frozenset[str], Fields] = {}
+    shapes: dict[Shape, Fields] = {}
 
-    def possible(tags: frozenset[str]) -> Fields:
-        """The optional fields that a document with these tags can have; real documents have few sets of tags."""
+    def possible(shape: Shape) -> Fields:
+        """The optional fields that there can be at a node; real documents have few shapes."""
         if len(shapes) >= MAX_SHAPES:
             shapes.clear()
-        shapes[tags] = [(name, field) for name, field, needs in optional if needs is None or any(need <= tags for need in needs)]
-        return shapes[tags]
+        tags, near = shape
+        shapes[shape] = [
+            (name, field)
+            for name, field, needs in optional
+            if needs is None or any((not first or first in near) and need <= tags for first, need in needs)
+        ]
+        return shapes[shape]
 
     def read(run: Run, node: Node) -> dict[str, Any] | None:
         run.spend(cost)
@@ -71,7 +86,9 @@ def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], const
                 elif not whole:
                     run.seen[position] = before
                     return None
-        for name, field in shapes.get(run.tags) or possible(run.tags):
+        shape = (run.tags, run.reach(node) if outward else run.near(node))
+        fields = shapes.get(shape)
+        for name, field in possible(shape) if fields is None else fields:
             value = field(run, node)
             if value is not None:
                 found[name] = value

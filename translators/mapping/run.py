@@ -3,6 +3,8 @@
 Knows the tree; knows no rule, no transform and no event.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from translators.document import Document, Finding, Node
@@ -15,24 +17,61 @@ CONTROLS = dict.fromkeys((*range(32), 127), " ")
 MAX_INDEXES = 20_000  # nodes whose children are kept sorted by tag; more are sorted again when they are met again
 MAX_NOTES = 100  # of one kind in one event's quality; a broken file shall not become a big one
 MAX_FINDINGS = 1_000
+MAX_KNOWN_TAGS = 1_000
+MAX_KNOWN_TEXT = 32  # bytes
+MAX_KNOWN_TEXTS = 16_384
+_KNOWN_TAGS: dict[frozenset[str], frozenset[str]] = {}
+"""Equal sets of tags are one and the same, so that they are compared without a look inside."""
+
+
+class Texts(dict[bytes, str]):
+    """The texts of elements in one encoding: without the padding at their end; control characters, which are never data (X12 element code 6),
+    as spaces. Remembers short ones, because codes, dates and names come again and again."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+
+    def __missing__(self, raw: bytes) -> str:
+        try:
+            text = raw.decode(self.encoding)
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+        if not text.isprintable():
+            text = text.translate(CONTROLS)
+        text = text.rstrip()
+        if len(raw) <= MAX_KNOWN_TEXT:
+            if len(self) >= MAX_KNOWN_TEXTS:
+                self.clear()
+            self[raw] = text
+        return text
+
+
+@lru_cache(maxsize=8)
+def texts_of(encoding: str) -> Texts:
+    """The one memory of an encoding's texts."""
+    return Texts(encoding)
 
 
 class Run:
     """One document under one mapping; not shared, not kept."""
 
     __slots__ = (
-        "component", "context", "encoding", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet", "seen",
-        "tags", "unknown", "unreadable", "used",
+        "component", "context", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet", "reached", "seen",
+        "tags", "text", "unknown", "unreadable", "used",
     )  # fmt: skip
 
     def __init__(self, document: Document, context: Context) -> None:
         self.context = context
-        self.encoding = document.encoding
+        self.text: Callable[[bytes], str] = texts_of(document.encoding).__getitem__
+        """An element's bytes as text."""
         self.component = document.delimiters.component
         self.left = context.max_steps
         self.nodes = list(document.root.walk())
         self.spend(len(self.nodes))
-        self.tags = frozenset(node.tag for node in self.nodes)
+        tags = frozenset([node.tag for node in self.nodes])
+        if len(_KNOWN_TAGS) >= MAX_KNOWN_TAGS:
+            _KNOWN_TAGS.clear()
+        self.tags = _KNOWN_TAGS.setdefault(tags, tags)
         """What there is at all: rules for other segments are not tried."""
         self.seen = [0] * (max(node.segment.position for node in self.nodes) + 1)
         """For each segment position a bit mask of the elements that rules took."""
@@ -40,6 +79,7 @@ class Run:
         """For elements taken by component: which components."""
         self.indexes: dict[Node, Index] = {}
         self.numbers: dict[str, dict[Node, int]] = {}
+        self.reached: tuple[Node, frozenset[str]] | None = None
         self.findings: dict[tuple[int, int], Finding] = {}
         self.used: list[int] | None = None
         """Set by a transform of several values that took only some of them: the indexes of those."""
@@ -79,6 +119,25 @@ class Run:
             self.indexes[node] = found
         return found
 
+    def near(self, node: Node) -> tuple[str, ...]:
+        """The tags that a path may begin with at this node: its own and its children's."""
+        if not node.children:
+            return (node.tag,)
+        return (node.tag, *(self.indexes.get(node) or self.index(node)))
+
+    def reach(self, node: Node) -> frozenset[str]:
+        """The tags that a path may begin with if it looks further out, too."""
+        if self.reached is not None and self.reached[0] is node:
+            return self.reached[1]
+        tags: set[str] = set()
+        level: Node | None = node
+        while level is not None:
+            tags.update(self.near(level))
+            self.left -= 1
+            level = level.parent
+        self.reached = (node, frozenset(tags))
+        return self.reached[1]
+
     def number(self, node: Node) -> int:
         """The ordinal (from 1) of a node among all segments of its tag in the set."""
         numbers = self.numbers.get(node.tag)
@@ -87,16 +146,6 @@ class Run:
             numbers = self.numbers[node.tag] = {other: number for number, other in enumerate(same, start=1)}
             self.spend(len(self.nodes))
         return numbers[node]
-
-    def text(self, raw: bytes) -> str:
-        """An element's text without the padding at its end; control characters, which are never data (X12 element code 6), as spaces."""
-        try:
-            text = raw.decode(self.encoding)
-        except UnicodeDecodeError:
-            text = raw.decode("latin-1")
-        if not text.isprintable():
-            text = text.translate(CONTROLS)
-        return text.rstrip()
 
     def take_part(self, position: int, element: int, component: int, raw: bytes) -> bool:
         """Notes one component as taken; True if the element has no other, so that all of it is taken."""

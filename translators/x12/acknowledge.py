@@ -214,7 +214,7 @@ def _codes(codes: Sequence[str], older: dict[str, str]) -> list[str]:
 
 
 def _tag(segment: str) -> str:
-    """AK301 has two or three characters: longer ids are cut, shorter ones cannot be told (knowledge 8.2)."""
+    """AK301 has two or three characters: longer ids are cut, shorter ones cannot be told."""
     return segment[:3] if len(segment) >= 2 and segment.isascii() and segment.isalnum() else "ZZ"
 
 

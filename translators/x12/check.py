@@ -1,4 +1,4 @@
-"""The exact checker of one segment: every fault of its elements, with code, place and words (knowledge 2 and 3).
+"""The exact checker of one segment: every fault of its elements, with code, place and words.
 
 Runs only for segments whose pattern did not match. Knows nothing of loops, positions or offsets.
 """
@@ -143,6 +143,8 @@ class Checker:
             yield Fault("6", f"element {number} holds bytes that are no UTF-8", number, value=value, leniency="latin-1-fallback")
         elif CONTROL.search(text):
             yield Fault("6", f"element {number} holds a control character", number, value=value)
+        elif len(value) > self.options.limits.element_bytes:
+            yield Fault("5", f"element {number} has {len(value)} bytes; at most {self.options.limits.element_bytes} are read", number)
 
     # Each kind: (code, words, leniency) of the first fault, None if it is right.
 
@@ -252,4 +254,4 @@ VICTIMS = {
     "C": lambda has: [at for at, one in enumerate(has) if not one] if has[0] else [],
     "L": lambda has: [1] if has[0] and not any(has[1:]) else [],
 }
-"""For each letter: presence of the elements named -> the indexes that are reported (knowledge 3)."""
+"""For each letter: presence of the elements named -> the indexes that are reported."""

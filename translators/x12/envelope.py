@@ -65,7 +65,8 @@ class _Walk:
             interchange.byte_end = self._next_isa(self.header.byte_end)
             return self._closed()
         for segment in control_segments(self.read, self.after, self.size, self.header.delimiters, self.options):
-            self._check_gap(segment)
+            if not self.in_set and segment.terminator_before > self.after and segment.tag:
+                self._check_gap(segment)
             if segment.tag in ("", "ISA"):
                 self._broken_off(segment)
                 break
@@ -90,21 +91,16 @@ class _Walk:
 
     def _check_gap(self, segment: ControlSegment) -> None:
         """Outside a set, control segments follow each other directly; empty segments are no fault of the structure."""
-        if self.in_set or segment.terminator_before <= self.after or segment.tag == "":
-            return
-        between = self.read(self.after, min(segment.terminator_before - self.after, 4096))
+        length = segment.terminator_before - self.after
+        between = self.read(self.after, min(length, CHUNK))
         for byte in set(tail_bytes(self.header.delimiters, self.options)):
             between = between.replace(bytes((byte,)), b"")
         terminator = self.header.delimiters.segment
-        if between.replace(terminator, b""):
+        if length > CHUNK or between.replace(terminator, b""):
             start = self.after + len(terminator)
-            text = f"segments stand between the envelope's own, where none may be, before {segment.tag or 'the end'}"
+            text = f"segments stand between the envelope's own, where none may be, before {segment.tag}"
             self._fault("022", text, start, segment.terminator_before + len(terminator))
         elif segment.tag != "ISA":
-            self._empty_segment()
-
-    def _empty_segment(self) -> None:
-        if "empty-segment" in self.options.allow:
             self._warn("empty-segment")
 
     def _broken_off(self, segment: ControlSegment) -> None:
@@ -122,8 +118,7 @@ class _Walk:
         if self.group is not None:
             self._fault("022", text, segment.byte_start, segment.byte_end)
         elif self.groups:
-            finding = Finding("interchange", "022", text, segment.byte_start, segment.byte_end, severity="warning")
-            self.interchange.findings.append(finding)
+            self._note("022", text, segment)
         self.interchange.acknowledged += 1
 
     def group_begins(self, segment: ControlSegment) -> None:
@@ -185,7 +180,12 @@ class _Walk:
         if not same and "number-padding" in self.options.allow and _number(control) == _number(self.interchange.control):
             self._warn("number-padding")
             same = True
-        if not same:
+        if segment.fault:
+            if same:
+                self._note(segment.fault, "the last segment terminator is missing", segment)
+            else:
+                self._fault(segment.fault, "the message ends inside IEA; send the interchange whole", segment.byte_start, segment.byte_end)
+        elif not same:
             text = f"IEA02 is {control or 'missing'}, ISA13 is {self.interchange.control}"
             self._fault("001", text, segment.byte_start, segment.byte_end)
         if not _counts(count, self.groups, self.options):
@@ -206,6 +206,10 @@ class _Walk:
     def _warn(self, name: str) -> None:
         if name not in self.interchange.warnings:
             self.interchange.warnings.append(name)
+
+    def _note(self, note: str, text: str, segment: ControlSegment) -> None:
+        """Tells what lowers no verdict."""
+        self.interchange.findings.append(Finding("interchange", note, text, segment.byte_start, segment.byte_end, severity="warning"))
 
     def _fault(self, note: str, text: str, start: int, end: int, *, element: int = 0) -> None:
         interchange = self.interchange

@@ -25,11 +25,11 @@ class ControlSegment(NamedTuple):
     byte_end: int
     """After its terminator."""
     fault: str = ""
-    """A TA1 note if the scan had to stop here."""
+    """A TA1 note if the scan had to stop here; 023 for an IEA whose terminator is missing."""
 
 
 def tail_bytes(delimiters: Delimiters, options: Options) -> bytes:
-    """The bytes that may stand between a terminator and the next segment (knowledge 1.2)."""
+    """The bytes that may stand between a terminator and the next segment."""
     tail = b"\r\n \t" if "mixed-tails" in options.allow else b"\r\n"
     return bytes(byte for byte in tail if bytes((byte,)) not in delimiters)
 
@@ -50,11 +50,11 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
         found = pattern.search(data, at)
         stop = found.end() if found else len(data)
         # An ISA that can be proven ends the interchange, wherever it stands: in a segment that was cut off, too.
-        while -1 < isa < stop:
-            if header_at(read, base + isa, options) is not None:
-                yield ControlSegment("ISA", [], base + isa, base + isa, base + isa)
+        if -1 < isa < stop:
+            header, isa = _prove(read, base, data, isa, stop, options)
+            if header:
+                yield header
                 return
-            isa = data.find(b"ISA", isa + 3)
         if found is None:
             base, at, data, grown = _next_chunk(read, base, data, at, size, terminator)
             isa = data.find(b"ISA")
@@ -79,19 +79,32 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
         while end < 0 and base + len(data) < size and len(data) - found.start() <= options.limits.segment_bytes:
             data += read(base + len(data), CHUNK)
             end, isa = data.find(terminator, found.end()), data.find(b"ISA", found.end())
-        if -1 < isa < (end if end >= 0 else len(data)):
-            at = found.end()
-            continue
+        if -1 < isa < (stop := end if end >= 0 else len(data)):
+            header, isa = _prove(read, base, data, isa, stop, options)
+            if header:
+                yield header
+                return
         if end < 0:
-            whole = base + len(data) >= size
-            elements = data[found.start(1) :].rstrip(b"\r\n\x00\x1a").split(separator, 40) if whole else []
-            yield ControlSegment(tag if whole else "", elements, base + found.start(), begin, size, "" if whole else "024")
-            if whole:
+            if base + len(data) < size:
+                yield ControlSegment("", [], begin, begin, size, "024")
+            elif tag == "IEA":
+                elements = data[found.start(1) :].rstrip(b"\r\n\x00\x1a").split(separator, 40)
+                yield ControlSegment(tag, elements, base + found.start(), begin, size, "023")
+            else:
                 yield ControlSegment("", [], size, size, size)
             return
         elements = [] if tag == "SE" else data[found.start(1) : end].split(separator, 40)
         yield ControlSegment(tag, elements, base + found.start(), begin, base + end + len(terminator))
         at = end
+
+
+def _prove(read: ReadAt, base: int, data: bytes, isa: int, stop: int, options: Options) -> tuple[ControlSegment | None, int]:
+    """The next header that begins before `stop`, and where in `data` the next candidate stands, -1 if none is left."""
+    while -1 < isa < stop:
+        if header_at(read, base + isa, options) is not None:
+            return ControlSegment("ISA", [], base + isa, base + isa, base + isa), isa
+        isa = data.find(b"ISA", isa + 3)
+    return None, isa
 
 
 def _binary_fault(read: ReadAt, begin: int, after: int, size: int, terminator: bytes, options: Options) -> str:

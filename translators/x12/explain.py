@@ -114,7 +114,8 @@ class _Teller:
             yield self.paint(DIM, f"        a leniency for this: {leniency}")
 
     def fault(self, fault: dict[str, Any], margin: str, code: str) -> Iterator[str]:
-        yield f"{margin}{self.paint(RED, fault['text'])} [{code}]"
+        style = RED if fault["severity"] == "error" else DIM
+        yield f"{margin}{self.paint(style, fault['text'])} [{code}]"
         yield from self.shown(fault, margin + "  ", f"byte {fault['byte_start']}")
 
     def shown(self, fault: dict[str, Any], margin: str, place: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ CONDITION = re.compile(r"(?P<letter>[PRECL])(?P<elements>(?:[0-9]{2}){2,})")
 
 
 class Condition(NamedTuple):
-    """One relational note, such as P0304 (knowledge 3). One that is not `sure` is told as a warning."""
+    """One relational note, such as P0304. One that is not `sure` is told as a warning."""
 
     letter: str
     elements: tuple[int, ...]
@@ -67,10 +67,6 @@ class Dictionary:
     known_ids: frozenset[str]
     codes: Mapping[str, Mapping[str, str]]
     """Data element number -> code -> our words."""
-
-    def word(self, number: str, code: str) -> str:
-        """Our words for a code, "" if we have none."""
-        return self.codes.get(number, {}).get(code, "")
 
 
 @dataclass(slots=True, eq=False)

@@ -150,7 +150,7 @@ def _utf8_length(window: bytes) -> int:
 
 
 def _judged(header: Header, options: Options) -> Header:
-    """Checks ISA01 to ISA15 from left to right (knowledge 1.1) and settles the repetition separator."""
+    """Checks ISA01 to ISA15 from left to right and settles the repetition separator."""
     _settle_repetition(header, options)
     lenient = "unpadded-isa" in header.warnings
     for number, (size, note, title) in enumerate(zip(LENGTHS, NOTES, TITLES, strict=True), start=1):

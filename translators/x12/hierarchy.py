@@ -1,4 +1,4 @@
-"""Follows the HL segments of an 856 and notes where the tree does not fit (knowledge 5).
+"""Follows the HL segments of an 856 and notes where the tree does not fit.
 
 X12 has no code for these faults; they are told on the element with code 7. Memory: one small entry an HL, up to the most an 856 may hold.
 """

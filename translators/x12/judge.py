@@ -1,4 +1,4 @@
-"""Judges one set: turns what is unusual in it into findings with the codes of the 997 (knowledge 8.2).
+"""Judges one set: turns what is unusual in it into findings with the codes of the 997.
 
 Knows nothing of where bytes come from. The hot loop (reader.py) asks only where a segment is not plainly right.
 """

@@ -36,7 +36,7 @@ LENIENCIES = {
     "version-mismatch": "a version (GS08) that is short or unknown: read with the nearest guide",
     "same-again": "the same interchange byte for byte: answered again, worked on once",
 }
-"""The named leniencies (knowledge 11.1) and what each permits. Each use is a warning on the document."""
+"""The named leniencies and what each permits. Each use is a warning on the document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ Match = Callable[[bytes], object]
 
 DATE = rb"(?:(?:19|20)[0-9]{2}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31))"
 """Every day of 1900 to 2099 but the leap day."""
+RAW_ELEMENT = 256
+"""Characters up to which an element without a definition passes the fast way."""
+
 TIME = rb"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9][0-9]{0,2})?)"
 
 
@@ -29,7 +32,7 @@ def raw_pattern(tag: str, delimiters: Delimiters) -> Match:
     """For a segment whose elements we do not know: only its characters are checked."""
     builder = _Builder(None, delimiters, ())
     separator = re.escape(delimiters.element)
-    return re.compile(tag.encode() + b"(?:" + separator + builder.characters() + b"*+)*" + b"(?<!" + separator + b")").fullmatch
+    return re.compile(tag.encode() + b"(?:" + separator + builder.characters() + b"{0,%d}+)*" % RAW_ELEMENT + b"(?<!" + separator + b")").fullmatch
 
 
 class _Builder:
@@ -103,7 +106,7 @@ class _Builder:
 
 
 def _condition(condition: Condition) -> bytes:
-    """A condition as a zero-width test of which groups took part (knowledge 3)."""
+    """A condition as a zero-width test of which groups took part."""
     has = [b"(?(e%d)" % element for element in condition.elements]
     fail, letter = b"(?!)", condition.letter
     if letter == "P":

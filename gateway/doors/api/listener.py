@@ -37,7 +37,7 @@ class AdminDoor:
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Whether we can keep what comes: the database writes, the writer keeps up, the disk has room. 503 names what is not so."""
-        wrong = []
+        wrong = [self._node.fault] if self._node.fault else []
         try:
             async with asyncio.timeout(PATIENCE):
                 await landed(self._node.store.writer.submit(_nothing, None))
