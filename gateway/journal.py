@@ -3,6 +3,7 @@
 Each kind of line has its function here, so a call site is a word.
 """
 
+import json
 import sys
 from typing import Any
 
@@ -10,10 +11,16 @@ import structlog
 
 from gateway.clock import Instant, as_text, now
 
+
+def _bytes(line: Any, **_: Any) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
 _log = structlog.wrap_logger(
-    structlog.PrintLogger(sys.stderr),
-    processors=[structlog.processors.JSONRenderer()],
-    wrapper_class=structlog.BoundLogger,
+    structlog.BytesLogger(sys.stderr.buffer),
+    processors=[structlog.processors.JSONRenderer(serializer=_bytes)],
+    wrapper_class=structlog.make_filtering_bound_logger(0),
+    cache_logger_on_first_use=True,
 )
 _quiet = False
 
@@ -26,7 +33,7 @@ def silence() -> None:
 
 def _line(step: str, **facts: Any) -> None:
     if not _quiet:
-        _log.msg(step, at=as_text(now()), **{key: value for key, value in facts.items() if value is not None})
+        _log.info(step, at=as_text(now()), **{key: value for key, value in facts.items() if value is not None})
 
 
 def started(node: str, version: str, store: str, listeners: dict[str, str], notes: list[str]) -> None:

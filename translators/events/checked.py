@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 @lru_cache(maxsize=64)
 def checker(model: type[Part]) -> Callable[[Any], dict[str, Any]]:
     """What `model.model_validate` takes, as a plain dict with its names in order; raises pydantic's ValidationError for all else."""
-    return SchemaValidator(_plain(model.__pydantic_core_schema__)).validate_python  # type: ignore[arg-type]
+    return SchemaValidator(_plain(model.__pydantic_core_schema__)).validate_python
 
 
 class _Fields:

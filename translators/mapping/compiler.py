@@ -187,12 +187,17 @@ class CompiledMapping:
         try:
             return checker(self.family.model)(data)
         except ValidationError as error:
-            faults = error
+            raise MappingProblem(self._problems(data, error)) from None
+
+    def _problems(self, data: dict[str, Any], refused: ValidationError) -> list[str]:
         try:
             self.family.model.model_validate(data)
         except ValidationError as error:
-            faults = error
-        raise MappingProblem([self._problem(fault) for fault in faults.errors(include_url=False)[:MAX_PROBLEMS]])
+            return self._worded(error)
+        return self._worded(refused)
+
+    def _worded(self, error: ValidationError) -> list[str]:
+        return [self._problem(fault) for fault in error.errors(include_url=False)[:MAX_PROBLEMS]]
 
     def _problem(self, fault: Any) -> str:
         """One fault of the schema in words, with the element that would mend it."""
