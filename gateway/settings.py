@@ -33,7 +33,6 @@ class Listener(Model):
 
 class PartnerListener(Listener):
     port: int = Field(default=8080, ge=0, le=65535)
-    public_url: str | None = Field(default=None, description="the address partners use, for status URLs, where a proxy stands before us")
 
 
 class AdminListener(Listener):

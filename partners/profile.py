@@ -136,11 +136,10 @@ class Leniency(Model):
 
 
 class Throttle(Model):
-    """Deliveries of this partner's events: a token bucket and how many may be in flight."""
+    """How fast this partner's events may leave: a token bucket."""
 
     rate: float = Field(default=200, gt=0, le=100_000, description="a second")
     burst: float = Field(default=200, ge=1, le=100_000)
-    concurrency: int = Field(default=32, ge=1, le=1000)
 
 
 class Profile(Model):
