@@ -3,26 +3,24 @@
 Here, and only here, it is decided what was seen before: pure code brings keys and hashes, the rows know the past.
 """
 
-import hashlib
-import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import DAY, Instant, Ticks, as_datetime, new_id
-from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
+from gateway.clock import DAY, Instant, Ticks, as_datetime
+from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
 from gateway.store.alarms import raise_alarms
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
-from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
+from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded
 from gateway.store.payloads import Payload, PayloadFiles
+from gateway.store.receipts import answer_again, compose
 from gateway.store.sql import in_lists, insert, many, one_of
-from translators.x12.acknowledge import stamp
+from gateway.store.writes import Writes, alarm_row, delivery_row
 
 ENVELOPE_WINDOW = 90 * DAY
 IDENTITY_WINDOW = 400 * DAY
-HIGHEST_CONTROL = 999_999_999
 
 _DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")
 _DUE_SKIP_LOCKED = text(_DUE.text + " FOR UPDATE SKIP LOCKED")
@@ -99,43 +97,8 @@ _DECIDE_MESSAGE = text(
     "UPDATE messages SET state = :state, reason = :reason, resume = NULL, losses = 0, decided_at = :at, duplicate_of = :duplicate_of, override = NULL"
     " WHERE id = :id"
 )
-_COUNT_UP = text(
-    "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count)"
-    " ON CONFLICT (partner, scope) DO UPDATE SET value = counters.value + :count RETURNING value"
-)
-_ANSWERED = one_of(
-    "SELECT d.message, d.destination, d.outgoing, d.payload, d.attributes FROM deliveries d WHERE d.message IN :keys AND d.kind = 'receipt'"
-)
 _LOSE = text("UPDATE messages SET losses = losses + 1 WHERE id = :id AND state = 'received'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
-
-
-@dataclass
-class _Writes:
-    """Rows collected from all chunks of one commit, written table by table in key order."""
-
-    interchanges: list[dict[str, Any]] = field(default_factory=list)
-    seen: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    groups: list[dict[str, Any]] = field(default_factory=list)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    documents: list[dict[str, Any]] = field(default_factory=list)
-    changed_documents: list[dict[str, Any]] = field(default_factory=list)
-    findings: list[dict[str, Any]] = field(default_factory=list)
-    references: list[dict[str, Any]] = field(default_factory=list)
-    contents: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    identities: dict[str, dict[str, Any]] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    payloads: list[dict[str, Any]] = field(default_factory=list)
-    outgoing: list[dict[str, Any]] = field(default_factory=list)
-    deliveries: list[dict[str, Any]] = field(default_factory=list)
-    superseded: list[tuple[str, str]] = field(default_factory=list)
-    moved: list[dict[str, Any]] = field(default_factory=list)
-    finished: list[str] = field(default_factory=list)
-    decided: list[dict[str, Any]] = field(default_factory=list)
-    life: list[dict[str, Any]] = field(default_factory=list)
-    alarms: list[dict[str, Any]] = field(default_factory=list)
-    composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
-    again: list[tuple[Chunk, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -196,10 +159,10 @@ class TranslationVerbs:
     def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
         past = self._past(tx, items)
-        writes = _Writes()
+        writes = Writes()
         results = [self._decide(chunk, past, writes) for chunk in items]
-        self._compose(tx, writes)
-        self._answer_again(tx, writes)
+        compose(tx, writes, ticks=self.ticks, files=self.files)
+        answer_again(tx, writes, ticks=self.ticks)
         self._write(tx, writes)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
         return results
@@ -215,7 +178,7 @@ class TranslationVerbs:
             identities={row.id: (row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)},
         )
 
-    def _decide(self, chunk: Chunk, past: _Past, writes: _Writes) -> ChunkKept:
+    def _decide(self, chunk: Chunk, past: _Past, writes: Writes) -> ChunkKept:
         row = past.messages.get(chunk.message)
         if row is None or row.state != "received" or row.resume != chunk.expected_resume:
             return ChunkKept(True, {}, {})
@@ -243,12 +206,12 @@ class TranslationVerbs:
         past.messages[chunk.message] = _Moved("received" if chunk.resume is not None else "translated", chunk.resume)
         return ChunkKept(False, dropped, dict(states))
 
-    def _hold_message(self, chunk: Chunk, reason: str, writes: _Writes) -> None:
+    def _hold_message(self, chunk: Chunk, reason: str, writes: Writes) -> None:
         writes.decided.append({"id": chunk.message, "state": "held", "reason": reason, "at": chunk.at, "duplicate_of": None})
-        writes.alarms.append(_alarm("message.held", chunk, f"message {chunk.message} of {chunk.partner} is held: {reason}"))
-        self._tell(writes, chunk, "held", reason)
+        writes.alarms.append(alarm_row("message.held", chunk, f"message {chunk.message} of {chunk.partner} is held: {reason}"))
+        writes.tell(self.ticks(), chunk, "held", reason)
 
-    def _decide_interchanges(self, chunk: Chunk, past: _Past, writes: _Writes) -> dict[int, str]:
+    def _decide_interchanges(self, chunk: Chunk, past: _Past, writes: Writes) -> dict[int, str]:
         """Ordinals of interchanges whose content must not count, with the state they are in."""
         dropped: dict[int, str] = {}
         for row in chunk.interchanges:
@@ -269,12 +232,12 @@ class TranslationVerbs:
                 dropped[kept["ordinal"]] = kept["state"]
             if kept["state"] in ("rejected", "held"):
                 text_ = f"interchange {kept['control']} of {chunk.partner} is {kept['state']}: {kept['reason']}"
-                writes.alarms.append(_alarm(f"interchange.{kept['state']}", chunk, text_))
-                self._tell(writes, chunk, f"interchange {kept['state']}", f"{kept['control']}: {kept['reason']}")
+                writes.alarms.append(alarm_row(f"interchange.{kept['state']}", chunk, text_))
+                writes.tell(self.ticks(), chunk, f"interchange {kept['state']}", f"{kept['control']}: {kept['reason']}")
             writes.interchanges.append(kept)
         return dropped
 
-    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: tuple[str, str, Instant], writes: _Writes) -> None:
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: tuple[str, str, Instant], writes: Writes) -> None:
         """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
         message, digest, at = earlier
         kept["duplicate_of"] = message
@@ -283,7 +246,7 @@ class TranslationVerbs:
             kept["reason"] = (
                 f"the same interchange came in message {message} at {as_datetime(at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
             )
-            self._tell(writes, chunk, "duplicate", kept["reason"])
+            writes.tell(self.ticks(), chunk, "duplicate", kept["reason"])
             writes.again.append((chunk, message))
         else:
             kept["state"], kept["ta1"] = "rejected", "025"
@@ -291,7 +254,7 @@ class TranslationVerbs:
                 f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
             )
 
-    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: _Past, writes: _Writes) -> str:
+    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: _Past, writes: Writes) -> str:
         document_id = f"{chunk.message}.{document.interchange}.{document.group}.{document.ordinal}"
         state: str = document.state
         reason, duplicate_of = document.reason, None
@@ -306,12 +269,12 @@ class TranslationVerbs:
         }  # fmt: skip
         if chunk.replay:
             writes.changed_documents.append(row)
-            self._tell(writes, chunk, f"replayed: {state}", reason or f"{document.set_id} {document.control}")
+            writes.tell(self.ticks(), chunk, f"replayed: {state}", reason or f"{document.set_id} {document.control}")
         else:
             writes.documents.append(row)
         if state in ("held", "rejected"):
             what = f"{document.set_id} {document.control} of {chunk.partner} is {state}: {reason or 'see its findings'}"
-            writes.alarms.append(_alarm(f"document.{state}", chunk, what, document_id))
+            writes.alarms.append(alarm_row(f"document.{state}", chunk, what, document_id))
         place = {"message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal}
         if not chunk.replay:
             writes.findings += [
@@ -323,7 +286,7 @@ class TranslationVerbs:
         ]
         return state
 
-    def _judge(self, chunk: Chunk, document: DocumentRow, document_id: str, past: _Past, writes: _Writes) -> tuple[str, str | None, str | None]:
+    def _judge(self, chunk: Chunk, document: DocumentRow, document_id: str, past: _Past, writes: Writes) -> tuple[str, str | None, str | None]:
         """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
         place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
         earlier = past.contents.get(place)
@@ -379,7 +342,7 @@ class TranslationVerbs:
         event: EventRow,
         previous: tuple[int, str, str, str, Instant] | None,
         past: _Past,
-        writes: _Writes,
+        writes: Writes,
     ) -> None:
         revision = previous[0] + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
@@ -413,7 +376,7 @@ class TranslationVerbs:
         if chunk.traceparent:
             attributes["traceparent"] = chunk.traceparent
         writes.deliveries.append(
-            _delivery(
+            delivery_row(
                 f"{event_id}@{event.destination.partition(':')[2]}",
                 chunk,
                 destination=event.destination,
@@ -428,86 +391,9 @@ class TranslationVerbs:
             )
         )
 
-    # ---- our acknowledgments
-
-    def _compose(self, tx: Connection, writes: _Writes) -> None:
-        """Takes the control numbers that the 997s of this commit need, one statement a scope, and stamps them into their slots."""
-        wanted: dict[tuple[str, str], list[tuple[Chunk, Acknowledgment]]] = defaultdict(list)
-        for chunk, acknowledgment in writes.composed:
-            if acknowledgment.parts is None:
-                writes.verdicts.append(_verdict(chunk, acknowledgment, None))
-            else:
-                wanted[chunk.partner, acknowledgment.scope].append((chunk, acknowledgment))
-        for (partner, scope), pairs in sorted(wanted.items(), key=lambda item: item[0]):
-            last = tx.execute(_COUNT_UP, {"partner": partner, "scope": scope, "count": len(pairs)}).scalar_one()
-            for offset, (chunk, acknowledgment) in enumerate(pairs, start=1):
-                self._stamp(chunk, acknowledgment, (last - len(pairs) + offset - 1) % HIGHEST_CONTROL + 1, writes)
-
-    def _stamp(self, chunk: Chunk, acknowledgment: Acknowledgment, control: int, writes: _Writes) -> None:
-        assert acknowledgment.parts is not None
-        when = as_datetime(chunk.at)
-        data = stamp(
-            acknowledgment.parts,
-            interchange_control=control,
-            group_control=control,
-            date6=f"{when:%y%m%d}",
-            date8=f"{when:%Y%m%d}",
-            time4=f"{when:%H%M}",
-        )
-        outgoing = new_id(chunk.at)
-        answers = f"{chunk.message}.{acknowledgment.interchange}.{acknowledgment.group}"
-        payload = self.files.keep(Payload.inline(f"message:{outgoing}", chunk.partner, data))
-        writes.payloads.append(payload.row())
-        writes.outgoing.append(
-            {
-                "id": outgoing, "partner": chunk.partner, "direction": "out", "channel": chunk.channel, "state": "composed", "payload": payload.id,
-                "size": payload.size, "sha256": payload.sha256, "media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name,
-                "profile_revision": chunk.profile_revision, "arrival": self.ticks(), "decided_at": chunk.at, "answers": answers,
-            }
-        )  # fmt: skip
-        writes.verdicts.append(_verdict(chunk, acknowledgment, outgoing))
-        writes.deliveries.append(
-            _delivery(
-                f"997:{answers}",
-                chunk,
-                destination=acknowledgment.destination,
-                subject=answers,
-                position=self.ticks(),
-                kind="receipt",
-                payload=payload.id,
-                attributes={"media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name, "answers": answers, "set": "997"},
-                on_dead="pass",
-                outgoing=outgoing,
-            )
-        )
-        verdict = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}[acknowledgment.verdict]
-        self._tell(writes, chunk, "997 written", f"group {acknowledgment.interchange}.{acknowledgment.group} {verdict}, control number {control}")
-
-    def _answer_again(self, tx: Connection, writes: _Writes) -> None:
-        """A repeated interchange gets the stored acknowledgments again, byte for byte: new deliveries of the same payloads."""
-        stored = defaultdict(list)
-        for row in in_lists(tx, _ANSWERED, [original for _, original in writes.again]):
-            stored[row.message].append(row)
-        for chunk, original in writes.again:
-            for row in {one.payload: one for one in stored[original]}.values():
-                writes.deliveries.append(
-                    _delivery(
-                        f"again:{chunk.message}:{row.outgoing}",
-                        chunk,
-                        destination=row.destination,
-                        subject=f"{chunk.message}.{row.outgoing}",
-                        position=self.ticks(),
-                        kind="receipt",
-                        payload=row.payload,
-                        attributes=json.loads(row.attributes),
-                        on_dead="pass",
-                        outgoing=row.outgoing,
-                    )
-                )
-
     # ---- writing
 
-    def _write(self, tx: Connection, writes: _Writes) -> None:
+    def _write(self, tx: Connection, writes: Writes) -> None:
         many(tx, _PUT_INTERCHANGE, writes.interchanges)
         many(tx, _PUT_SEEN, [writes.seen[place] for place in sorted(writes.seen)])
         many(tx, _PUT_GROUP, writes.groups)
@@ -542,7 +428,7 @@ class TranslationVerbs:
         many(tx, PUT_LIFE, writes.life)
         raise_alarms(tx, writes.alarms)
 
-    def _finish(self, tx: Connection, chunks: list[Chunk], writes: _Writes) -> None:
+    def _finish(self, tx: Connection, chunks: list[Chunk], writes: Writes) -> None:
         """The messages whose last chunk this was: their interchanges are decided, and so are they."""
         if not chunks:
             return
@@ -564,11 +450,6 @@ class TranslationVerbs:
         many(tx, _DECIDE_MESSAGE, decided)
         many(tx, PUT_LIFE, life)
 
-    def _tell(self, writes: _Writes, chunk: Chunk, step: str, what: str) -> None:
-        writes.life.append(
-            {"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": step[:40], "who": chunk.who[:80], "text": what}
-        )
-
 
 _CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at")
 
@@ -581,38 +462,3 @@ class _Moved:
 
 def _lane(lane: TranslateLane) -> tuple[str, str]:
     return lane.partner, lane.channel
-
-
-def _verdict(chunk: Chunk, acknowledgment: Acknowledgment, outgoing: str | None) -> dict[str, Any]:
-    return {
-        "message": chunk.message, "interchange": acknowledgment.interchange, "grp": acknowledgment.group, "verdict": acknowledgment.verdict,
-        "accepted": acknowledgment.accepted, "acknowledgment": outgoing,
-    }  # fmt: skip
-
-
-def _alarm(kind: str, chunk: Chunk, what: str, subject: str = "") -> dict[str, Any]:
-    key = hashlib.sha256(f"{kind} {subject or chunk.message}".encode()).hexdigest()
-    return {"id": key, "kind": kind, "partner": chunk.partner, "message": chunk.message, "text": what, "at": chunk.at}
-
-
-def _delivery(
-    delivery_id: str,
-    chunk: Chunk,
-    *,
-    destination: str,
-    subject: str,
-    position: Instant,
-    kind: str,
-    payload: str,
-    attributes: dict[str, Any],
-    on_dead: str,
-    document: str | None = None,
-    event: str | None = None,
-    outgoing: str | None = None,
-) -> dict[str, Any]:
-    return {
-        "id": delivery_id[:120], "lane": lane_id(destination, chunk.partner, subject), "position": position, "partner": chunk.partner,
-        "destination": destination, "kind": kind, "state": "due", "message": chunk.message, "document": document, "event": event,
-        "outgoing": outgoing, "payload": payload, "attributes": json.dumps(attributes, separators=(",", ":")), "on_dead": on_dead,
-        "created_at": chunk.at, "next_due": chunk.at, "subject": subject,
-    }  # fmt: skip

@@ -102,7 +102,7 @@ def normalise_reference(type_: str, value: str) -> str:
 
     'pro', '123-456 789' -> '123456789'; 'sscc', '00 0 0614141 073490001 2' -> '006141410734900012'.
     """
-    plain = _JOINERS.sub("", value).upper()
+    plain = (value if value.isalnum() else _JOINERS.sub("", value)).upper()
     if type_ == "sscc":
         plain = plain.removeprefix("(00)")
         if len(plain) == 20 and plain.startswith("00") and plain.isdigit():

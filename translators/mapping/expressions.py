@@ -252,10 +252,11 @@ def row_reader(path: Path, apply: Reader, around: Surroundings) -> Read:
         elements = segment.elements
         count = len(elements)
         wanted = [*numbers, *range(open_end, count)] if open_end else numbers
-        texts = [run.text(elements[number]) if number < count and elements[number] else "" for number in wanted]
+        text_of = run.text
+        texts = [text_of(elements[number]) if number < count else "" for number in wanted]
         if not any(texts):
             return None
-        run.used, run.partly = None, None
+        run.used = run.partly = None
         try:
             value = apply(run, texts)
         except Unreadable as fault:

@@ -158,7 +158,7 @@ def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
             return node
         return child(run, node) if node.children else None
 
-    def further(run: Run, node: Node) -> Node | None:
+    def search(run: Run, node: Node) -> Node | None:
         if tag not in run.tags:
             return None
         level: Node | None = node
@@ -170,6 +170,15 @@ def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
             run.left -= 1
             level = level.parent
         return None
+
+    def further(run: Run, node: Node) -> Node | None:
+        """Many rules of an event look for the same segment from the same place."""
+        if run.searched_from is not node:
+            run.searched_from, run.searched = node, {}
+        elif step in run.searched:
+            return run.searched[step]
+        found = run.searched[step] = search(run, node)
+        return found
 
     return further if outward else here
 

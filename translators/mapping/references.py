@@ -50,6 +50,8 @@ def references_of(family: Family, data: Mapping[str, Any]) -> list[tuple[str, st
     """(type, normalised value) of all numbers of the data, each once, in the order of the schema."""
     found: dict[tuple[str, str], None] = {}
     for way, type_ in _ways(family.name):
+        if way[0] not in data:
+            continue
         for value in _values(data, way):
             kind, text = (value["type"], value["value"]) if type_ is None else (type_, value)
             if plain := normalise_reference(kind, text):

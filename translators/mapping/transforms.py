@@ -271,8 +271,10 @@ def _degrees(arguments: Sequence[str], tables: Tables) -> Reader:
 
 def check_digit(digits: str) -> str:
     """The GS1 check digit (modulo 10, weights 3 and 1 from the right) of the digits before it."""
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
-    return str(-total % 10)
+    codes = digits.encode("ascii")
+    total = 3 * sum(codes[-1::-2]) + sum(codes[-2::-2])
+    zeros = ord("0") * (3 * ((len(codes) + 1) // 2) + len(codes) // 2)
+    return str((zeros - total) % 10)
 
 
 def _sscc(arguments: Sequence[str], tables: Tables) -> Reader:
