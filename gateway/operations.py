@@ -17,6 +17,8 @@ from partners.profile import ProfileError, digest, read_profile
 from translators.events.identity import normalise_reference
 
 Arguments = dict[str, Any]
+REFERENCE = 80
+"""Characters of a reference that are kept."""
 WAIT = timedelta(seconds=30).total_seconds()
 Act = Literal["retry", "skip", "redeliver"]
 ACTS: dict[str, Act] = {"retry": "retry", "skip": "skip", "redeliver": "redeliver"}
@@ -47,7 +49,7 @@ def show(store: Store, given: Arguments) -> Any:
 def find(store: Store, given: Arguments) -> Any:
     """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
     value = str(given["value"])
-    spellings = {normalise_reference(kind, value) for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
+    spellings = {normalise_reference(kind, value)[:REFERENCE] for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
     return store.read(lambda tx: lives.find(tx, sorted(spellings - {""}), limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 

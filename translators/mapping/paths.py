@@ -4,6 +4,7 @@ Knows the tree; knows no transform, no field and no event.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from translators.document import Node
@@ -145,8 +146,12 @@ def _nearest(step: Step) -> FindOne:
     return lambda run, node: _enclosing(run, node, meant)
 
 
+@lru_cache(maxsize=1024)
 def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
-    """One segment: the one we stand at, or the first child of that kind; `outward`: else the same one level further out."""
+    """One segment: the one we stand at, or the first child of that kind; `outward`: else the same one level further out.
+
+    One function for all rules that look for the same segment, so that they look for it once.
+    """
     tag, levels, conditions = step.tag, step.levels, step.conditions
     plain = not levels and not conditions
     child = _one_child(step)
@@ -172,12 +177,11 @@ def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
         return None
 
     def further(run: Run, node: Node) -> Node | None:
-        """Many rules of an event look for the same segment from the same place."""
         if run.searched_from is not node:
             run.searched_from, run.searched = node, {}
-        elif step in run.searched:
-            return run.searched[step]
-        found = run.searched[step] = search(run, node)
+        elif search in run.searched:
+            return run.searched[search]
+        found = run.searched[search] = search(run, node)
         return found
 
     return further if outward else here

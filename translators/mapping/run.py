@@ -9,7 +9,7 @@ from typing import Any
 
 from translators.document import Document, Finding, Node
 from translators.mapping.errors import MappingProblem
-from translators.mapping.language import Drop, Step
+from translators.mapping.language import Drop
 from translators.mapping.values import Context, Unmapped
 
 Index = dict[str, list[Node]]
@@ -56,8 +56,8 @@ class Run:
     """One document under one mapping; not shared, not kept."""
 
     __slots__ = (
-        "component", "context", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet", "reached", "searched",
-        "searched_from", "seen",        "tags", "text", "unknown", "unreadable", "used",
+        "component", "context", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet",
+        "reached", "searched", "searched_from", "seen", "tags", "text", "unknown", "unreadable", "used",
     )  # fmt: skip
 
     def __init__(self, document: Document, context: Context) -> None:
@@ -81,8 +81,8 @@ class Run:
         self.numbers: dict[str, dict[Node, int]] = {}
         self.reached: tuple[Node, frozenset[str]] | None = None
         self.searched_from: Node | None = None
-        self.searched: dict[Step, Node | None] = {}
-        """What steps led to from that node, looking further out."""
+        self.searched: dict[object, Node | None] = {}
+        """What searches that look further out found from that node."""
         self.findings: dict[tuple[int, int], Finding] = {}
         self.used: list[int] | None = None
         """Set by a transform of several values that took only some of them: the indexes of those."""
