@@ -28,7 +28,7 @@ RUNS = 7
 PROFILE = Path(__file__).parent.parent / "partners" / "profiles" / "northway.yaml"
 RECEIVED = "2026-11-16T09:30:00Z"
 AIM = 1.0
-WORKER_AIM = 2.5
+WORKER_AIM = 1.5
 
 
 def run() -> list[Row]:
@@ -36,7 +36,7 @@ def run() -> list[Row]:
     small = [status_message(number) for number in range(1, MESSAGES + 1)]
     rows = [_against_reading("214", "a small 214, one a message", small)]
     for set_id, sets in LARGER_SETS.items():
-        rows.append(_against_reading(set_id, f"an {set_id} of {len(_generated(set_id, sets)) / sets / 1e3:.1f} KB", [_generated(set_id, sets)]))
+        rows.append(_against_reading(set_id, f"one {set_id} of {len(_generated(set_id, sets)) / sets / 1e3:.1f} KB", [_generated(set_id, sets)]))
     return [*rows, _worker(small)]
 
 

@@ -37,6 +37,7 @@ from partners.profile import read_profile
 
 NODE_FILE = "node.json"
 LOCK_FILE = "crossdock.lock"
+NODE_NAME_FILE = "node.name"
 PROFILE_LOOK = 5
 SWEEP_EVERY = timedelta(minutes=10)
 SPOOL_KEPT = timedelta(hours=24)
@@ -66,7 +67,7 @@ class Node:
     def __init__(self, settings: Settings, clock: Clock = now) -> None:
         self.settings = settings
         self.clock = clock
-        self.name = f"{os.uname().nodename[:20]}-{os.getpid()}"
+        self.name = ""
         self.admin_token = secrets.token_urlsafe(32)
         self.addresses: dict[str, str] = {}
         self.stopping = asyncio.Event()
@@ -77,11 +78,11 @@ class Node:
 
     async def start(self) -> None:
         self._lock = lock(self.settings.data_dir)
+        self.name = _node_name(self.settings.data_dir)
         self.store = await asyncio.to_thread(open_store, self.settings, self.clock)
         loop = asyncio.get_running_loop()
         self.store.on_broken = lambda error: void(loop.call_soon_threadsafe(self._broken, error))
-        if self.store.database.is_sqlite:
-            await asyncio.to_thread(self.store.forget_leases)
+        await asyncio.to_thread(self.store.forget_leases, self.name)
         self.book = Book([])
         self.metrics = Metrics(self.store)
         self.pool = Pool(self.settings.workers, self.settings.worker_memory)
@@ -240,6 +241,14 @@ class Node:
         await asyncio.to_thread(self.store.close)
         (self.settings.data_dir / NODE_FILE).unlink(missing_ok=True)
         os.close(self._lock)
+
+
+def _node_name(data_dir: Path) -> str:
+    """The same for every life of a data directory, so that a restarted node knows its own leases; no two directories share one."""
+    file = data_dir / NODE_NAME_FILE
+    if not file.exists():
+        file.write_text(f"{os.uname().nodename[:20]}-{secrets.token_hex(4)}", encoding="utf-8")
+    return file.read_text(encoding="utf-8")
 
 
 def void(value: object) -> None:

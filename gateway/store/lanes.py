@@ -46,13 +46,13 @@ def free_superseded(tx: Connection, pairs: list[tuple[str, str]], at: Instant) -
 
 
 _FORGET = [
-    text("UPDATE lanes SET lease_until = 0 WHERE lease_until > 0 AND destination NOT LIKE 'outbox:%'"),
-    text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0"),
+    text("UPDATE lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
+    text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
 ]
 
 
-def forget_leases(tx: Connection, items: list[None]) -> list[None]:
-    """Leases of a process that is gone end now; a partner's own lease on a pick-up stays."""
+def forget_leases(tx: Connection, items: list[str]) -> list[None]:
+    """Leases that a node held in an earlier life end now; a partner's own lease on a pick-up stays."""
     for statement in _FORGET:
-        tx.execute(statement)
-    return items
+        many(tx, statement, [{"node": node} for node in items])
+    return [None] * len(items)

@@ -56,9 +56,9 @@ class Store:
         self._replays = replays.ReplayVerbs(self.ticks)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
-    def forget_leases(self) -> None:
-        """Leases of a process that is gone are free again: only for a database that one process has, under its lock file."""
-        self.writer.submit(forget_leases, None).result()
+    def forget_leases(self, node: str) -> None:
+        """What this node held in an earlier life is free again. Its data directory's lock says that the earlier process is gone."""
+        self.writer.submit(forget_leases, node).result()
 
     # ---- receive
 

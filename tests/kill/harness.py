@@ -26,7 +26,7 @@ CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.read
 """How likely a point kills when it is reached; others 0.15. A worker that always died would hold its documents, as it must."""
 LONGEST_LIFE = 1.5
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
-DRAIN = 60.0
+DRAIN = 40.0
 PICK_UP_LEASE = 2
 QUIET = 35
 """Looks into an empty outbox, a tenth of a second apart, after which a partner believes it has all: longer than a lease."""
@@ -164,6 +164,7 @@ class Run:
         self._sent: dict[str, Sent] = {}
         self._number = 0
         self._stopping = False
+        self._drained = False
         self._outside = 0
 
     async def __call__(self) -> Verdict:
@@ -180,7 +181,6 @@ class Run:
             self.partners = {name: PretendPartner(name, name, "http://127.0.0.1:1") for name in PARTNERS}
             await gateway.start()
             await self._live(gateway)
-            await self._drain()
         finally:
             gateway.stop()
             await runner.cleanup()
@@ -201,6 +201,8 @@ class Run:
             await gateway.start()
             self._point(gateway)
             self._stopping = True
+            await self._drain()
+            self._drained = True
             await asyncio.wait(people, timeout=DRAIN)
             for task in people:
                 if task.done():
@@ -259,17 +261,21 @@ class Run:
 
     async def _pick_up(self, session: aiohttp.ClientSession, partner: PretendPartner) -> None:
         quiet = 0
-        while not (self._stopping and quiet > QUIET):
+        while not (self._drained and quiet > QUIET):
             try:
-                quiet = 0 if await partner.pick_up(session, lease=PICK_UP_LEASE) else quiet + self._stopping
+                quiet = 0 if await partner.pick_up(session, lease=PICK_UP_LEASE) else quiet + self._drained
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 pass
             await asyncio.sleep(0.1)
 
     async def _drain(self) -> None:
-        until = time.monotonic() + DRAIN
-        while time.monotonic() < until and self._missing():
+        """Waits until the ERP has all that partners believe delivered, or nothing has moved for DRAIN seconds."""
+        left, moved = len(self._missing()), time.monotonic()
+        while left and time.monotonic() - moved < DRAIN:
             await asyncio.sleep(0.2)
+            now = len(self._missing())
+            if now < left:
+                left, moved = now, time.monotonic()
 
     def _believed(self) -> dict[str, str]:
         """Subject by message id, for everything a partner has a 202 for."""
