@@ -65,6 +65,7 @@ def gateway(erp: str | None) -> Iterator[tuple[str, int]]:
     text = (ROOT / "partners/profiles/northway.yaml").read_text()
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     text = text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]").replace("rate: 500, burst: 500", "rate: 100000, burst: 100000")
+    text += "channels: {http: {max_body: 1 GiB}}\n"
     (folder / "northway.yaml").write_text(text)
     command = [sys.executable, "-m", "gateway", "partners", "apply", str(folder / "northway.yaml")]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
