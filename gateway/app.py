@@ -73,6 +73,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.fault: str | None = None
         self._revisions: dict[tuple[str, int], str] = {}
+        self._partner_rates: dict[str, Rate] = {}
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
 
@@ -158,6 +159,7 @@ class Node:
                 await self._check_targets(revision)
         self.book = Book(revisions)
         self.door.book = self.book
+        self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
         for revision in self.book:
             channel = revision.profile.channels.http
             if channel.way_back == "push" and channel.push_url:
@@ -177,8 +179,7 @@ class Node:
         if kind != "target":
             return None, {}
         target = self.settings.targets[name]
-        partners = {revision.profile.partner: Rate(revision.profile.throttle.rate, revision.profile.throttle.burst) for revision in self.book}
-        return Rate(target.rate, target.burst), partners
+        return Rate(target.rate, target.burst), self._partner_rates
 
     def _on_settled(self, settled: Settled) -> None:
         self.metrics.attempted(settled)

@@ -220,6 +220,9 @@ class ToDeliver:
     sha256: str
 
 
+AttemptOutcome = Literal["delivered", "temporary", "unknown", "permanent", "destination"]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """COMMIT 3: one attempt and what came of it."""
@@ -234,7 +237,7 @@ class Settled:
     on_dead: str
     started_at: Instant
     duration: Instant
-    outcome: Literal["delivered", "temporary", "unknown", "permanent", "destination"]
+    outcome: AttemptOutcome
     at: Instant
     status: int | None = None
     text: str = ""

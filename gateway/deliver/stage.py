@@ -12,7 +12,7 @@ from gateway.clock import Clock, Instant, span
 from gateway.deliver.backoff import backoff
 from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
-from gateway.records import LaneClaim, Rate, Renewal, Settled, ToDeliver
+from gateway.records import AttemptOutcome, LaneClaim, Rate, Renewal, Settled, ToDeliver
 from gateway.settings import Retries
 from gateway.store.payloads import checked
 from gateway.store.store import Store, landed
@@ -170,7 +170,7 @@ class DeliverStage:
         return self._settled(delivery, started, "delivered", status=status, answer=answer, text=text)
 
     def _later(
-        self, delivery: ToDeliver, started: Instant, outcome: str, error: TemporaryFailure | DestinationFault, wait: timedelta | None
+        self, delivery: ToDeliver, started: Instant, outcome: AttemptOutcome, error: TemporaryFailure | DestinationFault, wait: timedelta | None
     ) -> Settled:
         """Come again after the back-off or what the other side asked, whichever is longer; past the schedule's end it is a dead letter."""
         now = self._clock()
@@ -184,7 +184,7 @@ class DeliverStage:
         self,
         delivery: ToDeliver,
         started: Instant,
-        outcome: str,
+        outcome: AttemptOutcome,
         *,
         status: int | None = None,
         text: str = "",
@@ -195,5 +195,5 @@ class DeliverStage:
         return Settled(
             delivery=delivery.id, lane=delivery.lane, fence=delivery.fence, partner=delivery.partner, destination=delivery.destination,
             message=delivery.message, node=self._node, on_dead=delivery.on_dead, started_at=started, duration=max(0, now - started),
-            outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due,  # type: ignore[arg-type]
+            outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due,
         )  # fmt: skip

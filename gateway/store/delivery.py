@@ -92,7 +92,8 @@ class DeliveryVerbs:
 
     def _within_rates(self, tx: Connection, claim: LaneClaim, due: Any) -> tuple[list[Any], list[dict[str, Any]]]:
         """The lanes that get a token each, and for the others when to come again. A bucket never goes below zero, so no window exceeds its rate."""
-        rates = {f"partner:{partner}": rate for partner, rate in claim.partner_rates.items()}
+        present = {row.partner for row in due}
+        rates = {f"partner:{partner}": rate for partner, rate in claim.partner_rates.items() if partner in present}
         if claim.rate:
             rates[claim.destination] = claim.rate
         if not rates or not due:

@@ -32,6 +32,7 @@ from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
 from gateway.store.payloads import PayloadFiles
+from gateway.store.translate_lanes import TranslateLaneVerbs
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writer import Writer
 
@@ -52,7 +53,8 @@ class Store:
         self.writer = Writer(self.database, lambda error: self.on_broken(error))
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
-        self._translation = TranslationVerbs(self.ticks, self.files, self.database.is_sqlite)
+        self._translate_lanes = TranslateLaneVerbs(self.ticks, self.database.is_sqlite)
+        self._translation = TranslationVerbs(self.ticks, self.files)
         self._replays = replays.ReplayVerbs(self.ticks)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
@@ -68,16 +70,16 @@ class Store:
     # ---- translate
 
     def claim_messages(self, claim: TranslateClaim) -> "Future[list[TranslateLane]]":
-        return self.writer.submit(self._translation.claim_messages, claim)
+        return self.writer.submit(self._translate_lanes.claim_messages, claim)
 
     def release_lane(self, lane: TranslateLane) -> "Future[None]":
-        return self.writer.submit(self._translation.release_lanes, lane)
+        return self.writer.submit(self._translate_lanes.release_lanes, lane)
 
     def renew_lane(self, lane: TranslateLane, until: Instant) -> "Future[None]":
-        return self.writer.submit(self._translation.renew_lanes, (lane, until))
+        return self.writer.submit(self._translate_lanes.renew_lanes, (lane, until))
 
     def count_loss(self, message: str) -> "Future[None]":
-        return self.writer.submit(self._translation.count_losses, message)
+        return self.writer.submit(self._translate_lanes.count_losses, message)
 
     def keep_chunk(self, chunk: Chunk) -> "Future[ChunkKept]":
         return self.writer.submit(self._translation.keep_chunks, chunk)

@@ -1,16 +1,16 @@
-"""The verbs of translate: claiming messages, and COMMIT 2: what a chunk of a message came to.
+"""COMMIT 2: what a chunk of a message came to.
 
 Here, and only here, it is decided what was seen before: pure code brings keys and hashes, the rows know the past.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import DAY, Instant, Ticks, as_datetime
-from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
+from gateway.clock import DAY, Instant, Ticks, as_datetime, as_text
+from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
 from gateway.store.alarms import raise_alarms
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded
@@ -22,23 +22,6 @@ from gateway.store.writes import Writes, alarm_row, delivery_row
 ENVELOPE_WINDOW = 90 * DAY
 IDENTITY_WINDOW = 400 * DAY
 
-_DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")
-_DUE_SKIP_LOCKED = text(_DUE.text + " FOR UPDATE SKIP LOCKED")
-_TAKE = text(
-    "UPDATE translate_lanes SET lease_until = :until, node = :node, fence = fence + 1"
-    " WHERE partner = :partner AND channel = :channel AND fence = :fence"
-)
-_WAITING = text(
-    "SELECT m.id, m.partner, m.channel, m.arrival, m.size, m.sha256, p.data, p.location, m.profile_revision, m.resume, m.losses, m.traceparent,"
-    " m.override FROM messages m JOIN payloads p ON p.id = m.payload"
-    " WHERE m.partner = :partner AND m.channel = :channel AND m.state = 'received' ORDER BY m.arrival LIMIT :limit"
-)
-_RELEASE = text(
-    "UPDATE translate_lanes SET lease_until = 0, next_due = CASE WHEN EXISTS (SELECT 1 FROM messages m WHERE m.partner = translate_lanes.partner"
-    " AND m.channel = translate_lanes.channel AND m.state = 'received') THEN CAST(:now AS BIGINT) END"
-    " WHERE partner = :partner AND channel = :channel AND fence = :fence"
-)
-_RENEW = text("UPDATE translate_lanes SET lease_until = :until WHERE partner = :partner AND channel = :channel AND fence = :fence")
 _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
 _SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
 _PUT_SEEN = text(
@@ -97,8 +80,37 @@ _DECIDE_MESSAGE = text(
     "UPDATE messages SET state = :state, reason = :reason, resume = NULL, losses = 0, decided_at = :at, duplicate_of = :duplicate_of, override = NULL"
     " WHERE id = :id"
 )
-_LOSE = text("UPDATE messages SET losses = losses + 1 WHERE id = :id AND state = 'received'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
+
+
+class _Interchange(NamedTuple):
+    """An interchange that stood before under one control number."""
+
+    message: str
+    sha256: str
+    at: Instant
+
+
+class _Content(NamedTuple):
+    """A set's content that stood before."""
+
+    document: str
+    message: str
+    at: Instant
+
+
+class _Known(NamedTuple):
+    """The latest revision of an event's identity."""
+
+    revision: int
+    meaning_hash: str
+    event: str
+    document: str
+    at: Instant
+
+    def recent(self, now: Instant) -> bool:
+        """Partners use their numbers again: past the window an equal key is another thing."""
+        return self.at + IDENTITY_WINDOW > now
 
 
 @dataclass
@@ -106,55 +118,15 @@ class _Past:
     """What the rows say was there before, kept current while the chunks of one commit are decided one after another."""
 
     messages: dict[str, Any]
-    seen: dict[tuple[str, ...], tuple[str, str, Instant]]
-    contents: dict[tuple[str, ...], tuple[str, str, Instant]]
-    identities: dict[str, tuple[int, str, str, str, Instant]]
+    seen: dict[tuple[str, ...], _Interchange]
+    contents: dict[tuple[str, ...], _Content]
+    identities: dict[str, _Known]
 
 
 @dataclass(frozen=True, slots=True)
 class TranslationVerbs:
     ticks: Ticks
     files: PayloadFiles
-    is_sqlite: bool
-
-    # ---- claiming
-
-    def claim_messages(self, tx: Connection, items: list[TranslateClaim]) -> list[list[TranslateLane]]:
-        """Due lanes (partner and channel), leased, each with its next messages in the order of COMMIT 1."""
-        results = []
-        for claim in items:
-            lanes = []
-            due = tx.execute(_DUE if self.is_sqlite else _DUE_SKIP_LOCKED, {"now": claim.now, "limit": claim.lanes}).all()
-            taking = [{"partner": row.partner, "channel": row.channel, "fence": row.fence, "until": claim.until, "node": claim.node} for row in due]
-            many(tx, _TAKE, sorted(taking, key=lambda row: (row["partner"], row["channel"])))
-            for row in due:
-                waiting = tx.execute(_WAITING, {"partner": row.partner, "channel": row.channel, "limit": claim.messages}).all()
-                lanes.append(TranslateLane(row.partner, row.channel, row.fence + 1, [ToTranslate(*one) for one in waiting]))
-            results.append(lanes)
-        return results
-
-    def release_lanes(self, tx: Connection, items: list[TranslateLane]) -> list[None]:
-        now = self.ticks()
-        many(tx, _RELEASE, [{"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "now": now} for lane in sorted(items, key=_lane)])
-        return [None] * len(items)
-
-    def renew_lanes(self, tx: Connection, items: list[tuple[TranslateLane, Instant]]) -> list[None]:
-        many(
-            tx,
-            _RENEW,
-            [
-                {"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "until": until}
-                for lane, until in sorted(items, key=lambda item: _lane(item[0]))
-            ],
-        )
-        return [None] * len(items)
-
-    def count_losses(self, tx: Connection, items: list[str]) -> list[None]:
-        """A worker was lost on each of these messages."""
-        many(tx, _LOSE, [{"id": message} for message in sorted(items)])
-        return [None] * len(items)
-
-    # ---- COMMIT 2
 
     def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
@@ -173,9 +145,11 @@ class TranslationVerbs:
         identities = [event.identity for chunk in items for document in chunk.documents for event in document.events]
         return _Past(
             messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
-            seen={tuple(row[:5]): (row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
-            contents={tuple(row[:4]): (row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
-            identities={row.id: (row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)},
+            seen={tuple(row[:5]): _Interchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
+            contents={tuple(row[:4]): _Content(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
+            identities={
+                row.id: _Known(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
+            },
         )
 
     def _decide(self, chunk: Chunk, past: _Past, writes: Writes) -> ChunkKept:
@@ -219,10 +193,10 @@ class TranslationVerbs:
             if kept["state"] == "open":
                 place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
                 earlier = past.seen.get(place)
-                if earlier and earlier[0] != chunk.message and earlier[2] + ENVELOPE_WINDOW > chunk.at:
+                if earlier and earlier.message != chunk.message and earlier.at + ENVELOPE_WINDOW > chunk.at:
                     self._repeat(chunk, kept, earlier, writes)
                 else:
-                    past.seen[place] = (chunk.message, kept["sha256"], chunk.at)
+                    past.seen[place] = _Interchange(chunk.message, kept["sha256"], chunk.at)
                     writes.seen[place] = dict(zip(("partner", "stream", "sender", "receiver", "control"), place, strict=True)) | {
                         "message": chunk.message,
                         "sha256": kept["sha256"],
@@ -237,14 +211,13 @@ class TranslationVerbs:
             writes.interchanges.append(kept)
         return dropped
 
-    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: tuple[str, str, Instant], writes: Writes) -> None:
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: _Interchange, writes: Writes) -> None:
         """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
-        message, digest, at = earlier
-        kept["duplicate_of"] = message
-        if digest == kept["sha256"]:
+        message = kept["duplicate_of"] = earlier.message
+        if earlier.sha256 == kept["sha256"]:
             kept["state"] = "duplicate"
             kept["reason"] = (
-                f"the same interchange came in message {message} at {as_datetime(at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
+                f"the same interchange came in message {message} at {as_datetime(earlier.at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
             )
             writes.tell(self.ticks(), chunk, "duplicate", kept["reason"])
             writes.again.append((chunk, message))
@@ -290,8 +263,8 @@ class TranslationVerbs:
         """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
         place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
         earlier = past.contents.get(place)
-        if earlier and earlier[1] != chunk.message and earlier[2] + IDENTITY_WINDOW > chunk.at:
-            return "duplicate", f"the same content came in document {earlier[0]}; nothing is done twice", earlier[0]
+        if earlier and earlier.message != chunk.message and earlier.at + IDENTITY_WINDOW > chunk.at:
+            return "duplicate", f"the same content came in document {earlier.document}; nothing is done twice", earlier.document
         judged = [(event, *self._revision(event, document, chunk, past)) for event in document.events]
         conflict = next((one for one in judged if one[1] == "conflict"), None)
         if conflict:
@@ -299,12 +272,12 @@ class TranslationVerbs:
             assert previous is not None
             return (
                 "held",
-                f"{event.subject} was told before (event {previous[2]}, document {previous[3]}) with another meaning, and this one does not say"
+                f"{event.subject} was told before (event {previous.event}, document {previous.document}) with another meaning, and this one does not say"
                 " that it corrects it; replay it with the override 'conflict', or ask the partner for a correcting purpose code",
-                previous[3],
+                previous.document,
             )
         if document.content_hash:
-            past.contents[place] = (document_id, chunk.message, chunk.at)
+            past.contents[place] = _Content(document_id, chunk.message, chunk.at)
             writes.contents[place] = {
                 "partner": place[0], "stream": place[1], "set_id": place[2], "content_hash": place[3],
                 "document": document_id, "message": chunk.message, "at": chunk.at,
@@ -313,23 +286,20 @@ class TranslationVerbs:
         if not fresh and judged:
             same = judged[0][2]
             assert same is not None
-            if same[3] == document_id:
+            if same.document == document_id:
                 return "translated", None, None
-            return "duplicate", f"nothing in it is new: the same meaning came in document {same[3]}", same[3]
+            return "duplicate", f"nothing in it is new: the same meaning came in document {same.document}", same.document
         for event, previous in fresh:
             self._take_event(chunk, document, document_id, event, previous, past, writes)
         return "translated", None, None
 
-    def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: _Past) -> tuple[str, tuple[int, str, str, str, Instant] | None]:
+    def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: _Past) -> tuple[str, _Known | None]:
         previous = past.identities.get(event.identity)
-        if previous is None:
-            return "fresh", None
-        recent = previous[4] + IDENTITY_WINDOW > chunk.at
-        if not recent:
+        if previous is None or not previous.recent(chunk.at):
             return "fresh", previous
-        if previous[1] == event.meaning_hash:
+        if previous.meaning_hash == event.meaning_hash:
             return "same", previous
-        mended = chunk.replay and previous[3].startswith(f"{chunk.message}.")
+        mended = chunk.replay and previous.document.startswith(f"{chunk.message}.")
         if event.purpose in ("correct", "cancel") or document.on_conflict == "revise" or chunk.override == "conflict" or mended:
             return "fresh", previous
         return "conflict", previous
@@ -340,14 +310,14 @@ class TranslationVerbs:
         document: DocumentRow,
         document_id: str,
         event: EventRow,
-        previous: tuple[int, str, str, str, Instant] | None,
+        previous: _Known | None,
         past: _Past,
         writes: Writes,
     ) -> None:
-        revision = previous[0] + 1 if previous else 1
+        revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
-        supersedes = previous[2] if previous and previous[4] + IDENTITY_WINDOW > chunk.at else None
-        past.identities[event.identity] = (revision, event.meaning_hash, event_id, document_id, chunk.at)
+        supersedes = previous.event if previous and previous.recent(chunk.at) else None
+        past.identities[event.identity] = _Known(revision, event.meaning_hash, event_id, document_id, chunk.at)
         writes.identities[event.identity] = {
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
             "document": document_id, "at": chunk.at,
@@ -368,7 +338,7 @@ class TranslationVerbs:
         attributes = {
             "id": event_id, "type": event.type, "subject": event.subject, "time": event.time, "source": f"/partners/{chunk.partner}",
             "correlationid": event.correlation or document_id, "causationid": document_id, "sequence": f"{revision:010d}",
-            "recordedtime": as_datetime(chunk.arrival).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "recordedtime": as_text(chunk.arrival),
             "stream": document.stream,
         }  # fmt: skip
         if supersedes:
@@ -458,7 +428,3 @@ _CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_has
 class _Moved:
     state: str
     resume: str | None
-
-
-def _lane(lane: TranslateLane) -> tuple[str, str]:
-    return lane.partner, lane.channel
