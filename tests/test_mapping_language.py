@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from translators.mapping import language
 from translators.mapping.language import Call, Chain, Condition, Constant, Element, Expression, LanguageError, Path, Step
 
-ST = Step("N1", frozenset(), (Condition(1, frozenset({b"ST"})),))
+ST = Step("N1", (), (Condition(1, (b"ST",)),))
 
 
 def step(tag: str, *levels: str) -> Step:
-    return Step(tag, frozenset(levels), ())
+    return Step(tag, levels, ())
 
 
 PATHS = [
@@ -35,8 +35,8 @@ PATHS = [
             (
                 Step(
                     "REF",
-                    frozenset(),
-                    (Condition(1, frozenset({b"BM", b"MB"})), Condition(3, frozenset({b"X"}), True), Condition(2, frozenset())),
+                    (),
+                    (Condition(1, (b"BM", b"MB")), Condition(3, (b"X",), True), Condition(2, ())),
                 ),
             ),
             (Element(2),),

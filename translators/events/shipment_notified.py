@@ -17,6 +17,8 @@ class Order(Part):
 
     id: Text
     """Its id in this event."""
+    pack: Text | None = None
+    """Id of the pack it lies in, where orders are told below packs."""
     purchase_order: Text | None = None
     """The buyer's order number."""
     release: Text | None = None

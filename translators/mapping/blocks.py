@@ -17,8 +17,10 @@ from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joi
 from translators.mapping.transforms import Tables
 from translators.mapping.written import Path, Written
 
-RESERVED = ("at", "each", "is", "when")
+RESERVED = ("at", "each", "is", "when", "read", "write")
 """Words of a block that are no fields."""
+VALUE = ("is", "when", "read", "write")
+"""Words of a block that says one value, perhaps in its two directions apart (write_rules.py)."""
 MADE_HERE = frozenset({"purpose", "evidence", "quality", "cancelled"})
 """Fields that the engine fills itself."""
 
@@ -93,7 +95,7 @@ class BlockCompiler:
         try:
             if listed:
                 return self._list(path, spec, bare(get_args(wanted)[0]), around)
-            if isinstance(spec, dict) and "is" not in spec:
+            if isinstance(spec, dict) and not {"is", "read", "write"} & spec.keys():
                 return self._nested(path, spec, wanted, around)
             return self._value(path, spec, wanted, around)
         except Fault:
@@ -102,8 +104,11 @@ class BlockCompiler:
     def _value(self, path: Path, spec: Any, wanted: Any, around: Surroundings) -> Read:
         """`field: EXPRESSION` or `field: {is: EXPRESSION, when: TEST}`."""
         if isinstance(spec, dict):
-            self._only(path, spec, ("is", "when"))
-            read = self._expression((*path, "is"), spec["is"], wanted, around)
+            self._only(path, spec, VALUE)
+            word = "is" if "is" in spec else "read"
+            if word not in spec:  # written only
+                return lambda run, node: None
+            read = self._expression((*path, word), spec[word], wanted, around)
             return guarded(self._tests(path, spec, around), read)
         return self._expression(path, spec, wanted, around)
 
@@ -141,6 +146,10 @@ class BlockCompiler:
             return self._list_expression(path, spec, item, around)
         if not isinstance(spec, dict) or not spec:
             self._stop(path, "must be an expression, a block with `each:`, or named blocks")
+        if {"is", "read"} & spec.keys() and not {"each", "at"} & spec.keys():
+            self._only(path, spec, ("is", "read", "write"))
+            word = "is" if "is" in spec else "read"
+            return self._list_expression((*path, word), spec[word], item, around)
         if any(word in spec for word in RESERVED):
             return self._items(path, spec, item, around)
         if (
@@ -176,7 +185,7 @@ class BlockCompiler:
         else:
             self._stop(path, "needs `each:` (every such segment) or `at:` (the first)")
         if "is" in spec:
-            self._only(path, spec, ("each", "at", "is", "when"))
+            self._only(path, spec, ("each", "at", *VALUE))
             read = self._expression((*path, "is"), spec["is"], item, inner)
         elif isinstance(item, type) and issubclass(item, Part):
             read = self.fields(path, item, inner)

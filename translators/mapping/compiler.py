@@ -28,6 +28,7 @@ from translators.mapping.references import correlation_of, references_of
 from translators.mapping.run import Run
 from translators.mapping.tables import CodeTable, extend
 from translators.mapping.values import Context, Mapped
+from translators.mapping.write_rules import Plan, PlanCompiler
 from translators.mapping.written import Path, Written, use_shapes
 
 TOP = ("title", "event", "each", "whole", "fields", "identity", "drops", "codes")
@@ -66,6 +67,8 @@ class CompiledMapping:
     """A tag whose every segment must lie in some event, or the document is held; "" for none."""
     drops: dict[str, list[Drop]]
     origins: dict[str, str]
+    plan: Plan
+    """The way out: which elements each field is written to (write.py)."""
 
     def read(self, document: Document, context: Context) -> Mapped:
         """The document's events, what was not carried over, and what could not be read.
@@ -280,6 +283,7 @@ class _Compiler:
         fields = blocks.fields(("fields",), family.model, around, made=MADE_HERE)
         identity = self._identity(around, family)
         drops = self._drops()
+        plan = self._plan()
         if blocks.faults or identity is None or each is None:
             raise MappingError("\n".join(dict.fromkeys(blocks.faults)))
         return CompiledMapping(
@@ -293,7 +297,16 @@ class _Compiler:
             str(value.get("whole") or ""),
             drops,
             blocks.origins,
+            plan,
         )
+
+    def _plan(self) -> Plan:
+        """The way out, of the same lines; a fault that the reading direction has told already is not told twice."""
+        compiler = PlanCompiler(self.written.value, self.blocks.tables, self.sizes)
+        plan = compiler.compile() if not self.blocks.faults else Plan((), {}, None)
+        for path, text in compiler.faults:
+            self.blocks.fault(path, text)
+        return plan
 
     def _each(self) -> FindAll | None:
         if not self.written.value.get("each"):

@@ -30,8 +30,8 @@ class Condition(NamedTuple):
     """What a segment must have to be meant."""
 
     element: int
-    values: frozenset[bytes]
-    """Empty: the element must only have a value."""
+    values: tuple[bytes, ...]
+    """Empty: the element must only have a value. The first is what is written."""
     negate: bool = False
 
 
@@ -39,7 +39,7 @@ class Step(NamedTuple):
     """One segment on the way."""
 
     tag: str
-    levels: frozenset[str]
+    levels: tuple[str, ...]
     """HL03 levels; empty for any."""
     conditions: tuple[Condition, ...]
 
@@ -155,15 +155,15 @@ _CONDITION = re.compile(r"(?P<element>\d\d)(?:(?P<operator>!?=)(?P<values>[^=!]+
 
 def _step(token: _Token) -> Step:
     tag, inner = token.match.group("step"), (token.match.group("bracket") or "[]")[1:-1].strip()
-    levels: frozenset[str] = frozenset()
+    levels: tuple[str, ...] = ()
     conditions = []
     for part in filter(None, (piece.strip() for piece in inner.split(";"))):
         match = _CONDITION.fullmatch(part)
         if match:
-            values = frozenset(value.strip().encode() for value in (match.group("values") or "").split(",") if value.strip())
+            values = tuple(value.strip().encode() for value in (match.group("values") or "").split(",") if value.strip())
             conditions.append(Condition(int(match.group("element")), values, match.group("operator") == "!="))
         elif tag == "HL" and re.fullmatch(r"[A-Z0-9]{1,2}(\s*,\s*[A-Z0-9]{1,2})*", part):
-            levels = frozenset(level.strip() for level in part.split(","))
+            levels = tuple(level.strip() for level in part.split(","))
         else:
             raise LanguageError(f"[{part}] is no condition; write [01=BM], [01=BM,MB], [01!=SN], [02] or, for HL, a level as in HL[O]")
     return Step(tag, levels, tuple(conditions))

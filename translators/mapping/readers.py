@@ -33,7 +33,7 @@ def needs_of(spec: Any) -> Needs:
         return _tags([path for text in (looked if isinstance(looked, list) else [looked]) for path in language.paths(str(text))])
     found: set[tuple[str, frozenset[str]]] = set()
     for key, inner in spec.items():
-        if key != "when":
+        if key not in ("when", "write"):
             needs = needs_of(inner)
             if needs is None:
                 return None

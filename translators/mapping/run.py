@@ -242,7 +242,7 @@ class Run:
         ]
 
 
-def meets(levels: frozenset[str], conditions: tuple[tuple[int, frozenset[bytes], bool], ...], node: Node) -> bool:
+def meets(levels: tuple[str, ...], conditions: tuple[tuple[int, tuple[bytes, ...], bool], ...], node: Node) -> bool:
     """True if the node has one of the levels (none: any) and meets all conditions."""
     if levels and node.level not in levels:
         return False
