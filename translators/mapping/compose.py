@@ -109,7 +109,7 @@ def _checked(mapping: CompiledMapping, data: Mapping[str, Any], guide: Guide) ->
         mapping.family.model.model_validate({**given, **made})
     except ValidationError as error:
         raise ComposeProblem([_fault(one) for one in error.errors(include_url=False)[:MAX_PROBLEMS]]) from None
-    return given
+    return mapping.family.settle(given) if mapping.family.settle else given
 
 
 def _fault(fault: Any) -> tuple[str, str]:
@@ -147,7 +147,8 @@ def _worded(finding: Finding, written: Written, mapping: CompiledMapping) -> tup
     node = written.nodes[finding.position - 1] if 0 < finding.position <= len(written.nodes) else None
     mine = {name for name in node.fields.values() if name} if node is not None else set()
     near = {name.rpartition(".")[0] for name in mine}
-    where = (_field_at(node, element) if node is not None else "") or (givers[0] if len(givers) == 1 else "")
+    alike = len({name.removesuffix("_code") for name in givers}) == 1
+    where = (_field_at(node, element) if node is not None else "") or (givers[0] if alike else "")
     where = where or next((name for name in givers if name.rpartition(".")[0] in near), "") or next(iter(sorted(mine)), "")
     return where, finding.text
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal as Exact
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ def _code(arguments: Sequence[str], tables: Tables) -> Invert:
     def write(value: Any, zones: Zones) -> Texts:
         if value in codes:
             return [codes[value]]
-        raise Unwritable(f"there is no code for {value!r} in the table {table.name}; it has words such as {', '.join(sorted(codes)[:8])}")
+        raise Unwritable(f"{_no_code(value, codes, table.name)} The partner's own code beside it would do")
 
     return write
 
@@ -80,7 +81,12 @@ def code_for(word: Any, codes: Mapping[str, str], table: str, what: str) -> str:
     """The code of a word. Raises Unwritable, naming the table."""
     if word in codes:
         return codes[word]
-    raise Unwritable(f"there is no code for the {what} {word!r} in the table {table}; give the partner's own as {what}_code")
+    raise Unwritable(f"{_no_code(word, codes, table)} The partner's own would do, as {what if what == 'code' else f'{what}_code'}")
+
+
+def _no_code(word: Any, codes: Mapping[str, str], table: str) -> str:
+    near = get_close_matches(str(word), codes, 3) or sorted(codes)[:8]
+    return f"there is no code for {word!r} in the table {table}; it has words such as {', '.join(near)}."
 
 
 def _implied(arguments: Sequence[str], tables: Tables) -> Invert:
@@ -171,7 +177,7 @@ def _pairs(arguments: Sequence[str], tables: Tables) -> Invert:
     codes = codes_of(kinds)
 
     def write(value: Any, zones: Zones) -> Texts:
-        code = value.get("code") or ("" if value["type"] == "other" else code_for(value["type"], codes, kinds.name, "type"))
+        code = value.get("code") or ("" if value["type"] == "other" else code_for(value["type"], codes, kinds.name, "code"))
         return [code, value["value"]]
 
     return write

@@ -62,9 +62,9 @@ class _Writer:
 
     def run(self) -> Written:
         scope = self._scope()
-        if self.plan.purpose is not None and self.data.get(PURPOSE):
-            self.late.append((self.plan.purpose, self.data[PURPOSE], scope, PURPOSE, self.data, True))
         self._fields(self.plan.fields, self.data, scope, "", outward=True)
+        if self.plan.purpose is not None and self.data.get(PURPOSE):
+            self._late(self.plan.purpose, self.data[PURPOSE], self.data, scope, PURPOSE, outward=True)
         self.written.nodes = self.tree.finish()
         return self.written
 
@@ -137,7 +137,12 @@ class _Writer:
             except _NoPlace as fault:
                 self.written.unwritten.append((name, str(fault)))
                 return
-            self._fields(rule.fields, value, inner, name, outward=outward and rule.at is None)
+            mark = self._mark()
+            try:
+                self._fields(rule.fields, value, inner, name, outward=outward and rule.at is None)
+            except _NoPlace as fault:
+                self._undo(mark)
+                self.written.unwritten.append((name, str(fault)))
         elif isinstance(rule, ValueRule):
             if not rule.alternatives:
                 self.written.derived.add(name)
@@ -153,7 +158,10 @@ class _Writer:
 
     def _value(self, rule: ValueRule, value: Any, item: Mapping[str, Any], scope: NewNode, name: str, *, outward: bool) -> None:
         why: list[tuple[bool, str]] = []
-        for chain in self._chains(rule, item):
+        chains = self._chains(rule, item)
+        if chains and all(chain.kind == "constant" and chain.argument != value for chain in chains):
+            raise _NoPlace(f"{name} is {value!r}, and this place is for {' or '.join(chain.argument for chain in chains)} only")
+        for chain in chains:
             mark = self._mark()
             try:
                 if self._chain(chain, value, item, scope, name, outward=outward):
@@ -375,24 +383,24 @@ class _Writer:
         return False
 
     def _item(self, rule: ListRule, item: Any, scope: NewNode, name: str, used: set[tuple[int, int]], *, outward: bool) -> None:
-        best: tuple[int, list[tuple[str, str]], list[tuple[str, str]], ItemRule | TextsRule] | None = None
-        blocks = sorted(rule.blocks, key=lambda block: self._lacks(block, item)) if len(rule.blocks) > 1 else rule.blocks
-        for block in blocks:
+        best: tuple[int, ItemRule | TextsRule] | None = None
+        failures: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]] = []
+        for block in sorted(rule.blocks, key=lambda block: self._lacks(block, item)) if len(rule.blocks) > 1 else rule.blocks:
             mark = self._mark()
             lost = self._block(block, item, scope, name, used, outward=outward)
             if not lost:
                 return
-            unwritten, problems = self.written.unwritten[mark[1] :], self.written.problems[mark[2] :]
-            if best is None or lost < best[0]:
-                best = (lost, unwritten, problems, block)
+            if lost == _ALL:
+                failures.append((self.written.unwritten[mark[1] :], self.written.problems[mark[2] :]))
+            elif best is None or lost < best[0]:
+                best = lost, block
             self._undo(mark)
-        assert best is not None
-        lost, unwritten, problems, block = best
-        if lost < _ALL:
-            self._block(block, item, scope, name, used, outward=outward)
-        else:
-            self.written.unwritten += unwritten
-            self.written.problems += problems
+        if best is not None:
+            self._block(best[1], item, scope, name, used, outward=outward)
+            return
+        unwritten, problems = next((failure for failure in failures if failure[1]), failures[0] if failures else ([(name, "is only read")], []))
+        self.written.unwritten += unwritten
+        self.written.problems += problems
 
     def _lacks(self, block: ItemRule | TextsRule, item: Any) -> int:
         if isinstance(item, Mapping) and isinstance(block, ItemRule) and block.fields:
@@ -476,6 +484,9 @@ class _Writer:
             if encloses is not None:
                 return encloses
             levels = list(scope.ancestors()) if outward or path.reach == "outward" else [scope]
+            for level in levels:
+                if self.tree.room(level, last.tag) is not None:
+                    return level
             for level in levels:
                 if self.tree.slot(level, last.tag) is not None:
                     return level
