@@ -144,8 +144,8 @@ _TEST = re.compile(r"(?P<no>not )?(?P<way>[a-z][\w.]*)(?:\s*(?P<operator>!?=)\s*
 class PlanCompiler:
     """Compiles one mapping; the faults it finds are (path, text)."""
 
-    def __init__(self, written: Mapping[str, Any], tables: Tables, sizes: Mapping[str, int]) -> None:
-        self.written, self.tables, self.sizes = written, tables, sizes
+    def __init__(self, written: Mapping[str, Any], tables: Tables, words: language.Language) -> None:
+        self.written, self.tables, self.words = written, tables, words
         self.faults: list[tuple[tuple[str | int, ...], str]] = []
         self.places: dict[tuple[str, int], list[str]] = {}
 
@@ -213,7 +213,7 @@ class PlanCompiler:
         for text in given if isinstance(given, list) else [given] if given is not None else []:
             where, _, word = str(text).partition("=")
             try:
-                source = language.expression(where.strip()).chains[0].sources[0]
+                source = self.words.expression(where.strip()).chains[0].sources[0]
             except LanguageError as fault:
                 self.faults.append(((*path, "write"), str(fault)))
                 continue
@@ -260,7 +260,7 @@ class PlanCompiler:
 
     def _chains(self, text: str, path: tuple[str | int, ...], tag: str, name: str) -> tuple[Chain, ...]:
         try:
-            parsed = language.expression(text)
+            parsed = self.words.expression(text)
             return tuple(self._chain(chain, tag, name, text) for chain in parsed.chains)
         except (LanguageError, ArgumentError) as fault:
             self.faults.append((path, str(fault)))
@@ -299,7 +299,7 @@ class PlanCompiler:
                 keys.append((element.number, element.component))
                 continue
             last = element.last or element.number
-            keys += range(element.number, (self.sizes.get(own, element.number) if last == LAST_ELEMENT else last) + 1)
+            keys += range(element.number, (self.words.syntax.last(own) or element.number if last == LAST_ELEMENT else last) + 1)
         for key in keys:
             names = self.places.setdefault((own, key if isinstance(key, int) else key[0]), [])
             if name not in names:
@@ -310,7 +310,7 @@ class PlanCompiler:
         found: list[Path] = []
         for text in given if isinstance(given, list) else [given]:
             try:
-                found += language.paths(str(text))
+                found += self.words.paths(str(text))
             except LanguageError as fault:
                 self.faults.append((path, str(fault)))
         return tuple(found)
@@ -321,7 +321,7 @@ class PlanCompiler:
         found: list[tuple[Source, str]] = []
         for text in given if isinstance(given, list) else [given] if given is not None else []:
             try:
-                test = language.test(str(text))
+                test = self.words.test(str(text))
             except LanguageError:
                 continue  # told by the reading direction
             first = test.chain.sources[0]
