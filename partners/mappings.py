@@ -52,6 +52,12 @@ class MappingLibrary:
             self._compiled[key] = compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full)
         return self._compiled[key]
 
+    def traced(self, name: str, overlays: tuple[str, ...] = ()) -> CompiledMapping:
+        """The same, compiled to explain (translators.mapping.explain). Raises MappingError."""
+        written = self.written(name, overlays)
+        full = " + ".join((name, *overlays))
+        return compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full, trace=True)
+
     def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
         """Base and overlays as one YAML text; lines of an overlay say so."""
         return effective_text(self.written(name, overlays), self._label(self._base(name)))

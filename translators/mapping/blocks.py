@@ -14,6 +14,7 @@ from translators.mapping.expressions import Check, Read, Surroundings, compile_e
 from translators.mapping.lists import compile_list
 from translators.mapping.paths import FindAll, FindOne, compile_all, compile_one, condition_mask, first_of, union
 from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joined, moved, needs_of, read_each, read_object
+from translators.mapping.tracing import ITEM, PASS, noting, traced
 from translators.mapping.transforms import Tables
 from translators.mapping.written import Path, Written
 
@@ -32,8 +33,8 @@ class Fault(Exception):
 class BlockCompiler:
     """Compiles one mapping's blocks, collecting faults with their places."""
 
-    def __init__(self, written: Written, tables: Tables, words: language.Language) -> None:
-        self.written, self.words = written, words
+    def __init__(self, written: Written, tables: Tables, words: language.Language, *, trace: bool = False) -> None:
+        self.written, self.words, self.trace = written, words, trace
         self.tables = tables
         self.faults: list[str] = []
         self.origins: dict[str, str] = {}
@@ -56,6 +57,7 @@ class BlockCompiler:
             read = self.field((*path, key), name, model, around)
             if read is None:
                 continue
+            read = self.traced(name, (*path, key), read)
             if model.model_fields[name].is_required():
                 required.append((name, read))
             else:
@@ -66,6 +68,15 @@ class BlockCompiler:
             if info.is_required() and name not in given:
                 self.fault(path, f"must give {name!r}, which the event requires: {info.description or ''}".rstrip(": "))
         return read_object(required, optional, constants, whole=bool(made) or model.essential, outward=around.outward)
+
+    def traced(self, name: str, path: Path, read: Read) -> Read:
+        """The reader, with a notebook around it where the mapping is compiled to explain."""
+        if not self.trace:
+            return read
+        spec = self.written.find(path)
+        if isinstance(spec, dict):
+            spec = spec.get("is", spec.get("read", spec.get("each", spec.get("at", ""))))
+        return traced(name, " or ".join(map(str, spec)) if isinstance(spec, list) else str(spec), self.written.place(path), read)
 
     def _needs(self, spec: Any) -> Needs:
         try:
@@ -161,7 +172,7 @@ class BlockCompiler:
         reads = []
         for name, inner in spec.items():
             try:
-                reads.append(self._list((*path, name), inner, item, around))
+                reads.append(self.traced(PASS, (*path, name), self._list((*path, name), inner, item, around)))
             except Fault:
                 continue
         return joined(reads)
@@ -191,7 +202,10 @@ class BlockCompiler:
             read = self.fields(path, item, inner)
         else:
             self._stop(path, f"is a list of {_called(item)}; give each one as `is: 02`")
-        return read_each(find, masks, self._tests(path, spec, inner), read, len(spec), shared=around.outward)
+        checks = self._tests(path, spec, inner)
+        if self.trace:
+            read, checks = traced(ITEM, "", None, noting(masks, guarded(checks, read))), []
+        return read_each(find, masks, checks, read, len(spec), shared=around.outward)
 
     def _tests(self, path: Path, spec: dict[str, Any], around: Surroundings) -> list[Check]:
         given = spec.get("when")

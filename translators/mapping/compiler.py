@@ -78,18 +78,14 @@ class CompiledMapping:
         """
         run = Run(document, context)
         mapped = Mapped()
-        scopes = self.each(run, document.root)
-        if not scopes:
-            raise MappingProblem([f"the {document.set_id} has no {self.each_text}, so there is nothing to tell"])
-        if len(scopes) > context.max_events:
-            raise MappingProblem([f"the {document.set_id} makes more than {context.max_events:,} events; send it in smaller sets"])
+        scopes = self.scopes(run, document, context)
         if len(scopes) > 1:
             run.memo = {}
         ordinals: dict[tuple[str, str], int] = {}
         problems = self._strays(run, scopes) if self.whole else []
         for scope in scopes:
             try:
-                draft = self._draft(run, scope, document)
+                draft = self.draft(run, scope, document)
             except MappingProblem as problem:
                 problems += problem.problems
                 if run.left < 0 or len(problems) >= MAX_PROBLEMS:
@@ -105,6 +101,15 @@ class CompiledMapping:
         mapped.findings = list(run.findings.values())
         return mapped
 
+    def scopes(self, run: Run, document: Document, context: Context) -> list[Node]:
+        """The segments that make an event each. Raises MappingProblem if there are none, or too many."""
+        scopes = self.each(run, document.root)
+        if not scopes:
+            raise MappingProblem([f"the {document.set_id} has no {self.each_text}, so there is nothing to tell"])
+        if len(scopes) > context.max_events:
+            raise MappingProblem([f"the {document.set_id} makes more than {context.max_events:,} events; send it in smaller sets"])
+        return scopes
+
     def _strays(self, run: Run, scopes: list[Node]) -> list[str]:
         """Segments that no event would tell of although the mapping says that all must be told (goods of an HL without a parent)."""
         if run.nodes[0] in scopes:
@@ -118,7 +123,8 @@ class CompiledMapping:
             if node.tag == self.whole and node not in meant and node.parent is not None and node.parent.tag != self.whole
         ][:MAX_PROBLEMS]
 
-    def _draft(self, run: Run, scope: Node, document: Document) -> EventDraft:
+    def draft(self, run: Run, scope: Node, document: Document) -> EventDraft:
+        """The event of one scope. Raises MappingProblem."""
         run.unknown, run.unreadable, run.invalid_sscc = {}, {}, {}
         data: dict[str, Any] = self.fields(run, scope) or {}
         identity = self.identity
@@ -239,23 +245,24 @@ def compile_mapping(
     shapes: Mapping[str, Written] | None = None,
     words: Language = X12,
     name: str,
+    trace: bool = False,
 ) -> CompiledMapping:
     """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend.
 
-    `words`: the language over the format's own paths (syntax.py).
+    `words`: the language over the format's own paths (syntax.py). `trace`: compiled to explain (tracing.py), not for delivery.
     """
     if not isinstance(written.value, dict):
         raise MappingError(written.at((), "is no mapping; it needs event, each, identity and fields"))
     written = use_shapes(written, shapes or {})
-    return _Compiler(written, tables, words, name).compile()
+    return _Compiler(written, tables, words, name, trace=trace).compile()
 
 
 class _Compiler:
-    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, name: str) -> None:
+    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, name: str, *, trace: bool) -> None:
         self.name = name
         self.words = words
         self.written = written
-        self.blocks = BlockCompiler(written, self._tables(tables), words)
+        self.blocks = BlockCompiler(written, self._tables(tables), words, trace=trace)
 
     def _tables(self, tables: Mapping[str, CodeTable]) -> dict[str, CodeTable]:
         known = dict(tables)
@@ -279,7 +286,7 @@ class _Compiler:
             raise MappingError(self.written.at(("event",), f"there is no event {value.get('event')!r}; there are {', '.join(sorted(FAMILIES))}"))
         if not isinstance(value.get("fields"), dict):
             raise MappingError(self.written.at(("fields",), "is missing; it says which field comes from where"))
-        around = Surroundings(blocks.tables, outward=True, words=self.words)
+        around = Surroundings(blocks.tables, outward=True, words=self.words, trace=blocks.trace)
         each = self._each()
         fields = blocks.fields(("fields",), family.model, around, made=MADE_HERE)
         identity = self._identity(around, family)
@@ -327,7 +334,7 @@ class _Compiler:
                 read, gives = compile_expression(self.words.expression(str(text)), around)
                 if gives is not str:
                     raise language.LanguageError("must give a text here")
-                reads.append(read)
+                reads.append(self.blocks.traced(f"({path[1]})", place, read))
             except language.LanguageError as fault:
                 self.blocks.fault(place, str(fault))
         return reads

@@ -28,6 +28,8 @@ class Surroundings:
     """True where paths look further out if a segment is not here (an event's own fields), False in the items of lists."""
     marking: bool = True
     """False where reading is only trying (conditions): nothing is noted as taken."""
+    trace: bool = False
+    """True where a mapping is compiled to explain: conditions are noted, too."""
     words: Language = X12
     """The language over the format's own paths."""
 
@@ -310,7 +312,7 @@ def _note(run: Run, taken: Taken, text: str) -> None:
 def compile_test(test: Test, around: Surroundings) -> Check:
     """A condition of a block; it takes nothing, but that finding an element equal to a word tells it. Raises LanguageError."""
     check_sources(test.chain, around)
-    trying = replace(around, marking=False)
+    trying = replace(around, marking=around.trace)
     first = test.chain.sources[0]
     if isinstance(first, Path) and not first.elements and not first.number:
         if test.chain.calls or test.values is not None or len(test.chain.sources) > 1:

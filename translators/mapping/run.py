@@ -60,6 +60,9 @@ class Run:
         "reached", "searched", "searched_from", "seen", "tags", "text", "unknown", "unreadable", "used",
     )  # fmt: skip
 
+    tracing = False
+    """True where every text that decided anything is to be noted (tracing.py)."""
+
     def __init__(self, document: Document, context: Context) -> None:
         self.context = context
         self.text: Callable[[bytes], str] = texts_of(document.encoding).__getitem__

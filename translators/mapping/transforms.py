@@ -185,6 +185,8 @@ def _moment(arguments: Sequence[str], tables: Tables) -> Reader:
         moment = build_moment(run, day, clock, code=code if clock else "", place_zone=place, zones=zones)
         if run.used is None:
             run.used = [0, 1, 2] if clock else [0]  # the place is another field's
+            if run.tracing and moment.get("certainty") == "place":
+                run.used += [3, 4]
         return moment
 
     return read
