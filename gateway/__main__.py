@@ -102,6 +102,20 @@ def show(
 
 
 @app.command()
+def explain(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id.")],
+    field: Annotated[
+        str | None, typer.Argument(metavar="[FIELD]", help="One field, such as lines[0].shipped; lines.shipped for that of every line.")
+    ] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Where the fields of an event come from: bytes, element, rule and transform."""
+    _operate("explain", {"id": event, "field": field}, config, data_dir, as_json)
+
+
+@app.command()
 def find(value: str, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Find documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
     _operate("find", {"value": value}, config, data_dir, as_json)
