@@ -32,8 +32,8 @@ class Fault(Exception):
 class BlockCompiler:
     """Compiles one mapping's blocks, collecting faults with their places."""
 
-    def __init__(self, written: Written, tables: Tables) -> None:
-        self.written = written
+    def __init__(self, written: Written, tables: Tables, words: language.Language) -> None:
+        self.written, self.words = written, words
         self.tables = tables
         self.faults: list[str] = []
         self.origins: dict[str, str] = {}
@@ -69,13 +69,13 @@ class BlockCompiler:
 
     def _needs(self, spec: Any) -> Needs:
         try:
-            return needs_of(spec)
+            return needs_of(spec, self.words)
         except (language.LanguageError, AttributeError):  # a fault inside it is noted already; nothing will be read with this
             return None
 
     def _constant(self, text: str) -> bool:
         try:
-            return is_constant(language.expression(text))
+            return is_constant(self.words.expression(text))
         except language.LanguageError:
             return False
 
@@ -116,7 +116,7 @@ class BlockCompiler:
         if not isinstance(spec, str):
             self._stop(path, "must be an expression such as BSN/02; to leave the field out, name it under `remove:` in an overlay")
         try:
-            read, gives = compile_expression(language.expression(spec), around)
+            read, gives = compile_expression(self.words.expression(spec), around)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         self._fits(path, gives, wanted)
@@ -168,7 +168,7 @@ class BlockCompiler:
 
     def _list_expression(self, path: Path, spec: str, item: Any, around: Surroundings) -> Read:
         try:
-            read, gives = compile_list(language.expression(spec), around)
+            read, gives = compile_list(self.words.expression(spec), around)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         self._fits(path, gives, item)
@@ -198,15 +198,15 @@ class BlockCompiler:
         checks = []
         for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
             try:
-                checks.append(compile_test(language.test(str(text)), around))
+                checks.append(compile_test(self.words.test(str(text)), around))
             except language.LanguageError as fault:
                 self.fault((*path, "when", number) if isinstance(given, list) else (*path, "when"), str(fault))
         return checks
 
     def _find_one(self, path: Path, text: Any, around: Surroundings) -> tuple[FindOne, dict[str, int]]:
         try:
-            parsed = language.path(str(text))
-            language.check_path(parsed, around.sizes)
+            parsed = self.words.path(str(text))
+            self.words.check(parsed)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         return compile_one(parsed, around.outward), _told([parsed])
@@ -217,9 +217,9 @@ class BlockCompiler:
         parsed: list[language.Path] = []
         for number, text in enumerate(given if isinstance(given, list) else [given]):
             try:
-                alternatives = language.paths(str(text))
+                alternatives = self.words.paths(str(text))
                 for alternative in alternatives:
-                    language.check_path(alternative, around.sizes)
+                    self.words.check(alternative)
             except language.LanguageError as fault:
                 self._stop((*path, number) if isinstance(given, list) else path, str(fault))
             parsed += alternatives

@@ -21,11 +21,12 @@ from translators.mapping import language
 from translators.mapping.blocks import MADE_HERE, BlockCompiler, Fault, bare
 from translators.mapping.errors import MappingError, MappingProblem
 from translators.mapping.expressions import Read, Surroundings, compile_expression
-from translators.mapping.language import Drop
+from translators.mapping.language import Drop, Language
 from translators.mapping.moments import event_time
 from translators.mapping.paths import FindAll
 from translators.mapping.references import correlation_of, references_of
 from translators.mapping.run import Run
+from translators.mapping.syntax import X12
 from translators.mapping.tables import CodeTable, extend
 from translators.mapping.values import Context, Mapped
 from translators.mapping.write_rules import Plan, PlanCompiler
@@ -236,25 +237,25 @@ def compile_mapping(
     *,
     tables: Mapping[str, CodeTable],
     shapes: Mapping[str, Written] | None = None,
-    sizes: Mapping[str, int] | None = None,
+    words: Language = X12,
     name: str,
 ) -> CompiledMapping:
     """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend.
 
-    `sizes`: the format's segments and how many elements each has, so that a path to nowhere is noticed; None: paths are not checked.
+    `words`: the language over the format's own paths (syntax.py).
     """
     if not isinstance(written.value, dict):
         raise MappingError(written.at((), "is no mapping; it needs event, each, identity and fields"))
     written = use_shapes(written, shapes or {})
-    return _Compiler(written, tables, sizes or {}, name).compile()
+    return _Compiler(written, tables, words, name).compile()
 
 
 class _Compiler:
-    def __init__(self, written: Written, tables: Mapping[str, CodeTable], sizes: Mapping[str, int], name: str) -> None:
+    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, name: str) -> None:
         self.name = name
-        self.sizes = sizes
+        self.words = words
         self.written = written
-        self.blocks = BlockCompiler(written, self._tables(tables))
+        self.blocks = BlockCompiler(written, self._tables(tables), words)
 
     def _tables(self, tables: Mapping[str, CodeTable]) -> dict[str, CodeTable]:
         known = dict(tables)
@@ -278,7 +279,7 @@ class _Compiler:
             raise MappingError(self.written.at(("event",), f"there is no event {value.get('event')!r}; there are {', '.join(sorted(FAMILIES))}"))
         if not isinstance(value.get("fields"), dict):
             raise MappingError(self.written.at(("fields",), "is missing; it says which field comes from where"))
-        around = Surroundings(blocks.tables, outward=True, sizes=self.sizes)
+        around = Surroundings(blocks.tables, outward=True, words=self.words)
         each = self._each()
         fields = blocks.fields(("fields",), family.model, around, made=MADE_HERE)
         identity = self._identity(around, family)
@@ -302,7 +303,7 @@ class _Compiler:
 
     def _plan(self) -> Plan:
         """The way out, of the same lines; a fault that the reading direction has told already is not told twice."""
-        compiler = PlanCompiler(self.written.value, self.blocks.tables, self.sizes)
+        compiler = PlanCompiler(self.written.value, self.blocks.tables, self.words)
         plan = compiler.compile() if not self.blocks.faults else Plan((), {}, None)
         for path, text in compiler.faults:
             self.blocks.fault(path, text)
@@ -312,7 +313,7 @@ class _Compiler:
         if not self.written.value.get("each"):
             self.blocks.fault(("each",), "is missing; it says which segment makes an event, such as HL[S]; ST for one event a set")
             return None
-        from_root = Surroundings(self.blocks.tables, outward=False, sizes=self.sizes)
+        from_root = Surroundings(self.blocks.tables, outward=False, words=self.words)
         try:
             return self.blocks.find_all(("each",), self.written.value["each"], from_root)[0]
         except Fault:
@@ -323,7 +324,7 @@ class _Compiler:
         for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
             place = (*path, number) if isinstance(given, list) else path
             try:
-                read, gives = compile_expression(language.expression(str(text)), around)
+                read, gives = compile_expression(self.words.expression(str(text)), around)
                 if gives is not str:
                     raise language.LanguageError("must give a text here")
                 reads.append(read)
@@ -374,7 +375,7 @@ class _Compiler:
             if not isinstance(reason, str) or not reason.strip():
                 self.blocks.fault(("drops", text), "needs a reason: why the event can do without it")
             try:
-                drop = language.drop(str(text))
+                drop = self.words.drop(str(text))
             except language.LanguageError as fault:
                 self.blocks.fault(("drops", text), str(fault))
                 continue

@@ -3,15 +3,16 @@
 Knows paths and transforms; knows no field and no event.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from translators.document import Node
-from translators.mapping.language import Call, Chain, Constant, Expression, LanguageError, Path, Test, check_path
+from translators.mapping.language import Call, Chain, Constant, Expression, Language, LanguageError, Path, Test
 from translators.mapping.moments import Unreadable
 from translators.mapping.paths import FindOne, Taken, compile_one, condition_mask, element_texts, spelled_out, take
 from translators.mapping.run import Run
+from translators.mapping.syntax import X12
 from translators.mapping.transforms import TRANSFORMS, ArgumentError, Reader, Tables, Transform
 
 Read = Callable[[Run, Node], Any]
@@ -27,8 +28,8 @@ class Surroundings:
     """True where paths look further out if a segment is not here (an event's own fields), False in the items of lists."""
     marking: bool = True
     """False where reading is only trying (conditions): nothing is noted as taken."""
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Segments of the format and how many elements each has; empty: anything may be named."""
+    words: Language = X12
+    """The language over the format's own paths."""
 
 
 def compile_expression(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
@@ -98,7 +99,7 @@ def in_turn(readers: list[Reader]) -> Reader:
 def check_sources(chain: Chain, around: Surroundings) -> None:
     for source in chain.sources:
         if isinstance(source, Path):
-            check_path(source, around.sizes)
+            around.words.check(source)
 
 
 def _compile_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:

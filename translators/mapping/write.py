@@ -385,7 +385,7 @@ class _Writer:
     def _item(self, rule: ListRule, item: Any, scope: NewNode, name: str, used: set[tuple[int, int]], *, outward: bool) -> None:
         best: tuple[int, ItemRule | TextsRule] | None = None
         failures: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]] = []
-        for block in sorted(rule.blocks, key=lambda block: self._lacks(block, item)) if len(rule.blocks) > 1 else rule.blocks:
+        for block in sorted(rule.blocks, key=lambda block: self._fitness(block, item, scope)) if len(rule.blocks) > 1 else rule.blocks:
             mark = self._mark()
             lost = self._block(block, item, scope, name, used, outward=outward)
             if not lost:
@@ -402,14 +402,29 @@ class _Writer:
         self.written.unwritten += unwritten
         self.written.problems += problems
 
-    def _lacks(self, block: ItemRule | TextsRule, item: Any) -> int:
-        if isinstance(item, Mapping) and isinstance(block, ItemRule) and block.fields:
-            return sum(1 for key in item if key not in block.fields)
-        return 0
+    def _fitness(self, block: ItemRule | TextsRule, item: Any, scope: NewNode) -> tuple[int, int]:
+        """Which blocks are tried first: those that have a field for all of the item, and among them those that say part of it by themselves.
+        A value among pairs (a lot in LIN) belongs there only if it stands there already, or has no place of its own."""
+        if isinstance(block, TextsRule):
+            picks = [chain for chain in block.chains if chain.kind == "pick"]
+            if not picks:
+                return 0, 0
+            return (-1 if any(self._stands(chain, item, scope) for chain in picks) else 1), 0
+        if not isinstance(item, Mapping) or not block.fields:
+            return 0, 0
+        return sum(1 for key in item if key not in block.fields), -len(block.constants)
+
+    def _stands(self, chain: Chain, item: Any, scope: NewNode) -> bool:
+        source = chain.sources[0]
+        node = self._existing(scope, source.path, outward=False)
+        texts = [chain.argument, item]
+        return node is not None and any(
+            [node.texts.get(key) for key in source.keys[at : at + 2]] == texts for at in range(0, len(source.keys) - 1, 2)
+        )
 
     def _block(self, block: ItemRule | TextsRule, item: Any, scope: NewNode, name: str, used: set[tuple[int, int]], *, outward: bool) -> int:
         """How much of the item this block cannot tell: 0 nothing, _ALL everything."""
-        before = len(self.written.unwritten) + len(self.written.problems)
+        before, done = len(self.written.unwritten) + len(self.written.problems), len(self.journal)
         try:
             if isinstance(block, TextsRule):
                 self._texts(block, item, scope, name, outward=outward)
@@ -421,11 +436,16 @@ class _Writer:
         except Unwritable as fault:
             self.written.problems.append((name, str(fault)))
             return _ALL
-        return len(self.written.unwritten) + len(self.written.problems) - before
+        lost = len(self.written.unwritten) + len(self.written.problems) - before
+        told = any(key is not None and key not in node.assumed for node, key in self.journal[done:])
+        return lost if told or not lost else _ALL
 
     def _segment(self, block: ItemRule, item: Any, scope: NewNode, name: str, used: set[tuple[int, int]], *, outward: bool) -> None:
         if block.value is None and not isinstance(item, Mapping):
             raise Unwritable("must be an object")
+        for key, words in block.constants:
+            if item.get(key) not in words:
+                raise _NoPlace(f"this place is for the {key} {' or '.join(sorted(words))} only")
         if block.test is not None and not block.test.holds({}, self.data):
             raise _NoPlace("this event says it elsewhere")
         why: _NoPlace | None = None

@@ -3,7 +3,8 @@
 Reads the same text as the reading direction (blocks.py), which has checked it already. Knows no event and no document.
 
 A line may say its two directions apart: `{read: EXPRESSION}` is never written, `write:` beside `is:` is used in its place, and may be a list
-of which the first holds whose `when:` is true of the event: `write: [{to: AT7/03, when: status.element = 1652}, AT7/01]`.
+of which the first holds whose `when:` is true of the event: `write: [{to: AT7/03, when: status.element = 1652}, AT7/01]`. A block's own
+`write: {when: not carrier_reference, set: 01 = F}` says when it is written, and what stands there besides.
 """
 
 import re
@@ -105,6 +106,8 @@ class ItemRule:
     """Fields that stand in the enclosing segment (`nearest LX/01`): (field, element, tag)."""
     test: FieldTest | None = None
     """`write: {when: …}`: what must be true of the event for this block to be written."""
+    constants: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Fields that this block says by being read at all (`type: =upc_case`): an item that says another thing, or nothing, is not its."""
 
 
 @dataclass(slots=True)
@@ -141,8 +144,8 @@ _TEST = re.compile(r"(?P<no>not )?(?P<way>[a-z][\w.]*)(?:\s*(?P<operator>!?=)\s*
 class PlanCompiler:
     """Compiles one mapping; the faults it finds are (path, text)."""
 
-    def __init__(self, written: Mapping[str, Any], tables: Tables, sizes: Mapping[str, int]) -> None:
-        self.written, self.tables, self.sizes = written, tables, sizes
+    def __init__(self, written: Mapping[str, Any], tables: Tables, words: language.Language) -> None:
+        self.written, self.tables, self.words = written, tables, words
         self.faults: list[tuple[tuple[str | int, ...], str]] = []
         self.places: dict[tuple[str, int], list[str]] = {}
 
@@ -199,7 +202,26 @@ class PlanCompiler:
                     carriers.append((field_name, source.keys[0], source.path.steps[0].tag))
         written = spec.get("write")
         test = self._field_test(written.get("when"), (*path, "write")) if isinstance(written, Mapping) else None
-        return ItemRule(each, self._sets(spec, path), fields, value, word == "at", tuple(anchors), tuple(carriers), test)
+        sets = self._sets(spec, path) + (self._set_by(written, path) if isinstance(written, Mapping) else ())
+        constants = tuple((field_name, words) for field_name, rule in fields.items() if (words := _constants(rule)))
+        return ItemRule(each, sets, fields, value, word == "at", tuple(anchors), tuple(carriers), test, constants)
+
+    def _set_by(self, written: Mapping[str, Any], path: tuple[str | int, ...]) -> Sets:
+        """`write: {set: 01 = F}`: elements that say nothing to us and that the partner wants."""
+        found: list[tuple[Source, str]] = []
+        given = written.get("set")
+        for text in given if isinstance(given, list) else [given] if given is not None else []:
+            where, _, word = str(text).partition("=")
+            try:
+                source = self.words.expression(where.strip()).chains[0].sources[0]
+            except LanguageError as fault:
+                self.faults.append(((*path, "write"), str(fault)))
+                continue
+            if not isinstance(source, Path) or len(source.elements) != 1 or not word.strip():
+                self.faults.append(((*path, "write"), f"{text!r} sets nothing; write `01 = F`"))
+                continue
+            found.append((self._source(source, "", ""), word.strip()))
+        return tuple(found)
 
     def _value(self, spec: Any, path: tuple[str | int, ...], tag: str, name: str) -> ValueRule:
         if isinstance(spec, str):
@@ -238,7 +260,7 @@ class PlanCompiler:
 
     def _chains(self, text: str, path: tuple[str | int, ...], tag: str, name: str) -> tuple[Chain, ...]:
         try:
-            parsed = language.expression(text)
+            parsed = self.words.expression(text)
             return tuple(self._chain(chain, tag, name, text) for chain in parsed.chains)
         except (LanguageError, ArgumentError) as fault:
             self.faults.append((path, str(fault)))
@@ -277,7 +299,7 @@ class PlanCompiler:
                 keys.append((element.number, element.component))
                 continue
             last = element.last or element.number
-            keys += range(element.number, (self.sizes.get(own, element.number) if last == LAST_ELEMENT else last) + 1)
+            keys += range(element.number, (self.words.syntax.last(own) or element.number if last == LAST_ELEMENT else last) + 1)
         for key in keys:
             names = self.places.setdefault((own, key if isinstance(key, int) else key[0]), [])
             if name not in names:
@@ -288,7 +310,7 @@ class PlanCompiler:
         found: list[Path] = []
         for text in given if isinstance(given, list) else [given]:
             try:
-                found += language.paths(str(text))
+                found += self.words.paths(str(text))
             except LanguageError as fault:
                 self.faults.append((path, str(fault)))
         return tuple(found)
@@ -299,7 +321,7 @@ class PlanCompiler:
         found: list[tuple[Source, str]] = []
         for text in given if isinstance(given, list) else [given] if given is not None else []:
             try:
-                test = language.test(str(text))
+                test = self.words.test(str(text))
             except LanguageError:
                 continue  # told by the reading direction
             first = test.chain.sources[0]
@@ -307,6 +329,14 @@ class PlanCompiler:
                 words = re.split(r"\s*,\s*", str(text).partition("=")[2].strip())
                 found.append((self._source(first, "", ""), words[0]))
         return tuple(found)
+
+
+def _constants(rule: Rule) -> frozenset[str]:
+    """The words of a field that nothing but constants give; empty for any other."""
+    if not isinstance(rule, ValueRule):
+        return frozenset()
+    chains = [chain for alternative in rule.alternatives for chain in alternative.chains]
+    return frozenset(chain.argument for chain in chains) if all(chain.kind == "constant" for chain in chains) else frozenset()
 
 
 def _first_sources(rule: Rule) -> Iterator[Source]:
