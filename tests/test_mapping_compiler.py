@@ -297,6 +297,8 @@ def test_any_mapping_compiles_or_is_told(data: st.DataObject):
             at = at[key]
         at[path[-1]] = replacement
     with contextlib.suppress(MappingError):
-        mapping = compile_mapping(Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial")
+        mapping = compile_mapping(
+            Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial"
+        )
         with contextlib.suppress(MappingProblem):
             mapping.read(document(SMALL), context())
