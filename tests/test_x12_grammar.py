@@ -46,7 +46,7 @@ def test_every_place_and_element_is_reached_and_right(set_id: str, release: str)
     guide = guide_of(set_id, release)
     due, reached = reachable(guide), set[tuple[str, int]]()
     for place in places(guide.layout.root):
-        for turn in range(60):
+        for turn in range(200):
             made = made_set(guide, by_chance((place.number, turn)), ODD, wanted=[place])
             reading = only_set(written([made]))
             assert [finding.text for finding in reading.findings] == []
