@@ -36,6 +36,8 @@ def findings(set_id: str, body: list[str], options: Options = STRICT, version: s
         ("940", [*HEAD_940, *ITEM_940, *["G69*X"] * 6], [("G69", 13, "5", None)]),
         ("940", ["W05*N*D1", *["N1*ST*X"] * 12], [("N1", 13, "4", None), ("N1", 14, "4", None)]),
         ("940", [*HEAD_940, "XX*1"], [("XX", 6, "1", None)]),
+        ("214", [*HEAD_214, "LX*1", "AT7*X6*NS***20261116*0905*CT", "MS1", "MS2"], [("MS1", 5, "8", None), ("MS2", 6, "8", None)]),
+        ("214", [*HEAD_214, "LX*1", "AT7*X6*NS***20261116*0905*CT", "MS1**"], [("MS1", 5, "8", None)]),
         ("940", [*HEAD_940, "BSN*1"], [("BSN", 6, "6", None)]),
         ("940", [*HEAD_940, "REFUGEE*1"], [("REF", 6, "1", None)]),
         ("940", [*HEAD_940, *ITEM_940, "LS*01", "LX*1", "N9*SE*1", "LX*2", "LE*01", "LX*2", "W01*1*EA**VN*X"], []),
