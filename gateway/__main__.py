@@ -81,6 +81,20 @@ def translate(file: File, partner: Partner = None, as_json: Json = False) -> Non
 
 
 @app.command()
+def compose(
+    set_id: Annotated[str, typer.Argument(metavar="SET", help="The transaction set to write, such as 940.")],
+    file: Annotated[Path, typer.Argument(help="An event: its data as JSON, or a whole CloudEvent.")],
+    release: Annotated[str, typer.Option(help="The release to write: 004010 or 005010.")] = "004010",
+    zone: Annotated[str | None, typer.Option(help="The partner's time zone, such as America/Chicago.")] = None,
+    overlay: Annotated[list[str] | None, typer.Option(help="An overlay over the mapping; may be given again.")] = None,
+) -> None:
+    """Show the document that a mapping writes of an event, without a server. Exit 0: written, 1: refused, with the event's fields."""
+    from gateway.commands.compose import compose_file
+
+    raise typer.Exit(compose_file(set_id, file, release=release, zone=zone, overlays=tuple(overlay or ()), out=sys.stdout.buffer))
+
+
+@app.command()
 def messages(
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
     state: Annotated[str | None, typer.Option(help="received, translated, duplicate, held, skipped.")] = None,
