@@ -10,7 +10,7 @@ from translators.x12.controls import Controls
 from translators.x12.envelope_scan import CHUNK, ControlSegment, control_segments, tail_bytes
 from translators.x12.groups import add_code, judge_group_header
 from translators.x12.header import Header, header_at
-from translators.x12.interchange import Group, Interchange, Outline
+from translators.x12.interchange import MOST_ACKNOWLEDGMENTS, Group, Interchange, Outline
 from translators.x12.options import Options, ReadAt
 from translators.x12.recognize import unreadable
 
@@ -81,6 +81,7 @@ class _Walk:
         interchange = self.interchange
         if interchange.ta1 is None and interchange.ack_requested:
             interchange.ta1 = "000"
+        interchange.found_groups = self.groups
         if interchange.rejected:
             interchange.groups = []
         return interchange
@@ -119,7 +120,9 @@ class _Walk:
             self._fault("022", text, segment.byte_start, segment.byte_end)
         elif self.groups:
             self._note("022", text, segment)
-        self.interchange.acknowledged += 1
+        if len(self.interchange.acknowledgments) < MOST_ACKNOWLEDGMENTS:
+            fields = [element.decode("latin-1").strip() for element in segment.elements[1:6]]
+            self.interchange.acknowledgments.append(fields + [""] * (5 - len(fields)))
 
     def group_begins(self, segment: ControlSegment) -> None:
         if self.group is not None:
