@@ -10,6 +10,7 @@ from partners.guides import shipped_guides
 from tests.x12 import SHIP_NOTICE, TORTURE, group, interchange, isa, read_all
 from translators.x12.answers import read_ta1
 from translators.x12.envelope_write import stamp
+from translators.x12.interchange import Interchange
 from translators.x12.own import faults_of_own
 from translators.x12.ta1 import DUTIES, NOTES, answers_only, interchange_ack, ta1_owed
 
@@ -17,13 +18,13 @@ NOW = {"date6": "261116", "date8": "20261116", "time4": "1204"}
 US = {"sender_qualifier": "ZZ", "sender": "CROSSDOCK"}
 
 
-def stamped(parts, **slots) -> bytes:
-    return stamp(parts, interchange_control=42, group_control=42, **NOW, **slots)
+def ta1(one: Interchange, verdict: str = "A", note: str = "000", **changes) -> bytes:
+    return stamp(interchange_ack(one, verdict, note, **US, **changes), interchange_control=42, group_control=42, **NOW)
 
 
 def test_a_ta1_in_full():
     found, _ = read_all(interchange(group(SHIP_NOTICE), header=isa(e14="1")))
-    assert stamped(interchange_ack(found.interchanges[0], **US)).decode() == (
+    assert ta1(found.interchanges[0]).decode() == (
         "ISA*00*          *00*          *ZZ*CROSSDOCK      *ZZ*ACMECARRIER    *261116*1204*U*00401*000000042*0*P*:~"
         "TA1*000000001*261116*0905*A*000~IEA*0*000000042~"
     )
@@ -49,7 +50,7 @@ def test_a_ta1_is_never_answered():
 def test_every_broken_envelope_gets_a_right_ta1(path):
     """Whatever the ISA says: the answer is right, and its note is the fault that was found."""
     for one in read_all(path.read_bytes())[0].interchanges:
-        data = stamped(interchange_ack(one, **US, receiver=("02", "NWFX")), ta1_verdict="R", ta1_note=one.ta1 or "000")
+        data = ta1(one, "R", one.ta1 or "000", receiver=("02", "NWFX"))
         assert faults_of_own(data, shipped_guides()) == []
         (told,) = (read_ta1(fields) for fields in read_all(data)[0].interchanges[0].acknowledgments)
         assert (told.verdict, told.codes, told.trouble) == ("rejected", [one.ta1 or "000"], [])
@@ -62,10 +63,10 @@ def test_any_envelope_gets_a_right_ta1(sender: str, control: str, date: str, ver
     found, _ = read_all(interchange(group(SHIP_NOTICE)))
     odd = {name: value.encode("latin-1", "replace").decode("latin-1") for name, value in locals().items() if name in ("control", "date", "version")}
     one = dataclasses.replace(found.interchanges[0], sender=sender.encode("latin-1", "replace").decode("latin-1").strip() or "X", **odd)
-    data = stamped(interchange_ack(one, **US), ta1_verdict=verdict, ta1_note=note)
+    data = ta1(one, verdict, note)
     faults = [fault for fault in faults_of_own(data, shipped_guides()) if not fault.startswith("ISA08")]
     assert faults == [], "only an id that no ISA can hold may be refused"
-    assert faults_of_own(stamped(interchange_ack(one, **US, receiver=("ZZ", "ACME")), ta1_verdict=verdict, ta1_note=note), shipped_guides()) == []
+    assert faults_of_own(ta1(one, verdict, note, receiver=("ZZ", "ACME")), shipped_guides()) == []
 
 
 @pytest.mark.parametrize(

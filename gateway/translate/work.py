@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.translate.answering import Answering
 from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
 from translators.mapping import Context, MappingError, MappingProblem
-from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
+from translators.x12.acknowledge import SetVerdict
 from translators.x12.envelope import Group, Interchange, outline
 from translators.x12.envelope_scan import control_segments
 from translators.x12.guide import GuideBook
@@ -39,7 +40,7 @@ class Job:
     """{"i", "g", "s", "o"}: interchange, group and set ordinals from 0, and the byte offset where that set begins; or {"replay": [these]}: only
     these sets are read again."""
     earlier: list[Row] = field(default_factory=list)
-    """Verdicts of the present group's sets that earlier chunks committed."""
+    """Verdicts of the present group's sets that earlier chunks committed; in a replay, of all sets of the groups that were never answered."""
     hold: bool = False
     """The set at the resume point has cost three workers: step over it and hold it."""
     override: str | None = None
@@ -54,6 +55,8 @@ class MessageWork:
         self.guides = guides
         self.mappings = mappings
         self.read = read
+        self.agreed = frozenset(agreement.receive for agreement in profile.agreements)
+        self.answering = Answering(profile, guides)
         self.options = Options(strictness=profile.strictness, allow=profile.allowed)
         self.dropped: set[int] = set()
         """Ordinals (from 1) of interchanges that the store decided against after the first chunk."""
@@ -114,6 +117,7 @@ class MessageWork:
     def _tell_envelopes(self, out: Row) -> None:
         for interchange in self.outline.interchanges:
             state, reason = self._state(interchange)
+            if_accepted, if_rejected = self.answering.owes_ta1(interchange)
             out["interchanges"].append(
                 {
                     "ordinal": interchange.ordinal + 1, "stream": self._stream(interchange), "state": state, "reason": reason, "ta1": interchange.ta1,
@@ -121,6 +125,7 @@ class MessageWork:
                     "receiver": f"{interchange.receiver_qualifier}:{interchange.receiver}"[:40], "control": interchange.control[:32],
                     "version": interchange.version[:12], "usage": interchange.usage[:4], "date": interchange.date[:8], "time": interchange.time[:8],
                     "byte_start": interchange.byte_start, "byte_end": interchange.byte_end, "sha256": interchange.sha256,
+                    "ta1_if_accepted": if_accepted, "ta1_if_rejected": if_rejected,
                 }
             )  # fmt: skip
             self._keep_findings(out, interchange.findings, interchange.ordinal + 1, 0)
@@ -156,15 +161,31 @@ class MessageWork:
                     break
 
     def _walk_again(self, places: list[Row]) -> Iterator[tuple[str, Row]]:
-        """A person's replay: these sets once more, under the profile of today; no envelope is judged and no 997 is made again."""
-        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
+        """A person's replay: these sets once more, under the profile of today; no envelope is judged and no answer is made again.
+
+        A group that waited for a set that nobody could read gets its answer as soon as that set has a verdict.
+        """
+        earlier = {(row["interchange"], row["group"], row["ordinal"]): row for row in self.job.earlier}
+        verdicts: dict[tuple[int, int], dict[int, SetVerdict]] = {}
         for place in places:
             interchange = self.outline.interchanges[place["i"]]
             group = interchange.groups[place["g"]]
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=agreed)
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=self.agreed)
             reading = next(iter(sets), None)
-            if reading is not None:
-                yield "documents", self._document(interchange, group, reading)
+            if reading is None:
+                continue
+            row = self._document(interchange, group, reading)
+            before = earlier.get((row["interchange"], row["group"], row["ordinal"]))
+            if before is not None and before["unread"]:
+                row["first_reading"] = True
+                verdicts.setdefault((place["i"], place["g"]), {})[row["ordinal"]] = _verdict_of(reading)
+            yield "documents", row
+        for (i, g), fresh in sorted(verdicts.items()):
+            stored = [row for row in self.job.earlier if (row["interchange"], row["group"]) == (i + 1, g + 1)]
+            if all(row["ordinal"] in fresh or not row["unread"] for row in stored):
+                whole = [fresh.get(row["ordinal"]) or _verdict_from(row) for row in stored]
+                interchange = self.outline.interchanges[i]
+                yield "acknowledgments", self.answering.group(interchange, interchange.groups[g], whole)
 
     def _walk_group(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> Iterator[tuple[str, Row]]:
         if group.unanswerable:
@@ -178,20 +199,19 @@ class MessageWork:
             held = 1
             self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
             yield "documents", row
-        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
         if not group.unreadable:
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=agreed)
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=self.agreed)
             for reading in sets:
                 if interchange.ordinal + 1 in self.dropped:
                     return
                 row = self._document(interchange, group, reading)
-                verdicts.append(SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings))
+                verdicts.append(_verdict_of(reading))
                 self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": reading.ordinal + 1, "o": reading.byte_end}
                 yield "documents", row
         if held or any(row.get("unread") for row in self.job.earlier):
             # A set that nobody could read has no verdict, so its group's 997 waits for a person.
             return
-        yield "acknowledgments", self._acknowledgment(interchange, group, verdicts)
+        yield "acknowledgments", self.answering.group(interchange, group, verdicts)
 
     def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
         """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
@@ -256,6 +276,7 @@ class MessageWork:
             return
         row["mapping"] = agreement.mapping_name
         row["on_conflict"] = agreement.on_conflict
+        row["advice"] = agreement.duties.application_advice
         control = Control(
             interchange.control, group.control, reading.control, group.functional, group.version,
             f"{interchange.sender_qualifier}:{interchange.sender}", f"{interchange.receiver_qualifier}:{interchange.receiver}", interchange.usage,
@@ -275,6 +296,7 @@ class MessageWork:
             mapped = mapping.read(document, context)
         except (MappingProblem, MappingError) as error:
             row["state"], row["reason"] = "held", f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
+            row["refusal"] = str(error)
             return
         row["content_hash"] = content_hash(document)
         row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None
@@ -300,43 +322,13 @@ class MessageWork:
             )  # fmt: skip
         row["references"] = sorted(references)
 
-    # ---- our 997
-
-    def _acknowledgment(self, interchange: Interchange, group: Group, verdicts: list[SetVerdict]) -> Row:
-        accepted = sum(1 for one in verdicts if one.verdict != "R")
-        wanted = {self._detail(one.id) for one in verdicts} or {"all"}
-        detail = "all" if "all" in wanted else "errors" if "errors" in wanted else "none"
-        us = self.profile.us
-        base: Row = {"interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "accepted": 0 if group.codes else accepted}
-        base["verdict"] = group_verdict(verdicts, group.codes)
-        if detail == "none":
-            return base | {"parts": None, "scope": "", "destination": "", "media_type": "", "file_name": ""}
-        composed = functional_ack(
-            interchange=interchange,
-            group=group,
-            sets=verdicts,
-            detail=detail,
-            sender_qualifier=us.isa.qualifier,
-            sender=us.isa.id,
-            sender_code=us.gs,
-        )
-        way = self.profile.channels.http.way_back
-        sender = f"{interchange.sender_qualifier}:{interchange.sender}"
-        return base | {
-            "parts": composed,
-            "scope": f"997 {us.isa} {sender}"[:120],
-            "destination": f"{'push' if way == 'push' else 'outbox'}:{self.profile.partner}",
-            "media_type": "application/edi-x12",
-            "file_name": f"997-{group.functional}-{group.control}.edi"[:200],
-        }
-
-    def _detail(self, set_id: str) -> str:
-        agreement = self.profile.agreement(set_id)
-        return agreement.duties.functional_acknowledgment if agreement else "all"
-
 
 def finding_json(finding: Finding) -> str:
     return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _verdict_of(reading: SetReading) -> SetVerdict:
+    return SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings, reading.implementation)
 
 
 def _verdict_from(row: Row) -> SetVerdict:

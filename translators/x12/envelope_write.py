@@ -13,8 +13,8 @@ from translators.x12.interchange import Interchange
 Composed = list[str | dict[str, str]]
 """An interchange with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands."""
 
-SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4", "ta1_verdict", "ta1_note")
-"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), the date and time of sending, and TA104 and TA105 where the store judges a repetition."""
+SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4")
+"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), and the date and time of sending."""
 
 HIGHEST_CONTROL = 999_999_999
 OLDEST_ENVELOPE = "00401"
@@ -59,13 +59,18 @@ def way_back(
     tail: bytes = b"",
 ) -> Envelope:
     """The envelope of an answer: sender and receiver swapped, version and usage as they came (or what stands in for the unusable)."""
-    version = interchange.version if VERSION.fullmatch(interchange.version.encode("latin-1")) else OLDEST_ENVELOPE
+    version = usable_version(interchange.version)
     usage = interchange.usage if interchange.usage in ("P", "T", "I") else "P"
     qualifier = interchange.sender_qualifier if ID_QUALIFIER.fullmatch(interchange.sender_qualifier.encode("latin-1")) else "ZZ"
     return Envelope(
         sender_qualifier, sender, sender_code, qualifier, interchange.sender, receiver_code, version, usage, delimiters or usual_delimiters(version),
         tail, functional, group_version,
     )  # fmt: skip
+
+
+def usable_version(version: str) -> str:
+    """An ISA12 to repeat, or what stands in for one that is none."""
+    return version if version.isascii() and VERSION.fullmatch(version.encode("ascii")) else OLDEST_ENVELOPE
 
 
 def usual_delimiters(version: str) -> Delimiters:
@@ -145,17 +150,7 @@ def enclosed(envelope: Envelope, writer: SegmentWriter, body: Composed, *, group
     return [*whole, joined(b"IEA", b"1" if group else b"0", b""), {"slot": "interchange_control"}, end]
 
 
-def stamp(
-    composed: Composed,
-    *,
-    interchange_control: int,
-    group_control: int,
-    date6: str,
-    date8: str,
-    time4: str,
-    ta1_verdict: str = "A",
-    ta1_note: str = "000",
-) -> bytes:
+def stamp(composed: Composed, *, interchange_control: int, group_control: int, date6: str, date8: str, time4: str) -> bytes:
     """The interchange as bytes, its slots filled: `date6` is YYMMDD, `date8` CCYYMMDD, `time4` HHMM.
 
     Raises ValueError for control numbers beyond nine digits and KeyError for a slot there is not.
@@ -169,8 +164,6 @@ def stamp(
         "date6": date6,
         "date8": date8,
         "time4": time4,
-        "ta1_verdict": ta1_verdict,
-        "ta1_note": ta1_note,
     }
     return "".join(part if isinstance(part, str) else values[part["slot"]] for part in composed).encode("latin-1")
 

@@ -1,6 +1,6 @@
 """Writes the TA1 that answers one interchange: the envelope could be read, or why it could not.
 
-Knows the envelope only. Whether one is owed is said by `ta1_owed`; what the past says of a control number comes in when it is stamped.
+Knows the envelope only; whether one is owed is said by `ta1_owed`.
 """
 
 from dataclasses import replace
@@ -40,6 +40,8 @@ def answers_only(interchange: Interchange) -> bool:
 
 def interchange_ack(
     interchange: Interchange,
+    verdict: str,
+    note: str,
     *,
     sender_qualifier: str,
     sender: str,
@@ -47,7 +49,7 @@ def interchange_ack(
     delimiters: Delimiters | None = None,
     tail: bytes = b"",
 ) -> Composed:
-    """An interchange that holds one TA1 and no group, back to the sender; verdict and note (TA104, TA105) are slots.
+    """An interchange that holds one TA1 and no group, back to the sender; `verdict` is TA104, `note` TA105.
 
     `sender_qualifier` and `sender` are ours. `receiver` (qualifier, id) stands in for a sender that the interchange does not name rightly.
     What TA101 to TA103 repeat is what came, or zeros where that is not of the form that they need.
@@ -57,11 +59,7 @@ def interchange_ack(
     if receiver is not None:
         envelope = replace(envelope, receiver_qualifier=receiver[0], receiver=receiver[1])
     told = [_digits(interchange.control, 9), _digits(interchange.date, 6), _digits(interchange.time, 4)]
-    separator = envelope.delimiters.element.decode("latin-1")
-    body: Composed = [
-        separator.join(["TA1", *told, ""]), {"slot": "ta1_verdict"}, separator, {"slot": "ta1_note"}, writer.end.decode("latin-1"),
-    ]  # fmt: skip
-    return enclosed(envelope, writer, body, group=False)
+    return enclosed(envelope, writer, [writer.segment("TA1", *told, verdict, note).decode("latin-1")], group=False)
 
 
 def _digits(value: str, size: int) -> str:
