@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 partners = typer.Typer(help="Partners' profiles: check, apply, list, show, make a token.", no_args_is_help=True)
 app.add_typer(partners, name="partners")
+guide = typer.Typer(help="Guides of transaction sets: show one, import one's own.", no_args_is_help=True)
+app.add_typer(guide, name="guide")
 simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
 
@@ -25,6 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 File = Annotated[Path, typer.Argument(help="A file.")]
+Guides = Annotated[Path | None, typer.Option("--guides", help="A folder of your own guides, over those that ship.")]
 Partner = Annotated[str | None, typer.Option("--partner", help="Read it under this partner's profile: a name, or a profile's file.")]
 
 
@@ -99,6 +102,20 @@ def show(
 ) -> None:
     """The whole life of a message: what came, what it became, who was told, with each attempt."""
     _operate("show", {"id": wanted}, config, data_dir, as_json)
+
+
+@app.command()
+def explain(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id.")],
+    field: Annotated[
+        str | None, typer.Argument(metavar="[FIELD]", help="One field, such as lines[0].shipped; lines.shipped for that of every line.")
+    ] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Where the fields of an event come from: bytes, element, rule and transform."""
+    _operate("explain", {"id": event, "field": field}, config, data_dir, as_json)
 
 
 @app.command()
@@ -177,6 +194,20 @@ def show_config(config: Config = None, data_dir: Data = None) -> None:
     from gateway.settings import masked
 
     typer.echo(json.dumps(masked(_settings(config, data_dir).model_dump(mode="json")), indent=2))
+
+
+@guide.command("show")
+def guide_show(
+    set_id: Annotated[str, typer.Argument(metavar="SET", help="A transaction set, such as 856.")],
+    release: Annotated[str | None, typer.Option(help="A release, such as 004010. Default: the newest there is.")] = None,
+    partner: Partner = None,
+    guides: Guides = None,
+    order: Annotated[bool, typer.Option("--order", help="Only the order of the segments, without their elements.")] = False,
+) -> None:
+    """Print a guide as a person reads an implementation guide."""
+    from gateway.commands.guide import show as run
+
+    raise typer.Exit(run(set_id, release=release, partner=_profile(partner), own=guides, order_only=order, out=sys.stdout))
 
 
 @partners.command("check")

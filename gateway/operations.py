@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gateway.clock import as_text, now
 from gateway.errors import Refused
+from gateway.explaining import explain_event
 from gateway.records import Action
 from gateway.store import lives, profiles, replays
 from gateway.store.profiles import Applied
@@ -147,6 +148,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "messages": messages,
     "show": show,
     "find": find,
+    "explain": explain_event,
     "dead": dead,
     "alarms": alarms,
     "act": act,

@@ -1,7 +1,8 @@
 """What a profile says that no model can judge: whether its mappings and overlays exist and compile, whether its zones are zones."""
 
+from partners.guides import shipped_guides
 from partners.mappings import is_zone, shipped
-from partners.profile import Profile
+from partners.profile import Agreement, Profile
 from translators.mapping import MappingError
 
 
@@ -11,9 +12,16 @@ def problems(profile: Profile) -> list[str]:
     for number, agreement in enumerate(profile.agreements):
         where = f"agreements[{number}] ({agreement.receive})"
         try:
-            shipped().mapping(agreement.mapping_name, tuple(agreement.overlays))
+            if not _held_for_want_of_a_mapping(agreement):
+                shipped().mapping(agreement.mapping_name, tuple(agreement.overlays))
         except MappingError as error:
             found.append(f"{where}: {error}")
         if agreement.default_zone is not None and not is_zone(agreement.default_zone):
             found.append(f"{where}.default_zone: {agreement.default_zone!r} is no time zone; write an IANA name such as America/Chicago")
     return found
+
+
+def _held_for_want_of_a_mapping(agreement: Agreement) -> bool:
+    """Whether the set has a guide but no shipped mapping, and none is asked for: it is checked, answered and held."""
+    asked = agreement.mapping is not None or agreement.overlays
+    return not asked and shipped().for_set(agreement.receive) is None and shipped_guides().knows(agreement.receive)

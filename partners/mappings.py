@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from partners.guides import shipped_dictionary
 from partners.positioned import PositionedError, load
 from translators.mapping import CodeTable, CompiledMapping, MappingError, Written, compile_mapping, effective_text, lay_over, read_table
+from translators.mapping.language import Language
+from translators.mapping.syntax import X12Syntax
 
 HOME = Path(__file__).parent.parent / "mappings"
 """The data that ships: beside the packages in the source tree and in the wheel."""
@@ -46,9 +48,15 @@ class MappingLibrary:
         key = (name, overlays)
         if key not in self._compiled:
             full = " + ".join((name, *overlays))
-            written, sizes = self.written(name, overlays), segment_sizes() if name.startswith("x12/") else None
-            self._compiled[key] = compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), sizes=sizes, name=full)
+            written = self.written(name, overlays)
+            self._compiled[key] = compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full)
         return self._compiled[key]
+
+    def traced(self, name: str, overlays: tuple[str, ...] = ()) -> CompiledMapping:
+        """The same, compiled to explain (translators.mapping.explain). Raises MappingError."""
+        written = self.written(name, overlays)
+        full = " + ".join((name, *overlays))
+        return compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full, trace=True)
 
     def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
         """Base and overlays as one YAML text; lines of an overlay say so."""
@@ -95,6 +103,12 @@ class MappingLibrary:
         except PositionedError as error:
             raise MappingError(f"{self._label(path)}: {error}") from None
         return Written.of(value, places, self._label(path))
+
+
+@lru_cache(maxsize=8)
+def words_of(name: str) -> Language:
+    """The mapping language over the paths of a mapping's format, which the first part of its name says."""
+    return Language(X12Syntax(segment_sizes()))
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from gateway.doors.problems import KINDS
 from gateway.failpoints import POINTS
 from gateway.operations import OVERRIDES
 from gateway.settings import Settings
+from partners.guides import shipped_guides
 from partners.profile import Profile, read_profile
 from translators.x12.options import LENIENCIES
 
@@ -97,6 +98,12 @@ def terms(model: type[BaseModel], above: str = "") -> Iterator[str]:
             yield above + name
         for between, found in inner:
             yield from terms(found, f"{above}{name}{between}.")
+
+
+def test_every_guide_that_ships_is_described():
+    book = shipped_guides()
+    rows = [(name, guide.title, guide.functional, ", ".join(book.releases(name))) for name in book.sets() if (guide := book.guide(name, "005010"))]
+    assert re.findall(r"^\| ([0-9]{3}) \| (.+) \| ([A-Z]{2}) \| ([0-9, ]+) \|$", page("guides.md"), re.M) == rows
 
 
 def test_every_setting_is_described():

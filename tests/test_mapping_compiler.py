@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partners.mappings import MappingLibrary, segment_sizes, shipped
+from partners.mappings import MappingLibrary, shipped, words_of
 from partners.positioned import load
 from tests.mapping_fixtures import context
 from translators.document import Delimiters, Document, Node, Segment
@@ -51,7 +51,7 @@ def compiled(text: str, *overlays: str) -> CompiledMapping:
     whole = written(text)
     for number, overlay in enumerate(overlays):
         whole = lay_over(whole, written(overlay, f"overlay{number}.yaml"))
-    return compile_mapping(whole, tables=shipped().tables(), shapes=shipped().shapes("x12/214"), sizes=segment_sizes(), name="trial")
+    return compile_mapping(whole, tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial")
 
 
 def document(text: str) -> Document:
@@ -297,6 +297,8 @@ def test_any_mapping_compiles_or_is_told(data: st.DataObject):
             at = at[key]
         at[path[-1]] = replacement
     with contextlib.suppress(MappingError):
-        mapping = compile_mapping(Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), sizes=segment_sizes(), name="trial")
+        mapping = compile_mapping(
+            Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial"
+        )
         with contextlib.suppress(MappingProblem):
             mapping.read(document(SMALL), context())

@@ -67,6 +67,21 @@ def test_what_no_model_can_judge_is_checked_too():
     assert "Mars/Olympus" in found[1]
 
 
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ('receive: "850"', None),
+        ('receive: "832"', "there is no mapping 'x12/832'"),
+        ('receive: "850"\n    mapping: x12/850', "there is no mapping 'x12/850'"),
+        ('receive: "850"\n    overlays: [extra]', "there is no mapping 'x12/850'"),
+    ],
+)
+def test_a_set_with_a_guide_alone_may_be_agreed(terms: str, told: str | None):
+    found = problems(read_profile(GOOD.replace('receive: "214"\n    mapping: x12/214', terms)))
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
 def test_spans_and_sizes_read_as_people_write_them():
     text = GOOD + "channels: {http: {duplicate_window: 36h, max_body: 5 MiB}}\n"
     channel = read_profile(text).channels.http

@@ -12,11 +12,21 @@ from gateway.errors import Refused
 from gateway.translate.work import Job, MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
-from partners.profile import read_profile
+from partners.profile import Profile, read_profile
 from tests.kill.documents import status
 from tests.running import ROOT, document, running
 
 PROFILE = read_profile((ROOT / "partners" / "profiles" / "northway.yaml").read_text(encoding="utf-8"))
+
+
+BUYER = read_profile(
+    """\
+partner: market
+name: Bright Market
+identities: {isa: [{qualifier: ZZ, id: BRIGHTMARKET}]}
+agreements: [{receive: "850"}]
+"""
+)
 
 
 def several(count: int) -> bytes:
@@ -29,9 +39,11 @@ def several(count: int) -> bytes:
     return (text[: text.index("ST*214")] + "".join(bodies) + f"GE*{count}*1~IEA*1*000000001~").encode()
 
 
-def work(data: bytes, *, resume: dict | None = None, earlier: list[dict] | None = None, hold: bool = False) -> MessageWork:
+def work(
+    data: bytes, *, resume: dict | None = None, earlier: list[dict] | None = None, hold: bool = False, profile: Profile = PROFILE
+) -> MessageWork:
     job = Job("M", len(data), "2026-11-16T09:30:00Z", resume, earlier or [], hold)
-    return MessageWork(job, PROFILE, lambda offset, length: data[offset : offset + length], guides=shipped_guides(), mappings=shipped())
+    return MessageWork(job, profile, lambda offset, length: data[offset : offset + length], guides=shipped_guides(), mappings=shipped())
 
 
 def whole(data: bytes, monkeypatch: pytest.MonkeyPatch, chunk: int) -> list[dict]:
@@ -90,6 +102,14 @@ def test_a_set_that_cost_three_workers_is_held_and_its_siblings_go_on(monkeypatc
     )
     assert good == single["documents"][2]
     assert rest["acknowledgments"] == [], "the group's 997 waits for a person"
+
+
+def test_a_set_with_a_guide_and_no_mapping_is_answered_and_held():
+    (row,) = (chunk := work((ROOT / "fixtures/edi/x12/850-order.edi").read_bytes(), profile=BUYER).chunk([]))["documents"]
+    assert (row["state"], row["verdict"], row["events"]) == ("held", "A", [])
+    assert row["reason"].startswith("no mapping ships for 850: it was checked and answered")
+    (answer,) = chunk["acknowledgments"]
+    assert "AK5*A" in str(answer)
 
 
 def test_a_lost_worker_is_replaced_and_its_message_read_again(tmp_path: Path):

@@ -9,7 +9,9 @@ import pytest
 from gateway.commands.check import check
 from partners.guides import shipped_dictionary, shipped_guides
 from tests.x12 import FIXTURES, SHIP_NOTICE, group, interchange
+from tests.x12_strategies import SHIPPED
 from translators.document import TranslationError
+from translators.x12.groups import SETS_OF
 from translators.x12.guide import dictionary, guide
 
 NO_CODES: dict[str, dict[str, str]] = {}
@@ -25,6 +27,20 @@ def told(path: Path, **options) -> tuple[int, str]:
     [
         ("x12/856-pick-and-pack.edi", 0),
         ("x12/997-of-ours.edi", 0),
+        ("x12/204-two-stops.edi", 0),
+        ("x12/210-freight-bill.edi", 0),
+        ("x12/753-routing-wanted.edi", 0),
+        ("x12/754-routing-given.edi", 0),
+        ("x12/810-invoice.edi", 0),
+        ("x12/846-stock-on-hand.edi", 0),
+        ("x12/850-order.edi", 0),
+        ("x12/855-changed.edi", 0),
+        ("x12/943-to-the-warehouse.edi", 0),
+        ("x12/944-on-pallets-005010.edi", 0),
+        ("x12/944-received-short.edi", 0),
+        ("x12/947-damaged.edi", 0),
+        ("x12/990-accepted.edi", 0),
+        ("x12/990-declined-005010.edi", 0),
         ("torture/02-214-crlf-ta1-asked.edi", 0),
         ("torture/18-conditions-856.edi", 1),
         ("torture/08-se-count-wrong.edi", 1),
@@ -109,14 +125,20 @@ def test_security_information_is_not_told_in_words(tmp_path: Path):
 
 def test_every_guide_that_ships_loads_and_uses_segments_we_know():
     book = shipped_guides()
-    for set_id in ("856", "214", "940", "945", "997"):
-        for release in ("004010", "005010"):
-            found = book.guide(set_id, release)
-            assert found is not None
-            assert (found.set_id, found.release) == (set_id, release)
-            assert found.layout.tags <= found.dictionary.known_ids
-    assert not book.knows("850")
-    assert book.guide("850", "004010") is None
+    for set_id, release in SHIPPED:
+        found = book.guide(set_id, release)
+        assert found is not None
+        assert (found.set_id, found.release) == (set_id, release)
+        assert found.functional == SETS_OF[set_id]
+        assert found.layout.tags <= found.dictionary.known_ids
+    assert not book.knows("832")
+    assert book.guide("832", "004010") is None
+
+
+def test_a_set_younger_than_004010_is_read_by_its_own_release():
+    found = shipped_guides().guide("753", "004010VICS")
+    assert found is not None
+    assert (found.release, found.dictionary.release) == ("005010", "005010")
 
 
 @pytest.mark.parametrize(

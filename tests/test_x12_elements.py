@@ -159,11 +159,12 @@ def test_a_condition_without_public_confirmation_is_told_as_not_sure():
         ("REF*BM*" + "1" * 31, "long-text"),
         ("HL*1**s", "lower-case"),
         ("HL*1**XY", "unknown-code"),
-        ("N4*TORONTO*ON*M5V 2T6", "unknown-code"),
+        ("N4*TORONTO*O/*M5V 2T6", "unknown-code"),
         ("BSN*00*A1*261116*0905", "date-six"),
         ("TD1*CTN25*1****G*1,5*LB", "comma-decimal"),
         ("HL*1**S**9", "extra-elements"),
         ("N1*ST*M\xdcLLER", "latin-1-fallback"),
+        ("N1*ST*ACME\nLTD", "wrapped-lines"),
     ],
 )
 def test_a_fault_names_the_leniency_that_lets_it_pass(segment: str, leniency: str):
@@ -251,3 +252,11 @@ def test_descriptions_in_our_dictionaries_are_short():
     for release in RELEASES:
         for rules in shipped_dictionary(release).segments.values():
             assert all(len(re.findall(r"\w+", element.title)) <= 6 for element in rules.elements)
+
+
+@pytest.mark.parametrize(("code", "fault"), [("K1A 0B6", None), ("12345-6789", None), ("98421", None), (" 9842", "7"), ("98_21", "7"), ("12", "4")])
+def test_postal_codes_are_what_the_post_offices_write(code: str, fault: str | None):
+    rules = shipped_dictionary("004010").segments["N4"]
+    segment = f"N4*OTTAWA*ON*{code}"
+    assert codes_of(rules, segment) == ([(3, fault)] if fault else [])
+    assert matches(rules, segment) == (fault is None)

@@ -121,6 +121,74 @@ def test_a_missing_isa16_is_told_and_not_misread():
     assert (found.ta1, found.delimiters.segment) == ("027", b"~")
 
 
+UNPADDED, WRAPPED, BLANKS = (Options("strict", frozenset({name})) for name in ("unpadded-isa", "wrapped-lines", "mixed-tails"))
+REST = "".join(f"{segment}~\n" for segment in [*PLAIN, "IEA*1*000000001"])
+
+
+@pytest.mark.parametrize(
+    ("head", "note"),
+    [
+        (isa(e16="").removesuffix("*") + "*~\n", "027"),
+        (isa(e16="").removesuffix("*") + "~\n", "027"),
+        (isa(e6="ACME", e16="").removesuffix("*") + "*~\n", "027"),
+        (isa(e13="1") + "~\n", "018"),
+    ],
+)
+def test_what_an_isa_lacks_is_told_and_read_where_allowed(head: str, note: str):
+    data = (head + (REST.replace("*000000001", "*1") if note == "018" else REST)).encode()
+    assert one(data).findings[0].leniency == "unpadded-isa"
+    assert (one(data).ta1, one(data).delimiters.segment) == (note, b"~")
+    found, groups = read_all(data, UNPADDED)
+    assert (found.interchanges[0].ta1, found.interchanges[0].warnings) == (None, ["unpadded-isa"])
+    assert [each.sets[0].verdict for each in groups] == ["A"]
+
+
+def test_an_id_that_is_empty_is_refused_with_or_without_its_padding():
+    assert one((isa(e6="") + "~" + REST).encode(), UNPADDED).ta1 == "006"
+
+
+@pytest.mark.parametrize("width", [80, 72, 40])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_wrapped_at_a_width_are_read_where_allowed(width: int, end: str):
+    text = interchange(group(*[SHIP_NOTICE] * 3)).decode()
+    data = end.join(text[at : at + width] for at in range(0, len(text), width)).encode()
+    assert one(data).rejected
+    assert "wrapped-lines" in {finding.leniency for finding in one(data).findings}
+    found, groups = read_all(data, WRAPPED)
+    assert (found.interchanges[0].ta1, found.interchanges[0].warnings, found.leftover_bytes) == (None, ["wrapped-lines"], 0)
+    assert [(each.group.codes, [one.verdict for one in each.sets]) for each in groups] == [([], ["A"] * 3)]
+    assert {len(one.document().root.children) for each in groups for one in each.sets} == {3}  # type: ignore[union-attr]
+
+
+def test_blanks_before_segments_are_told_once_and_read_where_allowed():
+    data = interchange(PLAIN).replace(b"~", b"~\n   ").rstrip()
+    assert [(finding.code, finding.leniency) for finding in one(data).findings] == [("022", "mixed-tails")]
+    found, groups = read_all(data, BLANKS)
+    assert (found.interchanges[0].warnings, groups[0].sets[0].verdict) == (["mixed-tails"], "A")
+
+
+def test_what_is_for_the_network_is_read_past():
+    data = interchange(["ISB*1", "ISE*200601*0515*04", "TA3*1", *PLAIN])
+    assert (one(data).ta1, [finding.severity for finding in one(data).findings]) == (None, ["warning"] * 3)
+    assert one(interchange([*PLAIN, "ISB*1"])).ta1 == "022"
+
+
+def test_segments_that_run_into_each_other_are_refused():
+    data = "".join([isa(), *PLAIN, "IEA*1*000000001"]).encode()
+    assert "segment terminator is missing" in one(data).findings[0].text
+
+
+def test_a_last_control_number_that_is_wrong_is_no_cut():
+    data = interchange(PLAIN).replace(b"IEA*1*000000001~", b"IEA*1*000000049")
+    assert one(data).ta1 == "001"
+
+
+def test_a_separator_inside_an_id_of_gs_is_told():
+    found = one(interchange(["GS*SH*AC*ME*CROSSDOCK*20261116*0905*1*X*004010", *PLAIN[1:]]))
+    assert "GS has 9 elements" in found.findings[0].text
+    assert found.groups[0].codes
+
+
 def test_bare_letters_are_no_header():
     data = b"PAY BY VISA*00*1 OR ISA CARD\r\n" + interchange(PLAIN)
     found = outline(read_at(data), len(data), STRICT)
@@ -186,6 +254,9 @@ def test_a_million_sets_take_no_memory_of_their_own():
         (b"UNB+UNOA:1", "EDIFACT"),
         (b"<?xml version='1.0'?>", "XML"),
         (b"GS*SH*A*B~", "begins with a group"),
+        (b"ISA*00*          *00*          *08*A~\nGS*OW*A", "has 6 elements"),
+        (b"ISA00          00          ZZACME", "separates the elements"),
+        (b"isa*00*", "small letters"),
         (b"hello", "does not look like X12"),
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partners.guides import shipped_guides
+from tests import x12_snapshot
 from tests.corpus import corpus_files
 from tests.x12 import SAMPLES, SHIP_NOTICE, STRICT, TORTURE, Read, group, interchange, read_all, read_at
 from translators.document import Node
@@ -150,3 +151,9 @@ def test_the_corpus_has_files_that_are_accepted():
     for path in corpus_files("x12-856", "x12-214", "x12-940", "x12-945"):
         accepted += any(one.verdict == "A" for each in read_all(path.read_bytes(), LENIENT)[1] for one in each.sets)
     assert accepted > 25
+
+
+@pytest.mark.corpus
+def test_every_file_of_the_corpus_is_judged_as_before():
+    """Where a change is meant: python -m tests.x12_snapshot > tests/x12_snapshot.txt, and read the diff."""
+    assert list(x12_snapshot.lines()) == x12_snapshot.TABLE.read_text(encoding="utf-8").splitlines()

@@ -1,21 +1,15 @@
 """Sets against their guides: what stands where, how often, and what is told when it does not."""
 
-import random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from partners.guides import shipped_guides
-from tests.x12 import FIXTURES, SHIP_NOTICE, STRICT, full, group, interchange, only_set, read_all, read_at, short
+from tests.x12 import FIXTURES, SHIP_NOTICE, STRICT, group, interchange, only_set, read_all, read_at, short
+from tests.x12_strategies import SHIPPED
 from translators.document import Node
 from translators.x12.groups import SETS_OF
-from translators.x12.guide import Guide
-from translators.x12.layout import Loop, Place, places
+from translators.x12.layout import places
 from translators.x12.options import Limits, Options
 from translators.x12.reader import read_sets
-
-GUIDES = [(set_id, release) for set_id in ("856", "214", "940", "945", "997") for release in ("004010", "005010")]
 
 HEAD_940 = ["W05*N*D1", "N1*ST*X", "N3*A", "N4*TACOMA*WA"]
 ITEM_940 = ["LX*1", "W01*1*EA**VN*X"]
@@ -217,71 +211,9 @@ def test_hl_loops_hang_below_their_parent():
     assert [node.tag for node in document.root.children] == ["BSN", "DTM", "HL", "CTT", "SE"]
 
 
-# Laws over every guide.
-
-
-def written(guide: Guide, source: random.Random) -> list[tuple[Place, str]]:
-    """A right set of the guide: its places and segments in order, without ST and SE."""
-    result: list[tuple[Place, str]] = []
-
-    def times(item: Place | Loop) -> int:
-        if item.tag in ("ST", "SE", "EFI"):
-            return 0
-        most = min(item.maximum or 3, 3)
-        return source.randint(1, most) if item.required else source.choice([0, 0, 0, *range(most + 1)])
-
-    def fill(loop: Loop) -> None:
-        for item in loop.items:
-            for _ in range(1 if item is loop.items[0] and loop.parent else times(item)):
-                if isinstance(item, Loop):
-                    fill(item)
-                else:
-                    result.append((item, segment_of(guide, item.tag, len(result))))
-
-    fill(guide.layout.root)
-    return result
-
-
-def segment_of(guide: Guide, tag: str, number: int) -> str:
-    rules = guide.dictionary.segments.get(tag)
-    if tag == "HL":
-        return f"HL*{number}**S"
-    return full(rules) if rules else f"{tag}*A*B"
-
-
-@given(st.sampled_from(GUIDES), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
-def test_what_a_guide_allows_is_accepted(which: tuple[str, str], source: random.Random):
-    guide = shipped_guides().guide(*which)
-    assert guide is not None
-    segments = [segment for _, segment in written(guide, source)]
-    reading = only_set(interchange(group([guide.set_id, *segments], functional=guide.functional, version=guide.release)))
-    assert reading.findings == []
-    document = reading.document()
-    assert document is not None
-    assert [node.segment.position for node in document.root.walk()] == list(range(1, reading.segments + 1))
-
-
-@given(st.sampled_from(GUIDES), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
-def test_a_mandatory_segment_left_out_is_missed(which: tuple[str, str], source: random.Random):
-    """Without LE the next LX counts as an inner one, so that one is left in."""
-    guide = shipped_guides().guide(*which)
-    assert guide is not None
-    steps = written(guide, source)
-    candidates = {id(place): place for place, _ in steps if place.required and place.tag != "LE" and place is not place.loop.items[0]}
-    if not candidates:
-        return
-    gone = source.choice(list(candidates.values()))
-    segments = [segment for place, segment in steps if place is not gone]
-    reading = only_set(interchange(group([guide.set_id, *segments], functional=guide.functional, version=guide.release)))
-    assert (gone.tag, "3") in [(finding.segment, finding.code) for finding in reading.findings]
-    assert {finding.code for finding in reading.findings} == {"3"}
-
-
 def test_every_place_of_every_guide_can_be_reached():
     """A place that no step reaches is an error in a guide."""
-    for which in GUIDES:
+    for which in SHIPPED:
         guide = shipped_guides().guide(*which)
         assert guide is not None
         reached = {guide.layout.root.first}

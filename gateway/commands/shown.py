@@ -1,5 +1,6 @@
 """Values of operations as a person reads them in a terminal."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -227,7 +228,26 @@ def _partner(value: dict[str, Any]) -> None:
         console.print(f"# revision {one['revision']}: {one['state']}, {one['at']}, {one['who']}", style="dim")
 
 
+def _explained(value: dict[str, Any]) -> None:
+    console.print(Text.assemble((value["event"], "bold"), f": {value['type']} about {value['subject']}"))
+    console.print(
+        f"  read from document {value['document']} ({value['set']}) by {value['mapping']}, under revision {value['revision']} of {value['partner']}"
+    )
+    for one in value["fields"]:
+        place = f"{one['place']['file']}:{one['place']['line']}" if one["place"] else ""
+        told = "" if one["value"] is None else " = " + json.dumps(one["value"], ensure_ascii=False)
+        console.print(Text.assemble("\n", (one["field"], "bold"), told))
+        console.print(Text.assemble("  rule  ", (one["rule"], "cyan"), f"   {place}"))
+        for spot in one["from"]:
+            role = "from " if spot["role"] == "value" else "where" if spot["role"] == "place" else "if   "
+            console.print(Text.assemble(f"  {role} {spot['path']}  ", (repr(spot["text"])[1:-1] or "(empty)", "green"), _bytes(spot)))
+
+
+def _bytes(spot: dict[str, Any]) -> str:
+    return f"   segment {spot['segment']}, bytes {spot['byte_start']} to {spot['byte_end']}"
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "messages": _messages, "show": _show, "find": _find, "dead": _dead, "alarms": _alarms, "act": _acted, "replay": _replayed,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "act": _acted, "replay": _replayed,
     "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

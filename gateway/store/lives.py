@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
 from gateway.store.sql import one_of
@@ -56,6 +57,18 @@ _AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :
 _OF_EVENT = text("SELECT id, state FROM deliveries WHERE event = :id ORDER BY id")
 _AS_DOCUMENT = text("SELECT id, partner, message FROM documents WHERE id = :id")
 _AS_MESSAGE = text("SELECT id, partner, answers FROM messages WHERE id = :id")
+
+
+_SOURCE = text(
+    "SELECT e.identity, e.stream, d.id AS document, d.message, d.partner, d.set_id, d.interchange, d.grp, d.ordinal, d.byte_start, d.byte_end,"
+    " d.profile_revision, m.arrival, m.size, m.sha256, p.data FROM events e JOIN documents d ON d.id = e.document JOIN messages m ON m.id = d.message"
+    " JOIN payloads p ON p.id = m.payload WHERE e.id = :id"
+)
+
+
+def source_of(tx: Connection, event: str) -> Row[Any] | None:
+    """What an event was read from: its document's place, the message's bytes, the profile revision that treated it."""
+    return tx.execute(_SOURCE, {"id": event}).first()
 
 
 def messages(tx: Connection, *, partner: str | None, state: str | None, before: str | None, limit: int) -> list[dict[str, Any]]:

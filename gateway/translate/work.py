@@ -269,6 +269,14 @@ class MessageWork:
             self._map(interchange, group, reading, agreement, row)
         return row
 
+    def _why_unmapped(self, agreement: Agreement, error: Exception) -> str:
+        if agreement.mapping is None and self.mappings.for_set(agreement.receive) is None:
+            return (
+                f"no mapping ships for {agreement.receive}: it was checked and answered, and makes no event; "
+                "name a mapping in the agreement, apply the profile, then replay it"
+            )
+        return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
+
     def _map(self, interchange: Interchange, group: Group, reading: SetReading, agreement: Agreement, row: Row) -> None:
         document = reading.document()
         if document is None:
@@ -295,8 +303,9 @@ class MessageWork:
             mapping = self.mappings.mapping(agreement.mapping_name, tuple(agreement.overlays))
             mapped = mapping.read(document, context)
         except (MappingProblem, MappingError) as error:
-            row["state"], row["reason"] = "held", f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
-            row["refusal"] = str(error)
+            row["state"], row["reason"] = "held", self._why_unmapped(agreement, error)
+            # A mapping of ours that is missing or wrong is no fault of the partner's document.
+            row["refusal"] = str(error) if isinstance(error, MappingProblem) else None
             return
         row["content_hash"] = content_hash(document)
         row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None

@@ -3,8 +3,9 @@
 Knows no single family.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -52,6 +53,8 @@ class Family:
     correlation: tuple[str, ...]
     """Types of reference that tie documents together, the best first."""
     pass_on_dead: bool
+    settle: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """For events that we write: the data with what follows from it spelled out, such as the order a carton belongs to."""
 
     @property
     def type(self) -> str:

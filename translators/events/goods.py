@@ -40,7 +40,9 @@ class Measurement(Part):
     """Anything measured that has no field of its own."""
 
     kind: Text | None = None
-    """Kind, code as written (X12 element 737)."""
+    """Kind, code as written: a measurement's (X12 element 737), or a quantity's where `kind_element` says so."""
+    kind_element: Text | None = None
+    """673 where `kind` is a code of that data element (quantity kinds)."""
     dimension: Text | None = None
     """What was measured, code as written (X12 element 738)."""
     quantity: Quantity | None = None
@@ -49,6 +51,12 @@ class Measurement(Part):
     """Lower end of a range."""
     high: Decimal | None = None
     """Upper end of a range."""
+    unit: Text | None = None
+    """Unit of the range in our words, where there is no quantity that has it."""
+    unit_code: Text | None = None
+    """The partner's own code of that unit."""
+    text: Text | None = None
+    """What is said in words in place of a number."""
 
 
 class Packaging(Part):

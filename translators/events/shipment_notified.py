@@ -3,7 +3,7 @@
 Orders, packs and lines are flat lists that name each other by id, so that every structure of a ship notice is one shape.
 """
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -17,6 +17,8 @@ class Order(Part):
 
     id: Text
     """Its id in this event."""
+    pack: Text | None = None
+    """Id of the pack it lies in, where orders are told below packs."""
     purchase_order: Text | None = None
     """The buyer's order number."""
     release: Text | None = None
@@ -197,6 +199,54 @@ class ShipmentNotified(EventData):
         return self
 
 
+PACKS_BELOW_LINES, ORDERS_BELOW_PACKS = "0002", "0003"
+"""Structures (BSN05) that nest otherwise than shipment, order, pack, item."""
+
+
+def settle(data: dict[str, Any]) -> dict[str, Any]:
+    """The notice with the relations that its lines imply: a pack all of whose lines are of one order lies in that order, and so on.
+
+    A tree needs them; flat lists need not tell them. What is told stays; what the lines do not agree on stays untold.
+    """
+    lines, packs, structure = data.get("lines") or [], data.get("packs") or [], data.get("structure")
+    if structure == ORDERS_BELOW_PACKS:
+        return (
+            data | {"orders": _told_by(lines, data.get("orders") or [], own="order", other="pack", above=("pack",))} if data.get("orders") else data
+        )
+    if not packs:
+        return data
+    if structure == PACKS_BELOW_LINES:
+        return data | {
+            "packs": _told_by(
+                [{**line, "line": line.get("id")} for line in lines], packs, own="pack", other="line", above=("line", "parent", "order")
+            )
+        }
+    parents = {pack.get("id"): pack.get("parent") for pack in packs}
+    outermost = [{**line, "pack": _outermost(line.get("pack"), parents)} for line in lines]
+    return data | {"packs": _told_by(outermost, packs, own="pack", other="order", above=("order", "parent", "line"))}
+
+
+def _outermost(pack: Any, parents: dict[Any, Any]) -> Any:
+    for _ in parents:  # a circle ends with the packs there are; the writer tells it
+        if parents.get(pack) is None:
+            break
+        pack = parents[pack]
+    return pack
+
+
+def _told_by(lines: list[dict[str, Any]], items: list[dict[str, Any]], *, own: str, other: str, above: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The items, those without anything above them with the one `other` that all their lines name."""
+    named: dict[Any, set[Any]] = {}
+    for line in lines:
+        named.setdefault(line.get(own), set()).add(line.get(other))
+    settled = []
+    for item in items:
+        found = named.get(item.get("id"), set()) - {None}
+        alone = len(found) == 1 and not any(key in item for key in above)
+        settled.append({**item, other: next(iter(found))} if alone else item)
+    return settled
+
+
 FAMILY = Family(
     name="shipment.notified",
     version=1,
@@ -209,4 +259,5 @@ FAMILY = Family(
     },
     correlation=("purchase_order", "customer_order", "bill_of_lading", "shipment"),
     pass_on_dead=False,
+    settle=settle,
 )

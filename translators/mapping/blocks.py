@@ -14,11 +14,14 @@ from translators.mapping.expressions import Check, Read, Surroundings, compile_e
 from translators.mapping.lists import compile_list
 from translators.mapping.paths import FindAll, FindOne, compile_all, compile_one, condition_mask, first_of, union
 from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joined, moved, needs_of, read_each, read_object
+from translators.mapping.tracing import ITEM, PASS, noting, traced
 from translators.mapping.transforms import Tables
 from translators.mapping.written import Path, Written
 
-RESERVED = ("at", "each", "is", "when")
+RESERVED = ("at", "each", "is", "when", "read", "write")
 """Words of a block that are no fields."""
+VALUE = ("is", "when", "read", "write")
+"""Words of a block that says one value, perhaps in its two directions apart (write_rules.py)."""
 MADE_HERE = frozenset({"purpose", "evidence", "quality", "cancelled"})
 """Fields that the engine fills itself."""
 
@@ -30,8 +33,8 @@ class Fault(Exception):
 class BlockCompiler:
     """Compiles one mapping's blocks, collecting faults with their places."""
 
-    def __init__(self, written: Written, tables: Tables) -> None:
-        self.written = written
+    def __init__(self, written: Written, tables: Tables, words: language.Language, *, trace: bool = False) -> None:
+        self.written, self.words, self.trace = written, words, trace
         self.tables = tables
         self.faults: list[str] = []
         self.origins: dict[str, str] = {}
@@ -54,6 +57,7 @@ class BlockCompiler:
             read = self.field((*path, key), name, model, around)
             if read is None:
                 continue
+            read = self.traced(name, (*path, key), read)
             if model.model_fields[name].is_required():
                 required.append((name, read))
             else:
@@ -65,15 +69,24 @@ class BlockCompiler:
                 self.fault(path, f"must give {name!r}, which the event requires: {info.description or ''}".rstrip(": "))
         return read_object(required, optional, constants, whole=bool(made) or model.essential, outward=around.outward)
 
+    def traced(self, name: str, path: Path, read: Read) -> Read:
+        """The reader, with a notebook around it where the mapping is compiled to explain."""
+        if not self.trace:
+            return read
+        spec = self.written.find(path)
+        if isinstance(spec, dict):
+            spec = spec.get("is", spec.get("read", spec.get("each", spec.get("at", ""))))
+        return traced(name, " or ".join(map(str, spec)) if isinstance(spec, list) else str(spec), self.written.place(path), read)
+
     def _needs(self, spec: Any) -> Needs:
         try:
-            return needs_of(spec)
+            return needs_of(spec, self.words)
         except (language.LanguageError, AttributeError):  # a fault inside it is noted already; nothing will be read with this
             return None
 
     def _constant(self, text: str) -> bool:
         try:
-            return is_constant(language.expression(text))
+            return is_constant(self.words.expression(text))
         except language.LanguageError:
             return False
 
@@ -93,7 +106,7 @@ class BlockCompiler:
         try:
             if listed:
                 return self._list(path, spec, bare(get_args(wanted)[0]), around)
-            if isinstance(spec, dict) and "is" not in spec:
+            if isinstance(spec, dict) and not {"is", "read", "write"} & spec.keys():
                 return self._nested(path, spec, wanted, around)
             return self._value(path, spec, wanted, around)
         except Fault:
@@ -102,8 +115,11 @@ class BlockCompiler:
     def _value(self, path: Path, spec: Any, wanted: Any, around: Surroundings) -> Read:
         """`field: EXPRESSION` or `field: {is: EXPRESSION, when: TEST}`."""
         if isinstance(spec, dict):
-            self._only(path, spec, ("is", "when"))
-            read = self._expression((*path, "is"), spec["is"], wanted, around)
+            self._only(path, spec, VALUE)
+            word = "is" if "is" in spec else "read"
+            if word not in spec:  # written only
+                return lambda run, node: None
+            read = self._expression((*path, word), spec[word], wanted, around)
             return guarded(self._tests(path, spec, around), read)
         return self._expression(path, spec, wanted, around)
 
@@ -111,7 +127,7 @@ class BlockCompiler:
         if not isinstance(spec, str):
             self._stop(path, "must be an expression such as BSN/02; to leave the field out, name it under `remove:` in an overlay")
         try:
-            read, gives = compile_expression(language.expression(spec), around)
+            read, gives = compile_expression(self.words.expression(spec), around)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         self._fits(path, gives, wanted)
@@ -141,6 +157,10 @@ class BlockCompiler:
             return self._list_expression(path, spec, item, around)
         if not isinstance(spec, dict) or not spec:
             self._stop(path, "must be an expression, a block with `each:`, or named blocks")
+        if {"is", "read"} & spec.keys() and not {"each", "at"} & spec.keys():
+            self._only(path, spec, ("is", "read", "write"))
+            word = "is" if "is" in spec else "read"
+            return self._list_expression((*path, word), spec[word], item, around)
         if any(word in spec for word in RESERVED):
             return self._items(path, spec, item, around)
         if (
@@ -152,14 +172,14 @@ class BlockCompiler:
         reads = []
         for name, inner in spec.items():
             try:
-                reads.append(self._list((*path, name), inner, item, around))
+                reads.append(self.traced(PASS, (*path, name), self._list((*path, name), inner, item, around)))
             except Fault:
                 continue
         return joined(reads)
 
     def _list_expression(self, path: Path, spec: str, item: Any, around: Surroundings) -> Read:
         try:
-            read, gives = compile_list(language.expression(spec), around)
+            read, gives = compile_list(self.words.expression(spec), around)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         self._fits(path, gives, item)
@@ -176,28 +196,31 @@ class BlockCompiler:
         else:
             self._stop(path, "needs `each:` (every such segment) or `at:` (the first)")
         if "is" in spec:
-            self._only(path, spec, ("each", "at", "is", "when"))
+            self._only(path, spec, ("each", "at", *VALUE))
             read = self._expression((*path, "is"), spec["is"], item, inner)
         elif isinstance(item, type) and issubclass(item, Part):
             read = self.fields(path, item, inner)
         else:
             self._stop(path, f"is a list of {_called(item)}; give each one as `is: 02`")
-        return read_each(find, masks, self._tests(path, spec, inner), read, len(spec), shared=around.outward)
+        checks = self._tests(path, spec, inner)
+        if self.trace:
+            read, checks = traced(ITEM, "", None, noting(masks, guarded(checks, read))), []
+        return read_each(find, masks, checks, read, len(spec), shared=around.outward)
 
     def _tests(self, path: Path, spec: dict[str, Any], around: Surroundings) -> list[Check]:
         given = spec.get("when")
         checks = []
         for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
             try:
-                checks.append(compile_test(language.test(str(text)), around))
+                checks.append(compile_test(self.words.test(str(text)), around))
             except language.LanguageError as fault:
                 self.fault((*path, "when", number) if isinstance(given, list) else (*path, "when"), str(fault))
         return checks
 
     def _find_one(self, path: Path, text: Any, around: Surroundings) -> tuple[FindOne, dict[str, int]]:
         try:
-            parsed = language.path(str(text))
-            language.check_path(parsed, around.sizes)
+            parsed = self.words.path(str(text))
+            self.words.check(parsed)
         except language.LanguageError as fault:
             self._stop(path, str(fault))
         return compile_one(parsed, around.outward), _told([parsed])
@@ -208,9 +231,9 @@ class BlockCompiler:
         parsed: list[language.Path] = []
         for number, text in enumerate(given if isinstance(given, list) else [given]):
             try:
-                alternatives = language.paths(str(text))
+                alternatives = self.words.paths(str(text))
                 for alternative in alternatives:
-                    language.check_path(alternative, around.sizes)
+                    self.words.check(alternative)
             except language.LanguageError as fault:
                 self._stop((*path, number) if isinstance(given, list) else path, str(fault))
             parsed += alternatives

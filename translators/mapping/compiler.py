@@ -21,13 +21,15 @@ from translators.mapping import language
 from translators.mapping.blocks import MADE_HERE, BlockCompiler, Fault, bare
 from translators.mapping.errors import MappingError, MappingProblem
 from translators.mapping.expressions import Read, Surroundings, compile_expression
-from translators.mapping.language import Drop
+from translators.mapping.language import Drop, Language
 from translators.mapping.moments import event_time
 from translators.mapping.paths import FindAll
 from translators.mapping.references import correlation_of, references_of
 from translators.mapping.run import Run
+from translators.mapping.syntax import X12
 from translators.mapping.tables import CodeTable, extend
 from translators.mapping.values import Context, Mapped
+from translators.mapping.write_rules import Plan, PlanCompiler
 from translators.mapping.written import Path, Written, use_shapes
 
 TOP = ("title", "event", "each", "whole", "fields", "identity", "drops", "codes")
@@ -66,6 +68,8 @@ class CompiledMapping:
     """A tag whose every segment must lie in some event, or the document is held; "" for none."""
     drops: dict[str, list[Drop]]
     origins: dict[str, str]
+    plan: Plan
+    """The way out: which elements each field is written to (write.py)."""
 
     def read(self, document: Document, context: Context) -> Mapped:
         """The document's events, what was not carried over, and what could not be read.
@@ -74,18 +78,14 @@ class CompiledMapping:
         """
         run = Run(document, context)
         mapped = Mapped()
-        scopes = self.each(run, document.root)
-        if not scopes:
-            raise MappingProblem([f"the {document.set_id} has no {self.each_text}, so there is nothing to tell"])
-        if len(scopes) > context.max_events:
-            raise MappingProblem([f"the {document.set_id} makes more than {context.max_events:,} events; send it in smaller sets"])
+        scopes = self.scopes(run, document, context)
         if len(scopes) > 1:
             run.memo = {}
         ordinals: dict[tuple[str, str], int] = {}
         problems = self._strays(run, scopes) if self.whole else []
         for scope in scopes:
             try:
-                draft = self._draft(run, scope, document)
+                draft = self.draft(run, scope, document)
             except MappingProblem as problem:
                 problems += problem.problems
                 if run.left < 0 or len(problems) >= MAX_PROBLEMS:
@@ -101,6 +101,15 @@ class CompiledMapping:
         mapped.findings = list(run.findings.values())
         return mapped
 
+    def scopes(self, run: Run, document: Document, context: Context) -> list[Node]:
+        """The segments that make an event each. Raises MappingProblem if there are none, or too many."""
+        scopes = self.each(run, document.root)
+        if not scopes:
+            raise MappingProblem([f"the {document.set_id} has no {self.each_text}, so there is nothing to tell"])
+        if len(scopes) > context.max_events:
+            raise MappingProblem([f"the {document.set_id} makes more than {context.max_events:,} events; send it in smaller sets"])
+        return scopes
+
     def _strays(self, run: Run, scopes: list[Node]) -> list[str]:
         """Segments that no event would tell of although the mapping says that all must be told (goods of an HL without a parent)."""
         if run.nodes[0] in scopes:
@@ -114,7 +123,8 @@ class CompiledMapping:
             if node.tag == self.whole and node not in meant and node.parent is not None and node.parent.tag != self.whole
         ][:MAX_PROBLEMS]
 
-    def _draft(self, run: Run, scope: Node, document: Document) -> EventDraft:
+    def draft(self, run: Run, scope: Node, document: Document) -> EventDraft:
+        """The event of one scope. Raises MappingProblem."""
         run.unknown, run.unreadable, run.invalid_sscc = {}, {}, {}
         data: dict[str, Any] = self.fields(run, scope) or {}
         identity = self.identity
@@ -233,25 +243,26 @@ def compile_mapping(
     *,
     tables: Mapping[str, CodeTable],
     shapes: Mapping[str, Written] | None = None,
-    sizes: Mapping[str, int] | None = None,
+    words: Language = X12,
     name: str,
+    trace: bool = False,
 ) -> CompiledMapping:
     """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend.
 
-    `sizes`: the format's segments and how many elements each has, so that a path to nowhere is noticed; None: paths are not checked.
+    `words`: the language over the format's own paths (syntax.py). `trace`: compiled to explain (tracing.py), not for delivery.
     """
     if not isinstance(written.value, dict):
         raise MappingError(written.at((), "is no mapping; it needs event, each, identity and fields"))
     written = use_shapes(written, shapes or {})
-    return _Compiler(written, tables, sizes or {}, name).compile()
+    return _Compiler(written, tables, words, name, trace=trace).compile()
 
 
 class _Compiler:
-    def __init__(self, written: Written, tables: Mapping[str, CodeTable], sizes: Mapping[str, int], name: str) -> None:
+    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, name: str, *, trace: bool) -> None:
         self.name = name
-        self.sizes = sizes
+        self.words = words
         self.written = written
-        self.blocks = BlockCompiler(written, self._tables(tables))
+        self.blocks = BlockCompiler(written, self._tables(tables), words, trace=trace)
 
     def _tables(self, tables: Mapping[str, CodeTable]) -> dict[str, CodeTable]:
         known = dict(tables)
@@ -275,11 +286,12 @@ class _Compiler:
             raise MappingError(self.written.at(("event",), f"there is no event {value.get('event')!r}; there are {', '.join(sorted(FAMILIES))}"))
         if not isinstance(value.get("fields"), dict):
             raise MappingError(self.written.at(("fields",), "is missing; it says which field comes from where"))
-        around = Surroundings(blocks.tables, outward=True, sizes=self.sizes)
+        around = Surroundings(blocks.tables, outward=True, words=self.words, trace=blocks.trace)
         each = self._each()
         fields = blocks.fields(("fields",), family.model, around, made=MADE_HERE)
         identity = self._identity(around, family)
         drops = self._drops()
+        plan = self._plan()
         if blocks.faults or identity is None or each is None:
             raise MappingError("\n".join(dict.fromkeys(blocks.faults)))
         return CompiledMapping(
@@ -293,13 +305,22 @@ class _Compiler:
             str(value.get("whole") or ""),
             drops,
             blocks.origins,
+            plan,
         )
+
+    def _plan(self) -> Plan:
+        """The way out, of the same lines; a fault that the reading direction has told already is not told twice."""
+        compiler = PlanCompiler(self.written.value, self.blocks.tables, self.words)
+        plan = compiler.compile() if not self.blocks.faults else Plan((), {}, None)
+        for path, text in compiler.faults:
+            self.blocks.fault(path, text)
+        return plan
 
     def _each(self) -> FindAll | None:
         if not self.written.value.get("each"):
             self.blocks.fault(("each",), "is missing; it says which segment makes an event, such as HL[S]; ST for one event a set")
             return None
-        from_root = Surroundings(self.blocks.tables, outward=False, sizes=self.sizes)
+        from_root = Surroundings(self.blocks.tables, outward=False, words=self.words)
         try:
             return self.blocks.find_all(("each",), self.written.value["each"], from_root)[0]
         except Fault:
@@ -310,10 +331,10 @@ class _Compiler:
         for number, text in enumerate(given if isinstance(given, list) else [given] if given is not None else []):
             place = (*path, number) if isinstance(given, list) else path
             try:
-                read, gives = compile_expression(language.expression(str(text)), around)
+                read, gives = compile_expression(self.words.expression(str(text)), around)
                 if gives is not str:
                     raise language.LanguageError("must give a text here")
-                reads.append(read)
+                reads.append(self.blocks.traced(f"({path[1]})", place, read))
             except language.LanguageError as fault:
                 self.blocks.fault(place, str(fault))
         return reads
@@ -361,7 +382,7 @@ class _Compiler:
             if not isinstance(reason, str) or not reason.strip():
                 self.blocks.fault(("drops", text), "needs a reason: why the event can do without it")
             try:
-                drop = language.drop(str(text))
+                drop = self.words.drop(str(text))
             except language.LanguageError as fault:
                 self.blocks.fault(("drops", text), str(fault))
                 continue

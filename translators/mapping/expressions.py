@@ -3,15 +3,16 @@
 Knows paths and transforms; knows no field and no event.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from translators.document import Node
-from translators.mapping.language import Call, Chain, Constant, Expression, LanguageError, Path, Test, check_path
+from translators.mapping.language import Call, Chain, Constant, Expression, Language, LanguageError, Path, Test
 from translators.mapping.moments import Unreadable
 from translators.mapping.paths import FindOne, Taken, compile_one, condition_mask, element_texts, spelled_out, take
 from translators.mapping.run import Run
+from translators.mapping.syntax import X12
 from translators.mapping.transforms import TRANSFORMS, ArgumentError, Reader, Tables, Transform
 
 Read = Callable[[Run, Node], Any]
@@ -27,8 +28,10 @@ class Surroundings:
     """True where paths look further out if a segment is not here (an event's own fields), False in the items of lists."""
     marking: bool = True
     """False where reading is only trying (conditions): nothing is noted as taken."""
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Segments of the format and how many elements each has; empty: anything may be named."""
+    trace: bool = False
+    """True where a mapping is compiled to explain: conditions are noted, too."""
+    words: Language = X12
+    """The language over the format's own paths."""
 
 
 def compile_expression(expression: Expression, around: Surroundings) -> tuple[Read, Any]:
@@ -98,7 +101,7 @@ def in_turn(readers: list[Reader]) -> Reader:
 def check_sources(chain: Chain, around: Surroundings) -> None:
     for source in chain.sources:
         if isinstance(source, Path):
-            check_path(source, around.sizes)
+            around.words.check(source)
 
 
 def _compile_chain(chain: Chain, around: Surroundings) -> tuple[Read, Any]:
@@ -309,7 +312,7 @@ def _note(run: Run, taken: Taken, text: str) -> None:
 def compile_test(test: Test, around: Surroundings) -> Check:
     """A condition of a block; it takes nothing, but that finding an element equal to a word tells it. Raises LanguageError."""
     check_sources(test.chain, around)
-    trying = replace(around, marking=False)
+    trying = replace(around, marking=around.trace)
     first = test.chain.sources[0]
     if isinstance(first, Path) and not first.elements and not first.number:
         if test.chain.calls or test.values is not None or len(test.chain.sources) > 1:

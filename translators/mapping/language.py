@@ -14,9 +14,8 @@ Knows neither documents nor events; a fault in the text is a LanguageError that 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 MAX_EXPRESSION = 2_000  # characters; longer ones are mistakes
 LAST_ELEMENT = 99
@@ -30,8 +29,8 @@ class Condition(NamedTuple):
     """What a segment must have to be meant."""
 
     element: int
-    values: frozenset[bytes]
-    """Empty: the element must only have a value."""
+    values: tuple[bytes, ...]
+    """Empty: the element must only have a value. The first is what is written."""
     negate: bool = False
 
 
@@ -39,7 +38,7 @@ class Step(NamedTuple):
     """One segment on the way."""
 
     tag: str
-    levels: frozenset[str]
+    levels: tuple[str, ...]
     """HL03 levels; empty for any."""
     conditions: tuple[Condition, ...]
 
@@ -102,18 +101,45 @@ class Test(NamedTuple):
     negate: bool
 
 
-_ELEMENT = r"\d\d(?:-\d{1,2}|\.\.(?:\d\d)?)?"
-_ELEMENTS = rf"{_ELEMENT}(?:,{_ELEMENT})*"
-_TOKEN = re.compile(
-    rf"""\s*(?:
+COMMON = r"""\s*(?:
       (?P<literal>=(?:'[^']*'|[^\s|='][^\s|]*))
-    | (?P<step>[A-Z][A-Z0-9]{{1,2}})(?P<bracket>\[[^\]]*\])?(?P<tail>/{_ELEMENTS}|@number)?(?![\w\[/@])
-    | (?P<elements>{_ELEMENTS})(?![\w/-])
+    | %s
     | (?P<call>[a-z][a-z0-9_]*)(?:\((?P<arguments>[^()]*)\))?(?![\w(])
     | (?P<mark>!=|=|[|>])
-    )""",
-    re.VERBOSE,
-)
+    )"""
+"""What all formats share; each puts its own tokens in the middle: `step` for a path, `elements` for what stands at hand."""
+
+
+class Steps(NamedTuple):
+    """What one token of a path says."""
+
+    steps: tuple[Step, ...]
+    elements: tuple[Element, ...] = ()
+    number: bool = False
+    tail: str = ""
+    """What ends a path, as it was written; "" where more may follow."""
+
+
+class Syntax(Protocol):
+    """How one format writes its paths (syntax.py)."""
+
+    tokens: re.Pattern[str]
+    """COMMON with the format's own tokens."""
+
+    def steps(self, match: "re.Match[str]") -> Steps:
+        """What a `step` token says. Raises LanguageError."""
+
+    def elements(self, text: str) -> tuple[Element, ...]:
+        """What an `elements` token says. Raises LanguageError."""
+
+    def check(self, path: Path) -> None:
+        """Raises LanguageError if the path leads nowhere in this format."""
+
+    def last(self, tag: str) -> int:
+        """The number of a segment's last element, so that writing knows where an open end (/02..) ends; 0 if it is not known."""
+
+
+_KINDS = ("literal", "step", "elements", "call", "mark")
 
 
 class _Token(NamedTuple):
@@ -122,56 +148,24 @@ class _Token(NamedTuple):
     match: re.Match[str]
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str, pattern: "re.Pattern[str]") -> list[_Token]:
     if len(text) > MAX_EXPRESSION:
         raise LanguageError(f"longer than {MAX_EXPRESSION} characters; split it into several fields")
     found, at, text = [], 0, text.rstrip()
     while at < len(text):
-        match = _TOKEN.match(text, at)
+        match = pattern.match(text, at)
         if match is None:
             raise LanguageError(f"cannot read {text[at:].strip()[:30]!r}; write a path (N1[01=ST]/02), a constant (=text) or a transform (| date)")
-        kind = next(name for name in ("literal", "step", "elements", "call", "mark") if match.group(name) is not None)
+        kind = next(name for name in _KINDS if name in pattern.groupindex and match.group(name) is not None)
         found.append(_Token(kind, match.group().strip(), match))
         at = match.end()
     return found
 
 
-def _elements(text: str) -> tuple[Element, ...]:
-    found = []
-    for part in text.split(","):
-        if ".." in part:
-            first, _, last = part.partition("..")
-            found.append(Element(int(first), last=int(last) if last else LAST_ELEMENT))
-        else:
-            number, _, component = part.partition("-")
-            found.append(Element(int(number), component=int(component) if component else None))
-        if not found[-1].number or found[-1].component == 0:
-            raise LanguageError(f"element {part} does not exist; elements and components count from 1")
-    return tuple(found)
-
-
-_CONDITION = re.compile(r"(?P<element>\d\d)(?:(?P<operator>!?=)(?P<values>[^=!]+))?")
-
-
-def _step(token: _Token) -> Step:
-    tag, inner = token.match.group("step"), (token.match.group("bracket") or "[]")[1:-1].strip()
-    levels: frozenset[str] = frozenset()
-    conditions = []
-    for part in filter(None, (piece.strip() for piece in inner.split(";"))):
-        match = _CONDITION.fullmatch(part)
-        if match:
-            values = frozenset(value.strip().encode() for value in (match.group("values") or "").split(",") if value.strip())
-            conditions.append(Condition(int(match.group("element")), values, match.group("operator") == "!="))
-        elif tag == "HL" and re.fullmatch(r"[A-Z0-9]{1,2}(\s*,\s*[A-Z0-9]{1,2})*", part):
-            levels = frozenset(level.strip() for level in part.split(","))
-        else:
-            raise LanguageError(f"[{part}] is no condition; write [01=BM], [01=BM,MB], [01!=SN], [02] or, for HL, a level as in HL[O]")
-    return Step(tag, levels, tuple(conditions))
-
-
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self.tokens = _tokens(text)
+    def __init__(self, text: str, syntax: Syntax) -> None:
+        self.tokens = _tokens(text, syntax.tokens)
+        self.syntax = syntax
         self.at = 0
 
     def peek(self) -> _Token | None:
@@ -188,21 +182,20 @@ class _Parser:
         start = self.at
         reach: Reach = "nearest" if self.take("nearest") else "outward" if self.take("outward") else ""
         steps: list[Step] = []
-        tail = ""
+        found = Steps(())
         while True:
             token = self.peek()
             if token is None or token.kind != "step":
                 raise LanguageError("a segment is missing" + (f" after {self.tokens[self.at - 1].text!r}" if self.at else "") + ", such as N1[01=ST]")
-            if tail:
-                raise LanguageError(f"{tail} ends a path; put it behind its last segment")
+            if found.tail:
+                raise LanguageError(f"{found.tail} ends a path; put it behind its last segment")
             self.at += 1
-            steps.append(_step(token))
-            tail = token.match.group("tail") or ""
+            found = self.syntax.steps(token.match)
+            steps += found.steps
             if not self.take(">"):
                 break
         text = " ".join(token.text for token in self.tokens[start : self.at])
-        elements = _elements(tail[1:]) if tail.startswith("/") else ()
-        return Path(text, reach, tuple(steps), elements, tail == "@number")
+        return Path(text, reach, tuple(steps), found.elements, found.number)
 
     def source(self) -> Path | Constant:
         token = self.peek()
@@ -211,7 +204,7 @@ class _Parser:
             return Constant(token.text[1:].strip("'"))
         if token and token.kind == "elements":
             self.at += 1
-            return Path(token.text, "", (), _elements(token.text), False)
+            return Path(token.text, "", (), self.syntax.elements(token.text), False)
         return self.path()
 
     def chain(self) -> Chain:
@@ -240,61 +233,6 @@ class _Parser:
             raise LanguageError(f"{token.text!r} is not expected here; alternatives are joined by 'else', transforms by '|'")
 
 
-def expression(text: str) -> Expression:
-    """The expression in `text`. Raises LanguageError."""
-    return _Parser(text).expression()
-
-
-def path(text: str) -> Path:
-    """A path to segments, without elements. Raises LanguageError."""
-    parser = _Parser(text)
-    found = parser.path()
-    parser.end()
-    if found.elements or found.number:
-        raise LanguageError(f"{text!r} names an element; only a segment is wanted here")
-    return found
-
-
-def paths(text: str) -> tuple[Path, ...]:
-    """Alternatives of paths to segments, joined by 'else'. Raises LanguageError."""
-    return tuple(path(part) for part in re.split(r"\s+else\s+", text))
-
-
-_TEST = re.compile(r"(?P<chain>.*?)\s+(?P<operator>!?=)\s+(?P<values>.+)")
-
-
-def test(text: str) -> Test:
-    """A condition such as `AT7/03 = AB,XA`, `not L11` or `01 | code(x, classifier) = actual`. Raises LanguageError."""
-    body, negate = text.strip(), False
-    if body.startswith("not "):
-        body, negate = body[4:], True
-    values = None
-    if match := _TEST.fullmatch(body):
-        body = match.group("chain")
-        values = frozenset(part.strip() for part in match.group("values").split(","))
-        negate ^= match.group("operator") == "!="
-    parser = _Parser(body)
-    chain = parser.chain()
-    parser.end()
-    return Test(chain, values, negate)
-
-
-def check_path(path: Path, sizes: Mapping[str, int]) -> None:
-    """Raises LanguageError if the path names a segment or element that `sizes` (segment -> elements) does not have; {}: anything may be."""
-    if not sizes:
-        return
-    for step in path.steps:
-        if step.tag not in sizes:
-            raise LanguageError(f"there is no segment {step.tag} in this format's dictionary")
-    wanted = [(step.tag, condition.element) for step in path.steps for condition in step.conditions]
-    if path.steps:
-        tag = path.steps[-1].tag
-        wanted += [(tag, element.last if element.last and element.last != LAST_ELEMENT else element.number) for element in path.elements]
-    for tag, number in wanted:
-        if number > sizes[tag]:
-            raise LanguageError(f"{tag} has {sizes[tag]} elements; there is no {tag}/{number:02}")
-
-
 class Drop(NamedTuple):
     """Elements that a mapping leaves behind on purpose."""
 
@@ -303,11 +241,56 @@ class Drop(NamedTuple):
     """Empty: the whole segment."""
 
 
-def drop(text: str) -> Drop:
-    """`SE`, `HL/04` or `REF[01=ZZ]/02,03`. Raises LanguageError."""
-    found = _Parser(text)
-    parsed = found.path()
-    found.end()
-    if parsed.reach or len(parsed.steps) != 1 or parsed.number:
-        raise LanguageError("one segment is wanted, with elements if not all of it is meant: SE, HL/04, REF[01=ZZ]/02")
-    return Drop(parsed.steps[0], parsed.elements)
+_TEST = re.compile(r"(?P<chain>.*?)\s+(?P<operator>!?=)\s+(?P<values>.+)")
+
+
+class Language:
+    """The words of the mapping language over one format's paths."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        self.syntax = syntax
+
+    def expression(self, text: str) -> Expression:
+        """The expression in `text`. Raises LanguageError."""
+        return _Parser(text, self.syntax).expression()
+
+    def path(self, text: str) -> Path:
+        """A path to segments, without elements. Raises LanguageError."""
+        parser = _Parser(text, self.syntax)
+        found = parser.path()
+        parser.end()
+        if found.elements or found.number:
+            raise LanguageError(f"{text!r} names an element; only a segment is wanted here")
+        return found
+
+    def paths(self, text: str) -> tuple[Path, ...]:
+        """Alternatives of paths to segments, joined by 'else'. Raises LanguageError."""
+        return tuple(self.path(part) for part in re.split(r"\s+else\s+", text))
+
+    def test(self, text: str) -> Test:
+        """A condition such as `AT7/03 = AB,XA`, `not L11` or `01 | code(x, classifier) = actual`. Raises LanguageError."""
+        body, negate = text.strip(), False
+        if body.startswith("not "):
+            body, negate = body[4:], True
+        values = None
+        if match := _TEST.fullmatch(body):
+            body = match.group("chain")
+            values = frozenset(part.strip() for part in match.group("values").split(","))
+            negate ^= match.group("operator") == "!="
+        parser = _Parser(body, self.syntax)
+        chain = parser.chain()
+        parser.end()
+        return Test(chain, values, negate)
+
+    def drop(self, text: str) -> Drop:
+        """`SE`, `HL/04` or `REF[01=ZZ]/02,03`. Raises LanguageError."""
+        found = _Parser(text, self.syntax)
+        parsed = found.path()
+        found.end()
+        if parsed.reach or len(parsed.steps) != 1 or parsed.number:
+            raise LanguageError("one segment is wanted, with elements if not all of it is meant: SE, HL/04, REF[01=ZZ]/02")
+        return Drop(parsed.steps[0], parsed.elements)
+
+    def check(self, path: Path) -> None:
+        """Raises LanguageError if the path leads nowhere in this format."""
+        self.syntax.check(path)

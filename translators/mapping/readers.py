@@ -22,19 +22,19 @@ MAX_SHAPES = 1024
 """Shapes for which a block remembers the fields that can be there."""
 
 
-def needs_of(spec: Any) -> Needs:
+def needs_of(spec: Any, words: language.Language) -> Needs:
     """What a compiled field needs of a document to give anything at all."""
     if isinstance(spec, str):
-        sources = [source for chain in language.expression(spec).chains for source in chain.sources]
+        sources = [source for chain in words.expression(spec).chains for source in chain.sources]
         needs = _tags([source for source in sources if isinstance(source, language.Path)])
         return needs if all(isinstance(source, language.Path) for source in sources) else _anywhere(needs)
     looked = spec.get("each", spec.get("at"))
     if looked is not None:
-        return _tags([path for text in (looked if isinstance(looked, list) else [looked]) for path in language.paths(str(text))])
+        return _tags([path for text in (looked if isinstance(looked, list) else [looked]) for path in words.paths(str(text))])
     found: set[tuple[str, frozenset[str]]] = set()
     for key, inner in spec.items():
-        if key != "when":
-            needs = needs_of(inner)
+        if key not in ("when", "write"):
+            needs = needs_of(inner, words)
             if needs is None:
                 return None
             found |= needs

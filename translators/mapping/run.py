@@ -60,6 +60,9 @@ class Run:
         "reached", "searched", "searched_from", "seen", "tags", "text", "unknown", "unreadable", "used",
     )  # fmt: skip
 
+    tracing = False
+    """True where every text that decided anything is to be noted (tracing.py)."""
+
     def __init__(self, document: Document, context: Context) -> None:
         self.context = context
         self.text: Callable[[bytes], str] = texts_of(document.encoding).__getitem__
@@ -242,7 +245,7 @@ class Run:
         ]
 
 
-def meets(levels: frozenset[str], conditions: tuple[tuple[int, frozenset[bytes], bool], ...], node: Node) -> bool:
+def meets(levels: tuple[str, ...], conditions: tuple[tuple[int, tuple[bytes, ...], bool], ...], node: Node) -> bool:
     """True if the node has one of the levels (none: any) and meets all conditions."""
     if levels and node.level not in levels:
         return False

@@ -185,6 +185,8 @@ def _moment(arguments: Sequence[str], tables: Tables) -> Reader:
         moment = build_moment(run, day, clock, code=code if clock else "", place_zone=place, zones=zones)
         if run.used is None:
             run.used = [0, 1, 2] if clock else [0]  # the place is another field's
+            if run.tracing and moment.get("certainty") == "place":
+                run.used += [3, 4]
         return moment
 
     return read
@@ -304,8 +306,10 @@ _TABLE: tuple[Transform, ...] = (
     Transform("join", "many", str, (0, 1), _join, "join(-): several elements as one text, with a separator or a space between"),
     Transform("trim", "one", str, (0, 0), _trim, "without spaces at both ends (those at the end never count)"),
     Transform("upper", "one", str, (0, 0), _upper, "in capitals"),
-    Transform("sscc", "one", str, (0, 0), _sscc, "an SSCC as 18 digits; a wrong one stays as it is and is noted"),
+    Transform(
+        "sscc", "one", str, (0, 1), _sscc, "an SSCC as 18 digits; a wrong one stays as it is and is noted; sscc(00): written with 00 before it"
+    ),
     Transform("means", "one", str, (1, 1), _means, "means(1650): this text, if there is a value at all"),
-    Transform("degrees", "many", str, (0, 0), _degrees, "DDDMMSS and a compass letter as signed degrees"),
+    Transform("degrees", "many", str, (0, 1), _degrees, "degrees(EW) or degrees(NS): DDDMMSS and a compass letter as signed degrees"),
 )
 TRANSFORMS: dict[str, Transform] = {transform.name: transform for transform in _TABLE}

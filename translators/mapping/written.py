@@ -156,9 +156,17 @@ def _lines(written: Written, value: Any, path: Path, base_file: str) -> Iterator
             yield from _lines(written, inner, here, base_file)
         elif isinstance(inner, list):
             yield f"{indent}{_scalar(key)}:{origin}"
-            yield from (f"{indent}  - {_scalar(item)}" for item in inner)
+            for item in inner:
+                pairs = ", ".join(f"{_scalar(name)}: {_flow(text)}" for name, text in item.items()) if isinstance(item, dict) else ""
+                yield f"{indent}  - {{{pairs}}}" if pairs else f"{indent}  - {_scalar(item)}"
         else:
             yield f"{indent}{_scalar(key)}: {_scalar(inner)}{origin}"
+
+
+def _flow(value: Any) -> str:
+    """A value inside braces, where commas and braces part values."""
+    text = _scalar(value)
+    return text if text.startswith("'") or not set(text) & set(",[]{}") else "'" + text.replace("'", "''") + "'"
 
 
 def _scalar(value: Any) -> str:

@@ -16,6 +16,10 @@ INTEGER = re.compile(r"-?([0-9]+)")
 DECIMAL = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:E-?[0-9]+)?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CODE = re.compile(r"[A-Za-z0-9]+")
+SPACED_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]*")
+SPACED = frozenset({"116"})
+"""ID elements whose codes hold spaces and hyphens. The lists for postal codes (116) are the postal services', and theirs are
+`K1A 0B6` and `12345-6789`; everyone in the trade sends and takes them so."""
 CLOCK = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9][0-9]{0,2})?")
 
 LONG_TEXTS = frozenset({"93", "127", "352"})
@@ -45,6 +49,8 @@ class Checker:
     def __init__(self, dictionary: Dictionary, delimiters: Delimiters, options: Options) -> None:
         self.dictionary, self.delimiters, self.options = dictionary, delimiters, options
         self.warnings: list[str] = []
+        self.short_years = False
+        """The version is older than 004010, in which dates have six digits by right."""
 
     def warn(self, name: str) -> None:
         """Notes that a leniency was used."""
@@ -87,7 +93,8 @@ class Checker:
         """One fault for all elements after the last one defined, if any has data."""
         first = len(rules.elements) + 1
         if any(fields[first:]):
-            text = f"{rules.tag} ends with its element {first - 1}; {len(fields) - first} more stand after it"
+            more = len(fields) - first
+            text = f"{rules.tag} ends with its element {first - 1}; {more} more {'stands' if more == 1 else 'stand'} after it"
             yield Fault("3", text, first, value=fields[first], leniency="extra-elements")
 
     def _element(self, element: Element, value: bytes, number: int, tag: str) -> Iterator[Fault]:
@@ -151,14 +158,14 @@ class Checker:
     def _text(self, element: Element, text: str) -> tuple[str, str, str] | None:
         if fault := _length(element, len(text)):
             return (*fault, "long-text" if fault[0] == "5" and element.number in LONG_TEXTS else "")
-        return ("6", "holds a control character", "") if CONTROL.search(text) else None
+        return _control_character(text)
 
     def _code(self, element: Element, text: str) -> tuple[str, str, str] | None:
         if fault := _length(element, len(text)):
             return (*fault, "")
-        if CONTROL.search(text):
-            return "6", "holds a control character", ""
-        if not CODE.fullmatch(text):
+        if unprintable := _control_character(text):
+            return unprintable
+        if not (SPACED_CODE if element.number in SPACED else CODE).fullmatch(text):
             return "7", f"is {text!r}; a code has letters and digits only", "unknown-code"
         codes = self.dictionary.codes.get(element.number) if element.number in self.options.closed_lists else None
         if codes is None or text in codes:
@@ -174,6 +181,8 @@ class Checker:
         if len(text) == 6 and digits and element.minimum > 6:
             year = int(text[:2]) + (1900 if int(text[:2]) >= self.options.century_from else 2000)
             leniency = "date-six" if is_day(year, int(text[2:4]), int(text[4:])) else ""
+            if leniency and self.short_years:
+                return None
             return "4", f"is {text}; write the year with four digits, {year}{text[2:]}", leniency
         if fault := _length(element, len(text)):
             return (*fault, "")
@@ -213,6 +222,14 @@ KINDS = {
     "N": Checker._integer,
     "R": Checker._decimal,
 }
+
+
+def _control_character(text: str) -> tuple[str, str, str] | None:
+    if not CONTROL.search(text):
+        return None
+    if CONTROL.search(text.replace("\r", "").replace("\n", "")):
+        return "6", "holds a control character", ""
+    return "6", "holds a line break", "wrapped-lines"
 
 
 def _length(element: Element, length: int, unit: str = "characters") -> tuple[str, str] | None:

@@ -40,7 +40,7 @@ def outline(read: ReadAt, size: int, options: Options) -> Outline:
         text = f"more than {options.limits.interchanges} interchanges; the rest was not read: send them in several messages"
         result.findings.append(Finding("interchange", "022", text, header.byte_start, size))
     if not result.interchanges:
-        result.findings.append(Finding("interchange", "022", unreadable(read(0, 64), size), 0, min(size, 64)))
+        result.findings.append(Finding("interchange", "022", unreadable(read(0, HEAD), size), 0, min(size, 64)))
     return result
 
 
@@ -59,8 +59,8 @@ class _Walk:
 
     def walk(self) -> Interchange:
         interchange = self.interchange
-        for note, element, text in self.header.faults:
-            self._fault(note, text, *self.header.range_of(element), element=element)
+        for note, element, text, leniency in self.header.faults:
+            self._fault(note, text, *self.header.range_of(element), element=element, leniency=leniency)
         if not self.header.scannable:
             interchange.byte_end = self._next_isa(self.header.byte_end)
             return self._closed()
@@ -71,6 +71,8 @@ class _Walk:
                 self._broken_off(segment)
                 break
             self.after = segment.byte_end - len(self.header.delimiters.segment)
+            for leniency in segment.needs:
+                self._need(leniency, segment)
             TREATMENTS[segment.tag](self, segment)
             interchange.byte_end = segment.byte_end
             if segment.tag == "IEA":
@@ -94,8 +96,7 @@ class _Walk:
         """Outside a set, control segments follow each other directly; empty segments are no fault of the structure."""
         length = segment.terminator_before - self.after
         between = self.read(self.after, min(length, CHUNK))
-        for byte in set(tail_bytes(self.header.delimiters, self.options)):
-            between = between.replace(bytes((byte,)), b"")
+        between = between.translate(None, tail_bytes(self.header.delimiters, self.options))
         terminator = self.header.delimiters.segment
         if length > CHUNK or between.replace(terminator, b""):
             start = self.after + len(terminator)
@@ -124,6 +125,13 @@ class _Walk:
             fields = [element.decode("latin-1").strip() for element in segment.elements[1:6]]
             self.interchange.acknowledgments.append(fields + [""] * (5 - len(fields)))
 
+    def network_service(self, segment: ControlSegment) -> None:
+        """ISB, ISE and TA3 are between sender and network; they ask nothing of us (X12.5)."""
+        if self.group is not None or self.groups:
+            self._fault("022", f"{segment.tag} belongs between ISA and the first GS", segment.byte_start, segment.byte_end)
+        else:
+            self._note("022", f"{segment.tag} is meant for the network that carries the interchange, and was read past", segment)
+
     def group_begins(self, segment: ControlSegment) -> None:
         if self.group is not None:
             self._end_group(segment.byte_start, segment.byte_start, "3", "GE is missing: the next GS comes before it")
@@ -136,6 +144,8 @@ class _Walk:
         missing = [f"GS{number:02}" for number in range(1, 9) if number >= len(fields) or not fields[number]]
         if missing:
             self._fault("024", f"{', '.join(missing)} missing in GS", segment.byte_start, segment.byte_end)
+        if any(fields[9:]):
+            self._note("024", f"GS has {len(fields) - 1} elements, eight are due: one of its ids may hold the element separator", segment)
         fields += [""] * 9
         start, end = segment.byte_start, segment.byte_end
         self.group = _group(self.groups - 1, fields, start, end)
@@ -183,12 +193,12 @@ class _Walk:
         if not same and "number-padding" in self.options.allow and _number(control) == _number(self.interchange.control):
             self._warn("number-padding")
             same = True
-        if segment.fault:
-            if same:
-                self._note(segment.fault, "the last segment terminator is missing", segment)
-            else:
-                self._fault(segment.fault, "the message ends inside IEA; send the interchange whole", segment.byte_start, segment.byte_end)
-        elif not same:
+        cut = segment.fault and self.interchange.control.startswith(control)
+        if cut and not same:
+            self._fault(segment.fault, "the message ends inside IEA; send the interchange whole", segment.byte_start, segment.byte_end)
+        elif segment.fault:
+            self._note(segment.fault, "the last segment terminator is missing", segment)
+        if not same and not cut:
             text = f"IEA02 is {control or 'missing'}, ISA13 is {self.interchange.control}"
             self._fault("001", text, segment.byte_start, segment.byte_end)
         if not _counts(count, self.groups, self.options):
@@ -206,6 +216,14 @@ class _Walk:
             add_code(group, code, text, group.byte_start, group.body_start)
         self.interchange.groups.append(group)
 
+    def _need(self, leniency: str, segment: ControlSegment) -> None:
+        """A leniency without which the segment, and so the interchange, cannot be read."""
+        if leniency in self.options.allow:
+            self._warn(leniency)
+        elif not any(finding.leniency == leniency and finding.code == "022" for finding in self.interchange.findings):
+            text = NEEDS[leniency].format(segment.tag)
+            self._fault("022", text, segment.byte_start, segment.byte_end, leniency=leniency)
+
     def _warn(self, name: str) -> None:
         if name not in self.interchange.warnings:
             self.interchange.warnings.append(name)
@@ -214,17 +232,26 @@ class _Walk:
         """Tells what lowers no verdict."""
         self.interchange.findings.append(Finding("interchange", note, text, segment.byte_start, segment.byte_end, severity="warning"))
 
-    def _fault(self, note: str, text: str, start: int, end: int, *, element: int = 0) -> None:
+    def _fault(self, note: str, text: str, start: int, end: int, *, element: int = 0, leniency: str = "") -> None:
         interchange = self.interchange
         if interchange.ta1 is None:
             interchange.ta1 = note
         interchange.rejected = True
         if len(interchange.findings) < 100:
-            interchange.findings.append(Finding("interchange", note, text, start, end, element=element or None))
+            interchange.findings.append(Finding("interchange", note, text, start, end, element=element or None, leniency=leniency or None))
 
+
+NEEDS = {
+    "mixed-tails": "blanks stand before {}; only line ends may stand between a terminator and the next segment",
+    "wrapped-lines": "a line break stands inside {}; send the interchange without line breaks inside segments",
+}
+"""What is told of a control segment that a leniency would let us read."""
 
 TREATMENTS = {
     "TA1": _Walk.acknowledgment,
+    "ISB": _Walk.network_service,
+    "ISE": _Walk.network_service,
+    "TA3": _Walk.network_service,
     "GS": _Walk.group_begins,
     "ST": _Walk.set_begins,
     "SE": _Walk.set_ends,
@@ -272,6 +299,9 @@ def _next_header(read: ReadAt, start: int, size: int, options: Options) -> Heade
         at += max(len(data) - 2, 1) if at + len(data) < size else len(data) or size
     return None
 
+
+HEAD = 400
+"""Bytes looked at to say what a message without an interchange is."""
 
 PADDING = b"\r\n\t \x00\x1a"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

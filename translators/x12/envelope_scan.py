@@ -26,12 +26,35 @@ class ControlSegment(NamedTuple):
     """After its terminator."""
     fault: str = ""
     """A TA1 note if the scan had to stop here; 023 for an IEA whose terminator is missing."""
+    needs: tuple[str, ...] = ()
+    """Leniencies without which it may not be read: blanks before it, line breaks in it."""
 
 
 def tail_bytes(delimiters: Delimiters, options: Options) -> bytes:
     """The bytes that may stand between a terminator and the next segment."""
-    tail = b"\r\n \t" if "mixed-tails" in options.allow else b"\r\n"
-    return bytes(byte for byte in tail if bytes((byte,)) not in delimiters)
+    return _free(b"\r\n \t" if "mixed-tails" in options.allow else b"\r\n", delimiters)
+
+
+def _free(candidates: bytes, delimiters: Delimiters) -> bytes:
+    return bytes(byte for byte in candidates if bytes((byte,)) not in delimiters)
+
+
+def break_bytes(delimiters: Delimiters) -> bytes:
+    """The bytes of line breaks inside segments, which leniency wrapped-lines takes out; none where a line ends a segment."""
+    return b"" if b"\r" in delimiters or b"\n" in delimiters else b"\r\n"
+
+
+LETTERS = ((b"S", b"[TE]"), (b"G", b"[SE]"), (b"I", b"E", b"A"), (b"T", b"A", b"[13]"), (b"B", b"I", b"N"), (b"B", b"D", b"S"), (b"I", b"S", b"[BE]"))
+"""The ids of ST, SE, GS, GE, IEA, TA1, TA3, BIN, BDS, ISB and ISE, letter by letter."""
+
+
+def _pattern(delimiters: Delimiters) -> re.Pattern[bytes]:
+    """A terminator and the control segment after it: group 1 what stands between, group 2 the id, also where a line break splits it."""
+    blanks, breaks = _free(b"\r\n \t", delimiters), break_bytes(delimiters)
+    tail = b"[" + re.escape(blanks) + b"]*+(?=[BGIST])" if blanks else b""
+    wrap = b"[" + re.escape(breaks) + b"]*" if breaks else b""
+    tags = b"|".join(wrap.join(letters) for letters in LETTERS)
+    return re.compile(re.escape(delimiters.segment) + b"(" + tail + b")(" + tags + b")" + wrap + re.escape(delimiters.element))
 
 
 def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters, options: Options) -> Iterator[ControlSegment]:
@@ -40,10 +63,7 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
     The last one has tag "" (the message ended) or "ISA". Memory: one chunk and one segment.
     """
     terminator, separator = delimiters.segment, delimiters.element
-    tail = tail_bytes(delimiters, options)
-    pattern = re.compile(
-        re.escape(terminator) + (b"[" + re.escape(tail) + b"]*" if tail else b"") + rb"(ST|SE|GS|GE|IEA|TA1|BIN|BDS)" + re.escape(separator)
-    )
+    pattern, breaks = _pattern(delimiters), break_bytes(delimiters)
     base, at, data = start, 0, read(start, CHUNK)
     isa = data.find(b"ISA")
     while True:
@@ -62,8 +82,9 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
                 yield ControlSegment("", [], size, size, size)
                 return
             continue
-        begin = base + found.start(1)
-        tag = found[1].decode()
+        begin = base + found.start(2)
+        tag = found[2].translate(None, breaks).decode()
+        needs = ("mixed-tails",) if found[1].strip(b"\r\n") else ()
         if tag in ("BIN", "BDS"):
             after = binary_end(read, begin, size, delimiters)
             if note := _binary_fault(read, begin, after, size, terminator, options):
@@ -88,13 +109,16 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
             if base + len(data) < size:
                 yield ControlSegment("", [], begin, begin, size, "024")
             elif tag == "IEA":
-                elements = data[found.start(1) :].rstrip(b"\r\n\x00\x1a").split(separator, 40)
-                yield ControlSegment(tag, elements, base + found.start(), begin, size, "023")
+                elements = data[found.start(2) :].rstrip(b"\r\n\x00\x1a").translate(None, breaks).split(separator, 40)
+                yield ControlSegment(tag, elements, base + found.start(), begin, size, "023", needs)
             else:
                 yield ControlSegment("", [], size, size, size)
             return
-        elements = [] if tag == "SE" else data[found.start(1) : end].split(separator, 40)
-        yield ControlSegment(tag, elements, base + found.start(), begin, base + end + len(terminator))
+        raw = data[found.start(2) : end]
+        if breaks and (b"\n" in raw or b"\r" in raw):
+            raw, needs = raw.translate(None, breaks), (*needs, "wrapped-lines")
+        elements = [] if tag == "SE" else raw.split(separator, 40)
+        yield ControlSegment(tag, elements, base + found.start(), begin, base + end + len(terminator), "", needs)
         at = end
 
 

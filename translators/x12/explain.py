@@ -117,6 +117,8 @@ class _Teller:
         style = RED if fault["severity"] == "error" else DIM
         yield f"{margin}{self.paint(style, fault['text'])} [{code}]"
         yield from self.shown(fault, margin + "  ", f"byte {fault['byte_start']}")
+        if leniency := fault.get("leniency"):
+            yield self.paint(DIM, f"{margin}  a leniency for this: {leniency}")
 
     def shown(self, fault: dict[str, Any], margin: str, place: str) -> Iterator[str]:
         """The segment with the fault on one line, and below it the marks."""

@@ -24,6 +24,8 @@ SETS_OF = {
     "204": "SM",
     "990": "GF",
     "210": "IM",
+    "753": "RF",
+    "754": "RG",
     "850": "PO",
     "855": "PR",
     "860": "PC",
@@ -42,7 +44,7 @@ SETS_OF = {
 }
 """The functional id (GS01) whose group a set belongs to."""
 
-FUNCTIONAL_IDS = frozenset(SETS_OF.values()) | {"QO", "IO", "RO", "IA", "TM", "OG", "GP", "RQ", "RR", "FR", "TF", "PI", "RF", "ME", "IG"}
+FUNCTIONAL_IDS = frozenset(SETS_OF.values()) | {"QO", "IO", "RO", "IA", "TM", "OG", "GP", "RQ", "RR", "FR", "TF", "PI", "ME", "IG"}
 
 VERSION = re.compile(r"00[2-8][0-9]{3}")
 

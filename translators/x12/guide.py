@@ -96,6 +96,8 @@ def guide(value: Any, dictionary: Dictionary) -> Guide:
     missing = {"set", "release", "functional", "title", "layout"} - value.keys()
     if missing:
         raise TranslationError(f"{name}: {', '.join(sorted(missing))} missing")
+    if not isinstance(value["layout"], list):
+        raise TranslationError(f"{name}: layout must be a list of segments and loops")
     root = Loop("", True, 1, None, 0, 0)
     _fill(root, value["layout"], name, counter=iter(range(1, 1_000_000)))
     return Guide(value["set"], value["release"], value["functional"], value["title"], Layout(root), dictionary)
@@ -103,9 +105,9 @@ def guide(value: Any, dictionary: Dictionary) -> Guide:
 
 def _fill(loop: Loop, lines: Any, name: str, counter: Iterator[int]) -> None:
     for line in lines:
-        text, inner = next(iter(line.items())) if isinstance(line, dict) else (line, None)
-        found = LINE.fullmatch(text)
-        if not found or bool(found["loop"]) != (inner is not None):
+        text, inner = next(iter(line.items())) if isinstance(line, dict) and len(line) == 1 else (line, None)
+        found = LINE.fullmatch(text) if isinstance(text, str) else None
+        if not found or bool(found["loop"]) != isinstance(inner, list):
             raise TranslationError(f"{name}: {text!r} is not of the form 'REF O 12' or 'N1 loop O 200:' with its segments below")
         maximum = None if found["maximum"] == ">1" else int(found["maximum"])
         required, index, number = found["required"] == "M", len(loop.items), next(counter)
@@ -120,6 +122,8 @@ def _fill(loop: Loop, lines: Any, name: str, counter: Iterator[int]) -> None:
 
 
 def _rules(tag: str, value: Any, composites: Mapping[str, Rules]) -> Rules:
+    if not isinstance(value, dict) or not isinstance(value.get("title"), str) or not isinstance(value.get("elements"), list) or not value["elements"]:
+        raise TranslationError(f"{tag}: a title and a list of elements are due")
     elements = tuple(_element(tag, line, composites) for line in value["elements"])
     conditions = [*_conditions(tag, value.get("conditions"), sure=True), *_conditions(tag, value.get("doubtful"), sure=False)]
     for condition in conditions:
@@ -129,6 +133,8 @@ def _rules(tag: str, value: Any, composites: Mapping[str, Rules]) -> Rules:
 
 
 def _element(tag: str, line: str, composites: Mapping[str, Rules]) -> Element:
+    if not isinstance(line, str):
+        raise TranslationError(f"{tag}: {line!r} is no line of text")
     if found := ELEMENT.fullmatch(line):
         return Element(found["number"], found["required"], found["kind"], int(found["minimum"]), int(found["maximum"]), found["title"])
     found = COMPOSITE.fullmatch(line)
@@ -139,7 +145,7 @@ def _element(tag: str, line: str, composites: Mapping[str, Rules]) -> Element:
 
 
 def _conditions(tag: str, text: str | None, *, sure: bool) -> Iterator[Condition]:
-    for word in (text or "").split():
+    for word in str(text or "").split():
         found = CONDITION.fullmatch(word)
         if not found:
             raise TranslationError(f"{tag}: {word!r} is no condition such as P0304")
@@ -162,6 +168,14 @@ class GuideBook:
         """Whether we have a grammar for the set, in any release."""
         return set_id in self._available
 
+    def sets(self) -> tuple[str, ...]:
+        """The set ids there are guides for, sorted."""
+        return tuple(sorted(self._available))
+
+    def releases(self, set_id: str) -> tuple[str, ...]:
+        """The releases of a set's guides, the oldest first; none for a set we do not know."""
+        return tuple(sorted(self._available.get(set_id, ())))
+
     def guide(self, set_id: str, version: str) -> Guide | None:
         """The guide for a version (its first six digits count), or the nearest release; None for a set we do not know."""
         release = self._nearest(set_id, version)
@@ -175,7 +189,7 @@ class GuideBook:
                 yield self._get(set_id, release, nearest)
 
     def _nearest(self, set_id: str, version: str) -> str | None:
-        releases = sorted(self._available.get(set_id, ()))
+        releases = self.releases(set_id)
         earlier = [release for release in releases if release <= version[:6]]
         return earlier[-1] if earlier else releases[0] if releases else None
 

@@ -6,6 +6,7 @@ Knows nothing of what follows the header, but for the one segment id that proves
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from translators.document import Delimiters
 from translators.x12.options import Options, ReadAt
@@ -47,18 +48,35 @@ WINDOW = 400
 
 FIRST_WITH_REPETITION = b"00402"
 
+AFTER_HEADER = (b"GS", b"TA1", b"IEA", b"ISB", b"ISE", b"TA3")
+"""The segments that may follow the header."""
+
+PADDED = (2, 4, 6, 8, 13)
+"""Elements that leniency unpadded-isa takes without their padding."""
+
+
+class HeaderFault(NamedTuple):
+    """What is wrong with a header: TA1 note, element or 0 for a delimiter, words, and the leniency that would let it pass."""
+
+    note: str
+    element: int
+    text: str
+    leniency: str = ""
+
 
 @dataclass(slots=True)
 class Header:
-    """One proven ISA. `faults` are (TA1 note, element or 0 for a delimiter, text), the first decides."""
+    """One proven ISA. The first of its faults decides."""
 
     byte_start: int
     byte_end: int
     """After the terminator."""
     elements: list[bytes]
-    """ISA01 to ISA15 as sent, padding kept; elements[0] is b"ISA"."""
+    """ISA01 to ISA15 as sent, padding kept; elements[0] is b"ISA". Line breaks that are no data are taken out."""
     delimiters: Delimiters
-    faults: list[tuple[str, int, str]] = field(default_factory=list)
+    widths: list[int]
+    """Bytes of each element as it stood."""
+    faults: list[HeaderFault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     scannable: bool = True
     """The terminator can be trusted, so that the segments after it can be told apart."""
@@ -69,58 +87,114 @@ class Header:
 
     def range_of(self, element: int) -> tuple[int, int]:
         """The bytes of an element, or for 0 those of ISA16 and the terminator."""
-        start = self.byte_start + sum(len(value) + 1 for value in self.elements[: element or 16])
-        return start, start + len(self.elements[element]) if element else self.byte_end
+        start = self.byte_start + sum(width + 1 for width in self.widths[: element or 16])
+        return (start, start + self.widths[element]) if element else (min(start, self.byte_end), self.byte_end)
+
+    def tell(self, note: str, element: int, text: str, leniency: str = "") -> None:
+        """Adds a fault."""
+        self.faults.append(HeaderFault(note, element, text, leniency))
+
+    def use(self, leniency: str) -> None:
+        """Notes a leniency that was used."""
+        if leniency not in self.warnings:
+            self.warnings.append(leniency)
 
 
 def header_at(read: ReadAt, offset: int, options: Options) -> Header | None:
     """The header that begins at `offset`, its faults told; None if no ISA can be proven there."""
     window = read(offset, WINDOW)
-    if len(window) < 106 and window.count(window[3:4]) < 16:
+    if len(window) < 106 and window.count(window[3:4]) < 15:
         return None
     separator = window[3:4]
-    if all(window[at : at + 1] == separator for at in SEPARATORS_AT):
-        parts = [window[:3], *(window[at - size : at] for at, size in zip(SEPARATORS_AT, LENGTHS, strict=True))]
-        return _judged(_positioned(window, offset, parts, separator), options)
+    if all(window[at : at + 1] == separator for at in SEPARATORS_AT[:-1]):
+        if window[103:104] == separator:
+            return _judged(_positioned(window, offset, separator, options), options)
+        if _ends_segment(window[103:104], window[104:], separator):
+            return _judged(_without_component(window, offset, 103, separator, options), options)
     if separator.isalnum() or separator in (b" ", b""):
         return None
     return _counted(window, offset, separator, options)
 
 
-def _positioned(window: bytes, offset: int, parts: list[bytes], separator: bytes) -> Header:
+def _positioned(window: bytes, offset: int, separator: bytes, options: Options) -> Header:
+    """An ISA of the standard's lengths."""
     found = next(_ends(window, 104, separator), None)
-    if found is None and not window[104:105].isalnum() and _begins_group(window[105:], separator):
-        component, terminator = b"", window[104:105]
-    else:
-        component, terminator = found or (window[104:105], window[105:106])
-    header = Header(offset, offset + 104 + len(component) + len(terminator), parts, Delimiters(separator, component, b"", terminator))
+    if found is None and _ends_segment(window[104:105], window[105:], separator):
+        if window[104:105] in window[105:]:
+            return _without_component(window, offset, 104, separator, options)
+        found = window[104:105], b""
+    component, terminator = found or (window[104:105], window[105:106])
+    header = _header(offset, 104, _parts(window), Delimiters(separator, component, b"", terminator))
     if separator.isalnum() or separator == b" ":
         header.scannable = False
-        header.faults.append(("026", 0, f"the element separator is {_said(separator)}; take a character that no data holds, such as *"))
+        header.tell("026", 0, f"the element separator is {_said(separator)}; take a character that no data holds, such as *")
     if terminator.isalnum() or terminator in (b"", separator, component):
         header.scannable = header.scannable and terminator not in (b"", separator) and not terminator.isalnum()
-        header.faults.append(("004", 0, f"the segment terminator is {_said(terminator)}; take one that no data holds, such as ~"))
+        header.tell("004", 0, f"the segment terminator is {_said(terminator)}; take one that no data holds, such as ~")
     if component.isalnum() or component in (b" ", b"", separator):
-        header.faults.append(("027", 0, f"the component separator (ISA16) is {_said(component)}; take one that no data holds, such as :"))
+        header.tell("027", 0, f"the component separator (ISA16) is {_said(component)}; take one that no data holds, such as :")
     return header
 
 
+def _without_component(window: bytes, offset: int, end: int, separator: bytes, options: Options) -> Header:
+    """An ISA whose terminator stands at `end`, where ISA16 or the separator before it is due."""
+    header = _header(offset, end, _parts(window), Delimiters(separator, b"", b"", window[end : end + 1]))
+    _tell_of_missing_component(header, options)
+    return header
+
+
+def _tell_of_missing_component(header: Header, options: Options) -> None:
+    if "unpadded-isa" in options.allow:
+        header.use("unpadded-isa")
+    else:
+        text = "the component separator (ISA16) is missing; take one that no data holds, such as :"
+        header.tell("027", 0, text, "unpadded-isa")
+
+
 def _counted(window: bytes, offset: int, separator: bytes, options: Options) -> Header | None:
-    """An ISA whose elements are not padded: the sixteenth separator stands before ISA16."""
+    """An ISA whose elements are not padded, or broken by line ends: the sixteenth separator stands before ISA16."""
     parts = window.split(separator, 16)
     if len(parts) < 17 or any(len(part) > 40 for part in parts[:16]):
         return None
     start = len(window) - len(parts[16])
     found = next(_ends(window, start, separator), None)
     if found is None:
-        return None
+        terminator = window[start : start + 1]
+        if not _ends_segment(terminator, window[start + 1 :], separator) or terminator not in window[start + 1 :]:
+            return None
+        header = _header(offset, start, parts[:16], Delimiters(separator, b"", b"", terminator))
+        _tell_of_missing_component(header, options)
+        return _judged(_unwrapped(header, options), options)
     component, terminator = found
     if terminator.isalnum() or terminator in (separator, component) or component.isalnum() or component == separator:
         return None
-    header = Header(offset, offset + start + len(component) + len(terminator), parts[:16], Delimiters(separator, component, b"", terminator))
-    if "unpadded-isa" in options.allow:
-        header.warnings.append("unpadded-isa")
-    return _judged(header, options)
+    return _judged(_unwrapped(_header(offset, start, parts[:16], Delimiters(separator, component, b"", terminator)), options), options)
+
+
+def _header(offset: int, end: int, parts: list[bytes], delimiters: Delimiters) -> Header:
+    """`end` is where ISA16 begins, from the I of ISA."""
+    byte_end = offset + end + len(delimiters.component) + len(delimiters.segment)
+    return Header(offset, byte_end, parts, delimiters, [len(part) for part in parts])
+
+
+def _parts(window: bytes) -> list[bytes]:
+    """ISA and its first fifteen elements, by their places."""
+    return [window[:3], *(window[at - size : at] for at, size in zip(SEPARATORS_AT, LENGTHS, strict=True))]
+
+
+def _unwrapped(header: Header, options: Options) -> Header:
+    """The header without the line breaks inside its elements: files are wrapped at 80 columns by mailers and mainframes."""
+    broken = [number for number, value in enumerate(header.elements) if b"\r" in value or b"\n" in value]
+    if not broken or header.delimiters.segment in (b"\r", b"\n"):
+        return header
+    header.elements = [value.replace(b"\r", b"").replace(b"\n", b"") for value in header.elements]
+    if "wrapped-lines" in options.allow:
+        header.use("wrapped-lines")
+    else:
+        for number in broken:
+            text = f"ISA{number:02} ({TITLES[number - 1]}) holds a line break; send the interchange without line breaks inside segments"
+            header.tell(NOTES[number - 1], number, text, "wrapped-lines")
+    return header
 
 
 def _ends(window: bytes, start: int, separator: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -139,8 +213,13 @@ def _ends(window: bytes, start: int, separator: bytes) -> Iterator[tuple[bytes, 
                 yield window[start:at], terminator
 
 
+def _ends_segment(terminator: bytes, rest: bytes, separator: bytes) -> bool:
+    """Whether a byte can be the terminator: a group begins right after it."""
+    return bool(terminator) and not terminator.isalnum() and terminator != separator and _begins_group(rest, separator)
+
+
 def _begins_group(window: bytes, separator: bytes) -> bool:
-    return window.lstrip(b"\r\n \t").startswith((b"GS" + separator, b"TA1" + separator, b"IEA" + separator))
+    return window.lstrip(b"\r\n \t").startswith(tuple(tag + separator for tag in AFTER_HEADER))
 
 
 def _utf8_length(window: bytes) -> int:
@@ -152,14 +231,19 @@ def _utf8_length(window: bytes) -> int:
 def _judged(header: Header, options: Options) -> Header:
     """Checks ISA01 to ISA15 from left to right and settles the repetition separator."""
     _settle_repetition(header, options)
-    lenient = "unpadded-isa" in header.warnings
+    lenient = "unpadded-isa" in options.allow
     for number, (size, note, title) in enumerate(zip(LENGTHS, NOTES, TITLES, strict=True), start=1):
         value = header.elements[number]
-        if len(value) != size and not (lenient and number in (2, 4, 6, 8)):
-            header.faults.append((note, number, f"ISA{number:02} ({title}) has {len(value)} characters, not {size}"))
-        elif reason := _fault(number, value):
-            header.faults.append((note, number, f"ISA{number:02} ({title}) {reason}"))
-    header.faults.sort(key=lambda fault: fault[1])
+        unpadded = number in PADDED and (number != 13 or len(value) < size)
+        if len(value) != size and not (unpadded and lenient):
+            text = f"ISA{number:02} ({title}) has {len(value)} characters, not {size}"
+            header.tell(note, number, text, "unpadded-isa" if unpadded else "")
+            continue
+        if len(value) != size:
+            header.use("unpadded-isa")
+        if reason := _fault(number, value):
+            header.tell(note, number, f"ISA{number:02} ({title}) {reason}")
+    header.faults.sort(key=lambda fault: fault.element)
     return header
 
 
@@ -172,15 +256,16 @@ def _settle_repetition(header: Header, options: Options) -> None:
     if separates and late:
         header.delimiters = header.delimiters._replace(repetition=value)
         if value in (header.delimiters.element, header.delimiters.component, header.delimiters.segment):
-            header.faults.append(("016", 11, f"ISA11 ({TITLES[10]}) is {_said(value)}, which is another delimiter, too"))
+            header.tell("016", 11, f"ISA11 ({TITLES[10]}) is {_said(value)}, which is another delimiter, too")
         return
     if value == b"U" and not late:
         return
     if "isa11-not-a-separator" in options.allow:
-        header.warnings.append("isa11-not-a-separator")
+        header.use("isa11-not-a-separator")
     else:
         wanted = "a repetition separator such as ^" if late else "U"
-        header.faults.append(("016", 11, f"ISA11 ({TITLES[10]}) is {_said(value)}; with version {_said(version)} it must be {wanted}"))
+        text = f"ISA11 ({TITLES[10]}) is {_said(value)}; with version {_said(version)} it must be {wanted}"
+        header.tell("016", 11, text, "isa11-not-a-separator")
 
 
 def _fault(number: int, value: bytes) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from translators.document import Delimiters, Finding, Verdict
 from translators.x12.blocks import Block
 from translators.x12.check import Checker, Fault
+from translators.x12.envelope_scan import break_bytes
 from translators.x12.guide import Dictionary, Guide
 from translators.x12.hierarchy import Hierarchy
 from translators.x12.layout import Loop, Place, Step
@@ -146,7 +147,12 @@ class SetJudge:
         if tag not in layout.tags:
             known = tag in dictionary.known_ids
             text = f"{tag} does not belong in the set {self.guide.set_id}" if known else f"{tag or 'an empty id'} is no segment of X12"
-            self._misplaced(block, index, tag, "6" if known else "1", text, "foreign-segment")
+            leniency = "foreign-segment"
+            meant = "".join(tag.split()).upper()
+            if not known and meant in layout.tags:
+                text = f"{tag!r} is no segment of X12; write {meant} in capitals, without blanks and line breaks"
+                leniency = "wrapped-lines" if "\n" in tag or "\r" in tag else "mixed-tails" if tag[:1].isspace() else leniency
+            self._misplaced(block, index, tag, "6" if known else "1", text, leniency)
             return get
         table = get.__self__
         step = self._step(table, tag, block, index)
@@ -315,10 +321,8 @@ class SetJudge:
 
     def _unwrapped(self, raw: bytes) -> bytes:
         """The segment without line breaks, if they are allowed to be no data."""
-        if "wrapped-lines" not in self.options.allow or self.delimiters.segment in (b"\r", b"\n"):
-            return raw
-        self.checker.allows("wrapped-lines")
-        return raw.replace(b"\r", b"").replace(b"\n", b"")
+        breaks = break_bytes(self.delimiters)
+        return raw.translate(None, breaks) if breaks and self.checker.allows("wrapped-lines") else raw
 
     def _loop(self, item: Place | Loop) -> str | None:
         loop = item.loop if isinstance(item, Place) else item.parent

@@ -13,10 +13,10 @@ ReadAt = Callable[[int, int], bytes]
 Strictness = Literal["strict", "tolerant"]
 
 LENIENCIES = {
-    "unpadded-isa": "ISA elements of other lengths than the standard's: found by counting separators",
+    "unpadded-isa": "ISA elements of other lengths than the standard's (ISA13 without its zeros, too) and no ISA16: found by counting separators",
     "isa11-not-a-separator": "ISA11 holds U (or another letter) from 00402 on, or no U before: no repetition is in force",
     "mixed-tails": "spaces and tabs, too, may stand between a terminator and the next segment",
-    "wrapped-lines": "line breaks inside segments and elements are no data",
+    "wrapped-lines": "line breaks inside segments and elements, ISA among them, are no data",
     "empty-segment": "two terminators in a row",
     "trailing-separators": "empty elements at the end of a segment",
     "loose-order": "segments of one loop in another order",
@@ -27,7 +27,7 @@ LENIENCIES = {
     "long-text": "names, references and descriptions (93, 127, 352) over their maximum",
     "lower-case": "codes of closed lists in lower case",
     "latin-1-fallback": "bytes that are no UTF-8: read as Latin-1",
-    "date-six": "dates as YYMMDD, and 00000000 or 99999999 for none",
+    "date-six": "dates as YYMMDD from 004010 on, and 00000000 or 99999999 for none",
     "comma-decimal": "a comma for the decimal point",
     "unknown-code": "codes outside a closed list",
     "extra-elements": "elements after the last one defined",

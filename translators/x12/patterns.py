@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection
 
 from translators.document import Delimiters
+from translators.x12.check import SPACED
 from translators.x12.guide import Condition, Dictionary, Element, Rules
 
 Match = Callable[[bytes], object]
@@ -83,6 +84,8 @@ class _Builder:
             return DATE if (low, high) == (8, 8) else b"(?!)"
         if element.kind == "TM":
             return TIME
+        if element.kind == "ID" and element.number in SPACED:
+            return b"[A-Za-z0-9][A-Za-z0-9 -]{%d,%d}" % (low - 1, high - 1)
         if element.kind == "ID":
             return b"[A-Za-z0-9]{%d,%d}" % (low, high)
         if element.kind == "R":

@@ -10,6 +10,7 @@ from typing import Any
 from translators.document import Delimiters, Document, Finding, Verdict
 from translators.x12.arrange import arrange
 from translators.x12.blocks import Block, blocks
+from translators.x12.envelope_scan import break_bytes
 from translators.x12.groups import SETS_OF, release_of
 from translators.x12.guide import Guide, GuideBook
 from translators.x12.interchange import Group, Interchange
@@ -18,6 +19,8 @@ from translators.x12.machine import UNKNOWN, Machine, Row
 from translators.x12.options import Options, ReadAt
 
 NO_TABLE: dict[bytes, Row] = {}
+
+FIRST_WITH_LONG_YEARS = "004010"
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +105,7 @@ class _GroupReader:
         self.source, self.group, self.guides, self.ordinal, self.agreed = source, group, guides, ordinal, agreed
         self.set: _OpenSet | None = None
         self.header_start = (b"ST" + source.delimiters.element)[:3]
+        self.breaks = break_bytes(source.delimiters) if "wrapped-lines" in source.options.allow else b""
 
     def take(self, block: Block) -> Iterator[SetReading]:
         """The sets that end in this block."""
@@ -109,7 +113,7 @@ class _GroupReader:
         if self.set is not None and (pending := self.set.go_on(cursor, block)) is not None:
             yield from self._finish(block, pending, cursor)
         for index, raw in cursor:
-            if raw[:3] == self.header_start:
+            if raw[:3] == self.header_start or (raw[:1] == b"S" and raw[:9].translate(None, self.breaks)[:3] == self.header_start):
                 yield from self._begin(block, index, raw, cursor)
         if self.set is not None:
             self.set.judge.leave(block)
@@ -138,11 +142,15 @@ class _GroupReader:
             yield self._close()
 
     def _open(self, block: Block, index: int, raw: bytes) -> "_OpenSet":
-        fields = [value.decode("latin-1") for value in raw.split(self.source.delimiters.element, 12)]
+        header = raw.translate(None, self.breaks)
+        fields = [value.decode("latin-1") for value in header.split(self.source.delimiters.element, 12)]
         set_id, control, implementation = (*(value.strip() for value in fields[1:4]), "", "", "")[:3]
         version = release_of(self.group.version, self.source.options) or ""
         guide = self.guides.guide(set_id, version) if self.agreed is None or set_id in self.agreed else None
         judge = SetJudge(guide, self.source.delimiters, self.source.options, block, index)
+        judge.checker.short_years = "" < version < FIRST_WITH_LONG_YEARS
+        if len(header) < len(raw):
+            judge.checker.warn("wrapped-lines")
         judge_set_header(judge, set_id, fields[2] if len(fields) > 2 else "", self.group, self.guides, guide)
         if self.ordinal in self.group.duplicate_sets:
             judge.set_fault("23", f"ST02 {control} stood in this group before", block, index)
@@ -199,7 +207,7 @@ def judge_set_header(judge: SetJudge, set_id: str, control: str, group: Group, g
     elif guide is None:
         judge.set_fault("1", f"nothing is agreed with this partner about the set {set_id}", block, index)
     if guide is not None and group.functional != SETS_OF.get(set_id, guide.functional):
-        text = f"a {set_id} belongs in a group {guide.functional}, not {group.functional}"
+        text = f"the set {set_id} belongs in a group {guide.functional}, not {group.functional}"
         judge.set_fault("18", text, block, index)
     if not 4 <= len(control) <= 9 and not (1 <= len(control) < 4 and judge.checker.allows("short-set-control")):
         judge.set_fault("7", f"ST02 is {control or 'missing'}; four to nine characters are due", block, index)

@@ -115,4 +115,5 @@ def _error(finding: Finding) -> Report:
 def _fault(finding: Finding) -> Report:
     """A fault of the message, an interchange, a group or a set as a whole."""
     places = {"byte_start": finding.byte_start, "byte_end": finding.byte_end}
-    return {"code": finding.code, "severity": finding.severity, "text": finding.text, **places}
+    told = {"leniency": finding.leniency} if finding.leniency else {}
+    return {"code": finding.code, "severity": finding.severity, "text": finding.text, **places, **told}

@@ -1,0 +1,188 @@
+"""Writes one functional group in one interchange: segments in, bytes out, with slots for what only the commit knows.
+
+Knows nothing of events, mappings and guides; takes no control number and no clock. Same input, same bytes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from translators.document import Delimiters
+from translators.x12.header import FIRST_WITH_REPETITION
+
+Parts = list[str | dict[str, str]]
+"""An interchange with gaps: bytes as Latin-1 text, a gap as {"slot": name} (see acknowledge.SLOTS). JSON as it stands."""
+
+Value = str | Sequence[str]
+"""An element: text, or its components."""
+
+Row = Sequence[Value]
+"""A segment: its tag, then its elements."""
+
+LAST_RESORTS = (b"|", b"^", b"}", b"\x1d", b"\x1f", b"\x1e", b"\x1c")
+"""Delimiters to fall back on, the last four being control characters, which no data holds."""
+
+DEFAULT = Delimiters(b"*", b":", b"^", b"~")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who writes to whom, and how the partner wants it."""
+
+    sender_qualifier: str
+    sender: str
+    receiver_qualifier: str
+    receiver: str
+    sender_code: str
+    """GS02."""
+    receiver_code: str
+    """GS03."""
+    version: str = "004010"
+    """GS08: the release, perhaps with a guide's name behind it."""
+    envelope_version: str = "00401"
+    """ISA12."""
+    usage: str = "P"
+    acknowledgment_requested: bool = False
+    """ISA14: whether a TA1 is asked for."""
+    delimiters: Delimiters = DEFAULT
+    tail: bytes = b""
+    """What follows each terminator: nothing, LF or CR LF."""
+    on_delimiter: Literal["replace", "other", "refuse"] = "replace"
+    """What to do where data holds a delimiter, for which X12 has no escape."""
+    replacement: str = " "
+    upper_case: bool = False
+    encoding: str = "utf-8"
+
+
+@dataclass(slots=True)
+class Composed:
+    """An interchange with slots, and what its data had to give up."""
+
+    parts: Parts
+    replaced: list[tuple[int, int, str]] = field(default_factory=list)
+    """(row, element, text as it was) where a character was replaced."""
+    refused: list[tuple[int, int, str]] = field(default_factory=list)
+    """(row, element, why); then the interchange must not be sent."""
+
+
+def compose_interchange(rows: Sequence[Row], *, set_id: str, functional: str, terms: Terms, set_control: str = "0001") -> Composed:
+    """One set in one group in one interchange. `rows`: the segments between ST and SE, which are written here with their counts.
+
+    Raises ValueError for terms that no envelope can hold.
+    """
+    result = Composed([])
+    delimiters = _delimiters(rows, terms, result)
+    clean = _cleaner(delimiters, terms, result)
+    end = delimiters.segment + terms.tail
+    body = [_segment(number, row, delimiters, clean) + end for number, row in enumerate(rows)]
+    whole = [_joined(delimiters, "ST", set_id, set_control) + end, *body, _joined(delimiters, "SE", str(len(body) + 2), set_control) + end]
+    result.parts = envelope(b"".join(whole), functional=functional, terms=terms, delimiters=delimiters)
+    return result
+
+
+def envelope(body: bytes, *, functional: str, terms: Terms, delimiters: Delimiters, sets: int = 1) -> Parts:
+    """ISA, GS, `body`, GE and IEA with their slots."""
+    separator, end = delimiters.element, delimiters.segment + terms.tail
+    late = terms.envelope_version.encode("ascii") >= FIRST_WITH_REPETITION
+    repetition = (delimiters.repetition if late else b"") or b"U"
+    header = [b"ISA", b"00", b" " * 10, b"00", b" " * 10, _fixed(terms.sender_qualifier, 2), _fixed(terms.sender, 15)]
+    header += [_fixed(terms.receiver_qualifier, 2), _fixed(terms.receiver, 15), b""]
+    middle = [b"", repetition, _fixed(terms.envelope_version, 5), b""]
+    usage = [b"", b"1" if terms.acknowledgment_requested else b"0", _fixed(terms.usage, 1), delimiters.component + end]
+    begin = [b"GS", functional.encode("ascii"), _plain(terms.sender_code, delimiters), _plain(terms.receiver_code, delimiters), b""]
+    close = separator.join((b"", str(sets).encode("ascii"), b"")).decode("latin-1")
+    tail = end.decode("latin-1")
+
+    def joined(values: list[bytes]) -> str:
+        return separator.join(values).decode("latin-1")
+
+    return [
+        joined(header), {"slot": "date6"}, joined([b"", b""]), {"slot": "time4"}, joined(middle), {"slot": "interchange_control"},
+        joined(usage) + joined(begin), {"slot": "date8"}, joined([b"", b""]), {"slot": "time4"}, joined([b"", b""]), {"slot": "group_control"},
+        joined([b"", b"X", _plain(terms.version, delimiters) + end]), body.decode("latin-1"),
+        "GE" + close, {"slot": "group_control"}, f"{tail}IEA{separator.decode('latin-1')}1{separator.decode('latin-1')}",
+        {"slot": "interchange_control"}, tail,
+    ]  # fmt: skip
+
+
+def _segment(number: int, row: Row, delimiters: Delimiters, clean: Callable[[str, int, int], bytes]) -> bytes:
+    values: list[bytes] = []
+    for element, value in enumerate(row):
+        if isinstance(value, str):
+            values.append(clean(value, number, element) if value else b"")
+        else:
+            values.append(delimiters.component.join(clean(part, number, element) if part else b"" for part in value).rstrip(delimiters.component))
+    while values and not values[-1]:
+        values.pop()
+    return delimiters.element.join(values)
+
+
+def _joined(delimiters: Delimiters, *values: str) -> bytes:
+    return delimiters.element.join(value.encode("ascii") for value in values)
+
+
+def _cleaner(delimiters: Delimiters, terms: Terms, result: Composed) -> Callable[[str, int, int], bytes]:
+    """A function that makes an element's bytes: no delimiter and no control character is ever data."""
+    barred = frozenset(one.decode("latin-1") for one in delimiters if one)
+    replacement = terms.replacement if terms.replacement not in barred and terms.replacement.isprintable() else " "
+    plain = not terms.upper_case
+
+    def clean(text: str, row: int, element: int) -> bytes:
+        if not plain:
+            text = text.upper()
+        if text.isprintable() and barred.isdisjoint(text):
+            written = text
+        else:
+            if terms.on_delimiter == "refuse" and not barred.isdisjoint(text):
+                found = ", ".join(sorted(barred & set(text)))
+                result.refused.append((row, element, f"{text[:60]!r} holds {found}, which parts segments or elements for this partner"))
+            written = "".join(replacement if letter in barred or not letter.isprintable() else letter for letter in text)
+            result.replaced.append((row, element, text))
+        written = written.rstrip()
+        try:
+            return written.encode(terms.encoding)
+        except UnicodeEncodeError as fault:
+            letter = written[fault.start]
+            result.refused.append((row, element, f"{written[:60]!r} holds {letter!r}, which {terms.encoding} cannot write"))
+            return written.encode(terms.encoding, errors="replace")
+
+    return clean
+
+
+def _delimiters(rows: Sequence[Row], terms: Terms, result: Composed) -> Delimiters:
+    """The terms' delimiters, or others that the data does not hold where the terms allow that."""
+    wanted = terms.delimiters
+    if terms.envelope_version.encode("ascii") < FIRST_WITH_REPETITION:
+        wanted = wanted._replace(repetition=b"")
+    if terms.on_delimiter != "other":
+        return wanted
+    text = "".join(_texts(rows))
+    if terms.upper_case:
+        text = text.upper()
+    data = text.encode(terms.encoding, errors="replace")
+    chosen: list[bytes] = []
+    spare = iter([one for one in LAST_RESORTS if one not in data and one not in wanted])
+    for one in wanted:
+        chosen.append(one if not one or one not in data else next(spare, one))
+    return Delimiters(*chosen)
+
+
+def _texts(rows: Sequence[Row]) -> Iterable[str]:
+    for row in rows:
+        for value in row[1:]:
+            if isinstance(value, str):
+                yield value
+            else:
+                yield from value
+
+
+def _plain(value: str, delimiters: Delimiters) -> bytes:
+    if any(one and one.decode("latin-1") in value for one in delimiters):
+        raise ValueError(f"{value!r} of the envelope holds a delimiter; choose other delimiters for this partner")
+    return value.encode("ascii")
+
+
+def _fixed(value: str, size: int) -> bytes:
+    if len(value) > size:
+        raise ValueError(f"{value!r} is longer than the {size} characters that the envelope has for it")
+    return value.encode("ascii").ljust(size)
