@@ -119,6 +119,8 @@ class DocumentRow:
     """Whether the partner gets an 824 about it."""
     refusal: str | None = None
     """Why the mapping could make no event of it."""
+    answer: dict[str, Any] | None = None
+    """What a 997, 999 or 824 says of what we sent (translators.x12.answers), in place of events."""
     first_reading: bool = False
     """In a replay: it could not be read before, so its verdict is new."""
 
@@ -173,6 +175,8 @@ class Chunk:
     documents: list[DocumentRow] = field(default_factory=list)
     acknowledgments: list[Acknowledgment] = field(default_factory=list)
     envelope_findings: list[dict[str, Any]] = field(default_factory=list)
+    ta1s: list[dict[str, Any]] = field(default_factory=list)
+    """What TA1s say of interchanges of ours, each with the ordinal of the interchange that carries it."""
     held: str | None = None
     """The whole message is held, for this reason."""
     replay: bool = False

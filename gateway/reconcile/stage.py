@@ -1,4 +1,4 @@
-"""Reconcile: writes the answers that we still owe (TA1, 824), each once.
+"""Reconcile: writes the answers that we still owe (TA1, 824), each once, and finds the answers that we are owed too long.
 
 Knows the store's rows; what is worded is wording.py's business.
 """
@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway import journal
-from gateway.clock import Clock, new_id
+from gateway.clock import SECOND, Clock, new_id
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.reconcile.wording import word
 from gateway.records import OwedAnswer, WrittenAnswer
@@ -19,6 +19,8 @@ from partners.profile import Profile, read_profile
 IDLE = 0.5
 TOGETHER = 100
 PATIENCE_WITH_STORE = 1.0
+OVERDUE_EVERY = 5 * SECOND
+"""Between looks for answers that are overdue."""
 
 ProfileText = Callable[[str, int], Awaitable[str]]
 """(partner, revision) -> the profile's text."""
@@ -31,6 +33,7 @@ class ReconcileStage:
         self._profile_text = profile_text
         self._on_written = on_written
         self._profiles: dict[tuple[str, int], Profile] = {}
+        self._looked = 0
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -50,6 +53,7 @@ class ReconcileStage:
             self._wake.clear()
             try:
                 more = await self._write_owed()
+                await self._find_overdue()
             except CrossdockError as error:
                 journal.trouble("reconcile", error)
                 await asyncio.sleep(PATIENCE_WITH_STORE)
@@ -71,6 +75,12 @@ class ReconcileStage:
             await landed(waiting)
         self._on_written()
         return len(due) == TOGETHER
+
+    async def _find_overdue(self) -> None:
+        now = self._clock()
+        if abs(now - self._looked) >= OVERDUE_EVERY:
+            self._looked = now
+            journal.overdue(await landed(self._store.mark_overdue(now)))
 
     async def _worded(self, owed: OwedAnswer) -> WrittenAnswer:
         profile = await self._profile(owed.partner, owed.profile_revision)

@@ -28,6 +28,7 @@ from gateway.records import (
 )  # fmt: skip
 from gateway.store import profiles, replays
 from gateway.store.alarms import raise_alarms
+from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
@@ -58,6 +59,7 @@ class Store:
         self._translate_lanes = TranslateLaneVerbs(self.ticks, self.database.is_sqlite)
         self._translation = TranslationVerbs(self.ticks, self.files)
         self._replays = replays.ReplayVerbs(self.ticks)
+        self._awaited = AwaitedVerbs(self.ticks)
         self._owed = OwedVerbs(self.ticks, self.files)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
@@ -91,6 +93,9 @@ class Store:
 
     def write_answer(self, item: WrittenAnswer) -> "Future[bool]":
         return self.writer.submit(self._owed.write_answers, item)
+
+    def mark_overdue(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(self._awaited.mark_overdue, now)
 
     # ---- deliver
 

@@ -46,7 +46,7 @@ messages = Table(
     Column("control", String(9), comment="ours: ISA13, by which a TA1 names it"),
 )
 OURS = text("control IS NOT NULL")
-Index("messages_by_control", messages.c.partner, messages.c.control, sqlite_where=OURS, postgresql_where=OURS)
+Index("messages_by_control", messages.c.control, sqlite_where=OURS, postgresql_where=OURS)
 Index("messages_by_time", messages.c.arrival)
 Index("messages_by_partner", messages.c.partner, messages.c.arrival)
 Index(
@@ -401,7 +401,7 @@ awaited = Table(
     Column("detail", Text, comment="JSON: what the partner told, its faults, and other answers"),
 )
 WAITING = text("state = 'waiting' AND overdue_at IS NULL")
-Index("awaited_by_group", awaited.c.partner, awaited.c.functional, awaited.c.group_control)
+Index("awaited_by_group", awaited.c.group_control)
 Index("awaited_by_message", awaited.c.message)
 Index("awaited_by_document", awaited.c.document)
 Index("awaited_by_time", awaited.c.partner, awaited.c.opened_at)

@@ -9,15 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import Ticks, as_datetime, as_text
+from gateway.clock import Ticks, as_datetime
 from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
+from gateway.store.awaited import Settling
 from gateway.store.intake import PUT_LIFE
 from gateway.store.owed import advice_row, ta1_row
 from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Past, SeenContent, SeenInterchange, past_of
-from gateway.store.payloads import Payload, PayloadFiles
+from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import answer_again, compose
 from gateway.store.sql import in_lists, many, one_of
-from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row, delivery_row
+from gateway.store.telling import tell_event
+from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row
 
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
@@ -32,14 +34,15 @@ class TranslationVerbs:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
         past = past_of(tx, items)
         writes = Writes()
-        results = [self._decide(chunk, past, writes) for chunk in items]
+        settling = Settling(tx, items, ticks=self.ticks, files=self.files)
+        results = [self._decide(chunk, past, settling, writes) for chunk in items]
         compose(tx, writes, ticks=self.ticks, files=self.files)
         answer_again(tx, writes, ticks=self.ticks)
         writes.put(tx, self.ticks)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
         return results
 
-    def _decide(self, chunk: Chunk, past: Past, writes: Writes) -> ChunkKept:
+    def _decide(self, chunk: Chunk, past: Past, settling: Settling, writes: Writes) -> ChunkKept:
         row = past.messages.get(chunk.message)
         if row is None or row.state != "received" or row.resume != chunk.expected_resume:
             return ChunkKept(True, {}, {})
@@ -53,7 +56,10 @@ class TranslationVerbs:
         states: dict[str, int] = defaultdict(int)
         for document in chunk.documents:
             if document.interchange not in dropped:
-                states[self._decide_document(chunk, document, past, writes)] += 1
+                states[self._decide_document(chunk, document, past, settling, writes)] += 1
+        for told in chunk.ta1s:
+            if told["interchange"] not in dropped:
+                settling.interchange(chunk, told, writes)
         for number, finding in enumerate(chunk.envelope_findings, start=1):
             writes.findings.append(
                 {"message": chunk.message, "partner": chunk.partner, "number": number}
@@ -117,11 +123,13 @@ class TranslationVerbs:
                 f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
             )
 
-    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: Past, writes: Writes) -> str:
+    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: Past, settling: Settling, writes: Writes) -> str:
         document_id = f"{chunk.message}.{document.interchange}.{document.group}.{document.ordinal}"
         state: str = document.state
         reason, duplicate_of = document.reason, None
-        if state == "mapped":
+        if state == "mapped" and document.answer is not None:
+            state, reason = settling.document(chunk, document, document_id, writes)
+        elif state == "mapped":
             state, reason, duplicate_of = self._judge(chunk, document, document_id, past, writes)
         row = {
             "id": document_id, "message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal,
@@ -216,44 +224,10 @@ class TranslationVerbs:
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
             "document": document_id, "at": chunk.at,
         }  # fmt: skip
-        payload = self.files.keep(Payload.inline(f"event:{event_id}", chunk.partner, event.data))
-        writes.payloads.append(payload.row())
-        writes.events.append(
-            {
-                "id": event_id, "identity": event.identity, "revision": revision, "partner": chunk.partner, "stream": document.stream,
-                "document": document_id, "message": chunk.message, "type": event.type, "subject": event.subject[:200], "time": event.time,
-                "correlation": (event.correlation or document_id)[:200], "supersedes": supersedes, "payload": payload.id, "at": chunk.at,
-            }
+        tell_event(
+            writes, chunk, event, event_id=event_id, revision=revision, supersedes=supersedes, document=document_id, stream=document.stream,
+            ticks=self.ticks, files=self.files,
         )  # fmt: skip
-        if supersedes:
-            writes.superseded.append((supersedes, event_id))
-        if event.destination is None:
-            return
-        attributes = {
-            "id": event_id, "type": event.type, "subject": event.subject, "time": event.time, "source": f"/partners/{chunk.partner}",
-            "correlationid": event.correlation or document_id, "causationid": document_id, "sequence": f"{revision:010d}",
-            "recordedtime": as_text(chunk.arrival),
-            "stream": document.stream,
-        }  # fmt: skip
-        if supersedes:
-            attributes["supersedes"] = supersedes
-        if chunk.traceparent:
-            attributes["traceparent"] = chunk.traceparent
-        writes.deliveries.append(
-            delivery_row(
-                f"{event_id}@{event.destination.partition(':')[2]}",
-                chunk,
-                destination=event.destination,
-                subject=event.subject,
-                position=self.ticks(),
-                kind="event",
-                payload=payload.id,
-                attributes=attributes,
-                on_dead=event.on_dead,
-                document=document_id,
-                event=event_id,
-            )
-        )
 
     def _finish(self, tx: Connection, chunks: list[Chunk], writes: Writes) -> None:
         """The messages whose last chunk this was: their interchanges are decided, and so are they."""

@@ -73,6 +73,14 @@ _PUT_OWED = text(
     insert("owed", *OWED).text + " ON CONFLICT (id) DO UPDATE SET state = excluded.state, verdict = excluded.verdict, note = excluded.note,"
     " text = excluded.text, mode = excluded.mode, profile_revision = excluded.profile_revision, at = excluded.at WHERE owed.state = 'waiting'"
 )
+AWAITED = (
+    "id", "partner", "stream", "kind", "message", "document", "interchange_control", "functional", "group_control", "set_id", "set_control",
+    "destination", "correlation", "state", "opened_at", "due_at", "overdue_at", "settled_at", "late_at", "settled_by", "disputed_at", "detail",
+)  # fmt: skip
+_PUT_AWAITED = text(
+    insert("awaited", *AWAITED).text + " ON CONFLICT (id) DO UPDATE SET state = excluded.state, settled_at = excluded.settled_at,"
+    " late_at = excluded.late_at, settled_by = excluded.settled_by, disputed_at = excluded.disputed_at, detail = excluded.detail"
+)
 _HOLD_MESSAGE = text("UPDATE messages SET state = 'held', reason = :reason, losses = 0, decided_at = :at, override = NULL WHERE id = :id")
 _MOVE_MESSAGE = text("UPDATE messages SET resume = :resume, losses = 0 WHERE id = :id")
 DECIDE_MESSAGE = text(
@@ -110,6 +118,7 @@ class Writes:
     life: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list)
+    awaited: dict[str, dict[str, Any]] = field(default_factory=dict)
     composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
     again: list[tuple[Chunk, str]] = field(default_factory=list)
 
@@ -150,6 +159,7 @@ class Writes:
         free_superseded(tx, self.superseded, ticks())
         many(tx, _PUT_OWED, sorted(self.owed, key=lambda row: row["id"]))
         many(tx, _MOVE_MESSAGE, self.moved)
+        many(tx, _PUT_AWAITED, [self.awaited[key] for key in sorted(self.awaited)])
         many(tx, _HOLD_MESSAGE, self.held)
         many(tx, PUT_LIFE, self.life)
         raise_alarms(tx, self.alarms)

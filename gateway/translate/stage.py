@@ -284,6 +284,7 @@ class TranslateStage:
         chunk.resume = rows["resume"]
         chunk.interchanges = rows["interchanges"]
         chunk.groups = rows["groups"]
+        chunk.ta1s = rows["ta1s"]
         chunk.envelope_findings = rows["envelope_findings"]
         chunk.documents = [document_row(row) for row in rows["documents"]]
         chunk.acknowledgments = [acknowledgment_of(row) for row in rows["acknowledgments"]]

@@ -15,8 +15,10 @@ from translators.document import Control, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
 from translators.mapping import Context, MappingError, MappingProblem
 from translators.x12.acknowledge import SetVerdict
+from translators.x12.answers import ANSWERS, as_json, read_acknowledgment, read_ta1
 from translators.x12.envelope import Group, Interchange, outline
 from translators.x12.envelope_scan import control_segments
+from translators.x12.groups import SETS_OF
 from translators.x12.guide import GuideBook
 from translators.x12.options import Options, ReadAt
 from translators.x12.reader import SetReading, read_sets
@@ -55,7 +57,6 @@ class MessageWork:
         self.guides = guides
         self.mappings = mappings
         self.read = read
-        self.agreed = frozenset(agreement.receive for agreement in profile.agreements)
         self.answering = Answering(profile, guides)
         self.options = Options(strictness=profile.strictness, allow=profile.allowed)
         self.dropped: set[int] = set()
@@ -71,7 +72,7 @@ class MessageWork:
         self.dropped |= set(dropped)
         out: Row = {
             "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
-            "envelope_findings": [], "held": None,
+            "ta1s": [], "envelope_findings": [], "held": None,
         }  # fmt: skip
         if self._first:
             self._first = False
@@ -131,6 +132,7 @@ class MessageWork:
             self._keep_findings(out, interchange.findings, interchange.ordinal + 1, 0)
             if state != "open":
                 continue
+            out["ta1s"] += [as_json(read_ta1(fields)) | {"interchange": interchange.ordinal + 1} for fields in interchange.acknowledgments]
             for group in interchange.groups:
                 out["groups"].append(
                     {
@@ -170,7 +172,9 @@ class MessageWork:
         for place in places:
             interchange = self.outline.interchanges[place["i"]]
             group = interchange.groups[place["g"]]
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=self.agreed)
+            sets = read_sets(
+                self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=self._agreed(group)
+            )
             reading = next(iter(sets), None)
             if reading is None:
                 continue
@@ -182,14 +186,12 @@ class MessageWork:
             yield "documents", row
         for (i, g), fresh in sorted(verdicts.items()):
             stored = [row for row in self.job.earlier if (row["interchange"], row["group"]) == (i + 1, g + 1)]
-            if all(row["ordinal"] in fresh or not row["unread"] for row in stored):
+            group = self.outline.interchanges[i].groups[g]
+            if not self._never_answered(group) and all(row["ordinal"] in fresh or not row["unread"] for row in stored):
                 whole = [fresh.get(row["ordinal"]) or _verdict_from(row) for row in stored]
-                interchange = self.outline.interchanges[i]
-                yield "acknowledgments", self.answering.group(interchange, interchange.groups[g], whole)
+                yield "acknowledgments", self.answering.group(self.outline.interchanges[i], group, whole)
 
     def _walk_group(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> Iterator[tuple[str, Row]]:
-        if group.unanswerable:
-            return
         verdicts = [_verdict_from(row) for row in self.job.earlier] if ordinal else []
         held = 0
         if self._hold:
@@ -200,7 +202,7 @@ class MessageWork:
             self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
             yield "documents", row
         if not group.unreadable:
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=self.agreed)
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=self._agreed(group))
             for reading in sets:
                 if interchange.ordinal + 1 in self.dropped:
                     return
@@ -208,10 +210,21 @@ class MessageWork:
                 verdicts.append(_verdict_of(reading))
                 self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": reading.ordinal + 1, "o": reading.byte_end}
                 yield "documents", row
+        if self._never_answered(group):
+            return
         if held or any(row.get("unread") for row in self.job.earlier):
             # A set that nobody could read has no verdict, so its group's 997 waits for a person.
             return
         yield "acknowledgments", self.answering.group(interchange, group, verdicts)
+
+    def _never_answered(self, group: Group) -> bool:
+        """A 997 or 999 is never answered by a 997; an 824 only where it is agreed."""
+        return group.unanswerable or (group.functional == SETS_OF["824"] and self.profile.agreement("824") is None)
+
+    def _agreed(self, group: Group) -> frozenset[str]:
+        """The sets that are read in a group: what is agreed, and the answers to what we sent, which need no agreement."""
+        answers = frozenset(name for name in ANSWERS if SETS_OF[name] == group.functional)
+        return answers or frozenset(agreement.receive for agreement in self.profile.agreements)
 
     def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
         """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
@@ -256,6 +269,8 @@ class MessageWork:
         rejected = reading.verdict.value == "R" or bool(group.codes)
         if rejected and self.job.override != "rejected":
             row["state"], row["reason"] = "rejected", _why_rejected(group, reading)
+        elif reading.set_id in ANSWERS:
+            self._read_answer(reading, row)
         elif agreement is None:
             row["state"], row["reason"] = (
                 "held",
@@ -276,6 +291,14 @@ class MessageWork:
                 "name a mapping in the agreement, apply the profile, then replay it"
             )
         return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
+
+    def _read_answer(self, reading: SetReading, row: Row) -> None:
+        """A 997, 999 or 824: verdicts on what we sent, in place of events. Which of ours they mean is for the store to find."""
+        document = reading.document()
+        if document is None:
+            row["state"], row["reason"] = "held", f"the set is larger than {self.options.limits.set_bytes} bytes, the most that is read as an answer"
+            return
+        row["answer"] = as_json(read_acknowledgment(document))
 
     def _map(self, interchange: Interchange, group: Group, reading: SetReading, agreement: Agreement, row: Row) -> None:
         document = reading.document()

@@ -14,7 +14,7 @@ def upgrade() -> None:
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("control", sa.String(length=9), nullable=True, comment="ours: ISA13, by which a TA1 names it"))
         ours = sa.text("control IS NOT NULL")
-        batch_op.create_index("messages_by_control", ["partner", "control"], unique=False, sqlite_where=ours, postgresql_where=ours)
+        batch_op.create_index("messages_by_control", ["control"], unique=False, sqlite_where=ours, postgresql_where=ours)
     op.execute(NEW_SCOPE)
     op.create_table(
         "owed",
@@ -67,7 +67,7 @@ def upgrade() -> None:
     )
     waiting = sa.text("state = 'waiting' AND overdue_at IS NULL")
     with op.batch_alter_table("awaited", schema=None) as batch_op:
-        batch_op.create_index("awaited_by_group", ["partner", "functional", "group_control"], unique=False)
+        batch_op.create_index("awaited_by_group", ["group_control"], unique=False)
         batch_op.create_index("awaited_by_message", ["message"], unique=False)
         batch_op.create_index("awaited_by_document", ["document"], unique=False)
         batch_op.create_index("awaited_by_time", ["partner", "opened_at"], unique=False)
