@@ -142,9 +142,13 @@ def test_a_changed_count_or_number_is_found(interchange: bytes, data: st.DataObj
 
 
 def judged(data: bytes) -> object:
-    """TA1 notes, the groups' and the sets' codes and verdicts."""
+    """TA1 notes, the groups' and the sets' codes and verdicts, and what is left over."""
     found, groups = read_all(data)
-    return [one.ta1 for one in found.interchanges], [(each.group.codes, [(one.codes, one.verdict) for one in each.sets]) for each in groups]
+    return (
+        found.leftover_bytes,
+        [one.ta1 for one in found.interchanges],
+        [(each.group.codes, [(one.codes, one.verdict) for one in each.sets]) for each in groups],
+    )
 
 
 @given(TEXTS, st.data())

@@ -36,6 +36,8 @@ def findings(set_id: str, body: list[str], options: Options = STRICT, version: s
         ("940", [*HEAD_940, *ITEM_940, *["G69*X"] * 6], [("G69", 13, "5", None)]),
         ("940", ["W05*N*D1", *["N1*ST*X"] * 12], [("N1", 13, "4", None), ("N1", 14, "4", None)]),
         ("940", [*HEAD_940, "XX*1"], [("XX", 6, "1", None)]),
+        ("214", [*HEAD_214, "LX*1", "AT7*X6*NS***20261116*0905*CT", "MS1", "MS2"], [("MS1", 5, "8", None), ("MS2", 6, "8", None)]),
+        ("214", [*HEAD_214, "LX*1", "AT7*X6*NS***20261116*0905*CT", "MS1**"], [("MS1", 5, "8", None)]),
         ("940", [*HEAD_940, "BSN*1"], [("BSN", 6, "6", None)]),
         ("940", [*HEAD_940, "REFUGEE*1"], [("REF", 6, "1", None)]),
         ("940", [*HEAD_940, *ITEM_940, "LS*01", "LX*1", "N9*SE*1", "LX*2", "LE*01", "LX*2", "W01*1*EA**VN*X"], []),
@@ -69,7 +71,7 @@ def test_the_trailer_is_counted_and_compared(trailer: str, codes: list[str]):
 
 @pytest.mark.parametrize(
     ("header", "codes"),
-    [("ST*940*1", ["7"]), ("ST*940", ["7"]), ("ST*94*0001", ["6"]), ("ST*204*0001", ["1"]), ("ST*856*0001", ["18"]), ("ST*940*1234567890", ["7"])],
+    [("ST*940*1", ["7"]), ("ST*940", ["7"]), ("ST*94*0001", ["6"]), ("ST*869*0001", ["1"]), ("ST*856*0001", ["18"]), ("ST*940*1234567890", ["7"])],
 )
 def test_the_header_of_a_set_has_its_codes(header: str, codes: list[str]):
     control = [*header.split("*"), ""][2]
@@ -166,8 +168,8 @@ def test_a_segment_over_the_limit_is_refused_and_the_next_is_read():
 
 
 def test_an_element_without_a_definition_is_limited_all_the_same():
-    for size, faults in [(300, []), (33_000, [("YNQ", 8, "5", 2)])]:
-        assert [short(one) for one in only_set(interchange(group([*SHIP_NOTICE, f"YNQ*A*{'X' * size}"]))).findings] == faults
+    for size, faults in [(300, []), (33_000, [("GF", 8, "5", 2)])]:
+        assert [short(one) for one in only_set(interchange(group([*SHIP_NOTICE, f"GF*A*{'X' * size}"]))).findings] == faults
 
 
 def test_findings_are_limited_and_the_rest_counted():

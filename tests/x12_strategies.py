@@ -276,8 +276,11 @@ class _Maker:
         if choices := self.terms.elements.get(rules.tag):
             return set(choices[self.choose(len(choices))])
         optional = [number for number, element in enumerate(rules.elements, start=1) if element.required != "M"]
-        if not optional:
-            return set()
+        asked = self._some(optional) if optional else set()
+        # A segment has at least one element.
+        return asked if len(optional) < len(rules.elements) else asked or {optional[self.choose(len(optional))]}
+
+    def _some(self, optional: list[int]) -> set[int]:
         if self.full and self.choose(3):
             return set(optional) if self.choose(2) else {optional[self.choose(len(optional))]}
         mask = self.choose(1 << len(optional))

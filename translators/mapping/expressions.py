@@ -146,48 +146,51 @@ def told_by_finding(path: Path, around: Surroundings) -> int:
     return condition_mask(path.steps[-1]) if path.steps and around.marking else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A reader of one element of one segment. Readers of objects take those of the same segment together (readers.py)."""
+
+    find: FindOne | None
+    """None: the segment we stand at."""
+    element: int
+    mask: int
+    """What it takes: the element, and what finding the segment told."""
+    apply: Reader | None
+    label: str
+
+    def __call__(self, run: Run, node: Node) -> Any:
+        found = node if self.find is None else self.find(run, node)
+        if found is None:
+            return None
+        elements = found.segment.elements
+        if self.element >= len(elements) or not (raw := elements[self.element]) or not (text := run.text(raw)):
+            return None
+        return self.value(run, found, text)
+
+    def value(self, run: Run, found: Node, text: str) -> Any:
+        """What the element's text says; notes that it was taken, or why it cannot be read."""
+        position = found.segment.position
+        if self.apply is None:
+            run.seen[position] |= self.mask
+            return text
+        run.used = None
+        try:
+            value = self.apply(run, text)
+        except Unreadable as fault:
+            run.note_unreadable(found, self.element, self.label if self.find is not None else found.tag + self.label, str(fault))
+            return None
+        if value is not None and run.used is None:
+            run.seen[position] |= self.mask
+        return value
+
+
 def _read_single(path: Path, find: FindOne, apply: Reader | None, around: Surroundings) -> Read:
     wanted = path.elements[0]
     if wanted.component is not None:
         return read_many((path,), of_one(apply), around)
-    element, label = wanted.number, f"{path.steps[-1].tag if path.steps else ''}/{wanted.number:02}"
-    mask = told_by_finding(path, around) | (1 << element) if around.marking else 0
-    here = not path.steps
-
-    def plain(run: Run, node: Node) -> str | None:
-        found = node if here else find(run, node)
-        if found is None:
-            return None
-        segment = found.segment
-        elements = segment.elements
-        if element >= len(elements) or not (raw := elements[element]):
-            return None
-        text = run.text(raw)
-        if not text:
-            return None
-        run.seen[segment.position] |= mask
-        return text
-
-    def transformed(run: Run, node: Node) -> Any:
-        found = node if here else find(run, node)
-        if found is None:
-            return None
-        segment = found.segment
-        elements = segment.elements
-        if element >= len(elements) or not (raw := elements[element]) or not (text := run.text(raw)):
-            return None
-        assert apply is not None
-        run.used = None
-        try:
-            value = apply(run, text)
-        except Unreadable as fault:
-            run.note_unreadable(found, element, label if path.steps else segment.tag + label, str(fault))
-            return None
-        if value is not None and run.used is None:
-            run.seen[segment.position] |= mask
-        return value
-
-    return plain if apply is None else transformed
+    label = f"{path.steps[-1].tag if path.steps else ''}/{wanted.number:02}"
+    mask = told_by_finding(path, around) | (1 << wanted.number) if around.marking else 0
+    return Single(find if path.steps else None, wanted.number, mask, apply, label)
 
 
 def of_one(apply: Reader | None) -> Reader:

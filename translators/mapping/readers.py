@@ -8,7 +8,7 @@ from typing import Any
 
 from translators.document import Node
 from translators.mapping import language
-from translators.mapping.expressions import Check, Read
+from translators.mapping.expressions import Check, Read, Single
 from translators.mapping.paths import FindAll, FindOne
 from translators.mapping.run import Run
 
@@ -59,19 +59,20 @@ def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], const
     `outward`: its paths look further out.
     """
     cost = len(required) + len(optional) + 1
-    shapes: dict[Shape, Fields] = {}
+    shapes: dict[Shape, Plan] = {}
 
-    def possible(shape: Shape) -> Fields:
+    def possible(shape: Shape) -> Plan:
         """The optional fields that there can be at a node; real documents have few shapes."""
         if len(shapes) >= MAX_SHAPES:
             shapes.clear()
         tags, near = shape
-        shapes[shape] = [
+        fields = [
             (name, field)
             for name, field, needs in optional
             if needs is None or any((not first or first in near) and need <= tags for first, need in needs)
         ]
-        return shapes[shape]
+        plan = shapes[shape] = _together(fields)
+        return plan
 
     def read(run: Run, node: Node) -> dict[str, Any] | None:
         run.spend(cost)
@@ -87,14 +88,43 @@ def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], const
                     run.seen[position] = before
                     return None
         shape = (run.tags, run.reach(node) if outward else run.near(node))
-        fields = shapes.get(shape)
-        for name, field in possible(shape) if fields is None else fields:
+        groups, fields = shapes.get(shape) or possible(shape)
+        for find, singles in groups:
+            segment_of = node if find is None else find(run, node)
+            if segment_of is None:
+                continue
+            elements = segment_of.segment.elements
+            count, text_of, seen, position = len(elements), run.text, run.seen, segment_of.segment.position
+            for name, element, single in singles:
+                if element < count and (raw := elements[element]) and (text := text_of(raw)):
+                    if single.apply is None:
+                        seen[position] |= single.mask
+                        found[name] = text
+                    elif (value := single.value(run, segment_of, text)) is not None:
+                        found[name] = value
+        for name, field in fields:
             value = field(run, node)
             if value is not None:
                 found[name] = value
         return found if len(found) > constants else None
 
     return read
+
+
+Groups = list[tuple[FindOne | None, list[tuple[str, int, Single]]]]
+Plan = tuple[Groups, Fields]
+"""Fields that are one element each, by the segment they stand in, so that it is looked for once; and all others."""
+
+
+def _together(fields: Fields) -> Plan:
+    groups: dict[FindOne | None, list[tuple[str, int, Single]]] = {}
+    others: Fields = []
+    for name, field in fields:
+        if isinstance(field, Single):
+            groups.setdefault(field.find, []).append((name, field.element, field))
+        else:
+            others.append((name, field))
+    return list(groups.items()), others
 
 
 def guarded(checks: list[Check], read: Read) -> Read:

@@ -5,6 +5,7 @@ Knows the plan (write_rules.py) and the tree (placing.py); knows no delimiter, n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from translators.mapping.inverses import Unwritable, Zones
@@ -154,15 +155,26 @@ class _Writer:
     # ---- values
 
     def _chains(self, rule: ValueRule, item: Mapping[str, Any]) -> tuple[Chain, ...]:
-        return next((one.chains for one in rule.alternatives if one.test is None or one.test.holds(item, self.data)), ())
+        for one in rule.alternatives:
+            if one.test is None or one.test.holds(item, self.data):
+                return one.chains
+        return ()
 
     def _value(self, rule: ValueRule, value: Any, item: Mapping[str, Any], scope: NewNode, name: str, *, outward: bool) -> None:
+        if rule.plain is not None:
+            try:
+                node = scope if not rule.plain.path.steps else self._find(scope, rule.plain.path, outward=outward)
+                self._set(node, rule.plain.keys[0], value, name)
+            except _NoPlace as fault:
+                self.written.unwritten.append((name, str(fault)))
+            except Unwritable as fault:
+                self.written.problems.append((name, str(fault)))
+            return
+        if rule.words and value not in rule.words:
+            raise _NoPlace(f"{name} is {value!r}, and this place is for {' or '.join(sorted(rule.words))} only")
         why: list[tuple[bool, str]] = []
-        chains = self._chains(rule, item)
-        if chains and all(chain.kind == "constant" and chain.argument != value for chain in chains):
-            raise _NoPlace(f"{name} is {value!r}, and this place is for {' or '.join(chain.argument for chain in chains)} only")
-        for chain in chains:
-            mark = self._mark()
+        for chain in self._chains(rule, item):
+            done = len(self.journal)
             try:
                 if self._chain(chain, value, item, scope, name, outward=outward):
                     self._set_all(rule.sets, scope, outward=outward)
@@ -171,7 +183,7 @@ class _Writer:
                 why.append((False, str(fault)))
             except Unwritable as fault:
                 why.append((True, str(fault)))
-            self._undo(mark)
+            self._take_back(done)
         hard = [text for bad, text in why if bad]
         if hard:
             self.written.problems.append((name, hard[0]))
@@ -607,7 +619,7 @@ class _Writer:
 
     def _free(self, source: Source, texts: list[Any], scope: NewNode, name: str, *, outward: bool, once: bool) -> None:
         width = len(texts)
-        groups = [source.keys[at : at + width] for at in range(0, len(source.keys) - width + 1, width)]
+        groups = _groups(source.keys, width)
         if not source.path.steps:
             homes: list[NewNode] = [scope]
         else:
@@ -662,7 +674,15 @@ class _Writer:
         return len(self.journal), len(self.written.unwritten), len(self.written.problems), len(self.late), len(self.named)
 
     def _undo(self, mark: Mark) -> None:
-        while len(self.journal) > mark[0]:
+        self._take_back(mark[0])
+        del self.written.unwritten[mark[1] :]
+        del self.written.problems[mark[2] :]
+        del self.late[mark[3] :]
+        while len(self.named) > mark[4]:
+            self.known[self.named.pop()].pop()
+
+    def _take_back(self, done: int) -> None:
+        while len(self.journal) > done:
             node, key = self.journal.pop()
             if key is None:
                 assert node.parent is not None
@@ -671,11 +691,12 @@ class _Writer:
                 del node.texts[key]
                 node.fields.pop(key, None)
                 node.assumed.discard(key)
-        del self.written.unwritten[mark[1] :]
-        del self.written.problems[mark[2] :]
-        del self.late[mark[3] :]
-        while len(self.named) > mark[4]:
-            self.known[self.named.pop()].pop()
+
+
+@lru_cache(maxsize=1024)
+def _groups(keys: tuple[Key, ...], width: int) -> tuple[tuple[Key, ...], ...]:
+    """Elements in groups of one value each: qualifier and number of a pair, or single ones."""
+    return tuple(keys[at : at + width] for at in range(0, len(keys) - width + 1, width))
 
 
 _ALL = 1 << 30

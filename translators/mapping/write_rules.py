@@ -78,6 +78,18 @@ class ValueRule:
     sets: Sets = ()
     late: bool = False
     """It speaks of what other rules write (words beside codes): after them."""
+    words: frozenset[str] = frozenset()
+    """The constants that are all it may say; empty for any other rule."""
+    plain: Source | None = None
+    """The one element that holds its text as it stands: the usual case."""
+
+    def __post_init__(self) -> None:
+        chains = [chain for alternative in self.alternatives for chain in alternative.chains]
+        if chains and all(chain.kind == "constant" for chain in chains):
+            self.words = frozenset(chain.argument for chain in chains)
+        if len(chains) == 1 and self.alternatives[0].test is None and not self.sets and chains[0].kind == "plain" and not chains[0].inverts:
+            [source] = chains[0].sources if len(chains[0].sources) == 1 else [None]
+            self.plain = source if source is not None and len(source.keys) == 1 else None
 
 
 @dataclass(slots=True)
@@ -335,8 +347,7 @@ def _constants(rule: Rule) -> frozenset[str]:
     """The words of a field that nothing but constants give; empty for any other."""
     if not isinstance(rule, ValueRule):
         return frozenset()
-    chains = [chain for alternative in rule.alternatives for chain in alternative.chains]
-    return frozenset(chain.argument for chain in chains) if all(chain.kind == "constant" for chain in chains) else frozenset()
+    return rule.words
 
 
 def _first_sources(rule: Rule) -> Iterator[Source]:

@@ -236,7 +236,9 @@ def _judged(header: Header, options: Options) -> Header:
         value = header.elements[number]
         unpadded = number in PADDED and (number != 13 or len(value) < size)
         if len(value) != size and not (unpadded and lenient):
-            text = f"ISA{number:02} ({title}) has {len(value)} characters, not {size}"
+            broken = b"\r" in value or b"\n" in value
+            why = " and holds a line break, though a line end ends the segments here" if broken else ""
+            text = f"ISA{number:02} ({title}) has {len(value)} characters, not {size}{why}"
             header.tell(note, number, text, "unpadded-isa" if unpadded else "")
             continue
         if len(value) != size:

@@ -161,8 +161,12 @@ class SetJudge:
             binary = rules is not None and rules.elements[-1].kind == "B"
             fields = raw.split(self.delimiters.element, len(rules.elements) if binary and rules else self.options.limits.elements)
             place = step.place if step else table.place
-            for fault in self.checker.segment(rules, fields)[:MAX_FAULTS_OF_A_SEGMENT]:
+            faults = self.checker.segment(rules, fields)[:MAX_FAULTS_OF_A_SEGMENT]
+            for fault in faults:
                 self._add(self._finding(fault, fields, block, index, tag, place))
+            if not any(fields[1:]) and not faults:
+                text = f"{tag} holds no element; leave the segment out"
+                self._add(self._at(block, index)._replace(level="segment", code="8", text=text, segment=tag, severity="warning"))
         if tag == "HL":
             self._hierarchy(raw.split(self.delimiters.element), block, index)
         elif tag in ("LS", "LE"):

@@ -16,7 +16,7 @@ class Place:
     required: bool
     maximum: int | None
     """None: without bound."""
-    loop: "Loop"
+    loop: "Loop" = field(repr=False)
     index: int
     number: int
     """Counts places and loops of the layout; the number of its counter."""
@@ -29,10 +29,10 @@ class Loop:
     tag: str
     required: bool
     maximum: int | None
-    parent: "Loop | None"
+    parent: "Loop | None" = field(repr=False)
     index: int
     number: int
-    items: list["Place | Loop"] = field(default_factory=list)
+    items: list["Place | Loop"] = field(default_factory=list, repr=False)
     bounded: bool = False
     """It lies between LS and LE, or below such a loop."""
 

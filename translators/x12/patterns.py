@@ -55,7 +55,9 @@ class _Builder:
             inner = separator + inner + body
             body = inner if number <= last_mandatory else b"(?:" + inner + b"|)"
         conditions = b"".join(_condition(condition) for condition in rules.conditions)
-        return rules.tag.encode() + body + b"(?<!" + separator + b")" + conditions
+        # A segment has at least one element (X12.6), also where each of them may be left out.
+        first = b"" if last_mandatory else b"(?=" + separator + b")"
+        return rules.tag.encode() + first + body + b"(?<!" + separator + b")" + conditions
 
     def _element(self, element: Element) -> bytes:
         if not element.parts:

@@ -74,7 +74,8 @@ def compose_interchange(rows: Sequence[Row], *, set_id: str, functional: str, te
     delimiters = _delimiters(rows, terms, result)
     clean = _cleaner(delimiters, terms, result)
     end = delimiters.segment + terms.tail
-    body = [_segment(number, row, delimiters, clean) + end for number, row in enumerate(rows)]
+    plain = _plain_rows(delimiters, terms)
+    body = [(plain(row) or _segment(number, row, delimiters, clean)) + end for number, row in enumerate(rows)]
     whole = [_joined(delimiters, "ST", set_id, set_control) + end, *body, _joined(delimiters, "SE", str(len(body) + 2), set_control) + end]
     result.parts = envelope(b"".join(whole), functional=functional, terms=terms, delimiters=delimiters)
     return result
@@ -103,6 +104,27 @@ def envelope(body: bytes, *, functional: str, terms: Terms, delimiters: Delimite
         "GE" + close, {"slot": "group_control"}, f"{tail}IEA{separator.decode('latin-1')}1{separator.decode('latin-1')}",
         {"slot": "interchange_control"}, tail,
     ]  # fmt: skip
+
+
+def _plain_rows(delimiters: Delimiters, terms: Terms) -> Callable[[Row], bytes]:
+    """A function that makes a segment's bytes at once where nothing in it needs care, and gives b"" where something does."""
+    separator = delimiters.element.decode("latin-1")
+    barred = [one.decode("latin-1") for one in (delimiters.component, delimiters.repetition, delimiters.segment) if one]
+    space = " " + separator
+
+    def plain(row: Row) -> bytes:
+        try:
+            text = separator.join(row)  # type: ignore[arg-type]
+        except TypeError:  # an element of components
+            return b""
+        if not text.isascii() or not text.isprintable() or text.count(separator) != len(row) - 1 or text[-1] == " " or space in text:
+            return b""
+        for one in barred:
+            if one in text:
+                return b""
+        return text.rstrip(separator).encode("ascii")
+
+    return plain if not terms.upper_case else lambda row: b""
 
 
 def _segment(number: int, row: Row, delimiters: Delimiters, clean: Callable[[str, int, int], bytes]) -> bytes:
