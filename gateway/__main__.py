@@ -151,9 +151,24 @@ def alarms(data_dir: Data = None, config: Config = None, as_json: Json = False) 
 
 
 @app.command()
+def awaited(
+    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="waiting, accepted, accepted with errors, partly accepted, rejected, disputed; overdue, late.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Acknowledgments that partners owe us for what we sent, and what they said."""
+    _operate("awaited", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
+
+
+@app.command()
 def replay(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
-    override: Annotated[str | None, typer.Option(help="rejected, conflict or foreign-sender: do it in spite of that.")] = None,
+    override: Annotated[str | None, typer.Option(help="rejected, conflict, foreign-sender or latest: do it in spite of that.")] = None,
     because: Annotated[str, typer.Option(help="The reason; it stays in the message's life.")] = "",
     data_dir: Data = None,
     config: Config = None,

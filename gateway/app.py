@@ -23,6 +23,7 @@ from gateway.doors.http import HttpDoor
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
+from gateway.reconcile.stage import ReconcileStage
 from gateway.records import Rate, Settled
 from gateway.settings import Listener, Settings
 from gateway.store import profiles as profile_rows
@@ -97,14 +98,16 @@ class Node:
             rates=self._rates,
             on_settled=self._on_settled,
         )
+        self.reconcile = ReconcileStage(self.store, clock=self.clock, profile_text=self._profile_text, on_written=self.deliver.wake)
         self.translate = TranslateStage(
-            self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self.deliver.wake
+            self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept
         )
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name)
         await self.reload_profiles()
         self.deliver.start()
         self.translate.start()
+        self.reconcile.start()
         await self._listen()
         self._tick()
         notes = self.store.database.notes
@@ -181,6 +184,10 @@ class Node:
         target = self.settings.targets[name]
         return Rate(target.rate, target.burst), self._partner_rates
 
+    def _on_kept(self) -> None:
+        self.deliver.wake()
+        self.reconcile.wake()
+
     def _on_settled(self, settled: Settled) -> None:
         self.metrics.attempted(settled)
 
@@ -237,6 +244,7 @@ class Node:
         for runner in self._runners:
             await runner.cleanup()
         await self.translate.stop()
+        await self.reconcile.stop()
         await self.deliver.stop()
         await self.pool.stop()
         await asyncio.to_thread(self.store.close)

@@ -72,6 +72,11 @@ def trouble(where: str, error: BaseException) -> None:
     _line("trouble", where=where, kind=type(error).__name__, text=str(error)[:500])
 
 
+def overdue(count: int) -> None:
+    if count:
+        _line("overdue", acknowledgments=count)
+
+
 def swept(what: str, count: int) -> None:
     if count:
         _line("swept", what=what, count=count)

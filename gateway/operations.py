@@ -11,7 +11,7 @@ from gateway.clock import as_text, now
 from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
-from gateway.store import lives, profiles, replays
+from gateway.store import awaited, lives, profiles, replays
 from gateway.store.profiles import Applied
 from gateway.store.store import Store
 from partners.profile import ProfileError, digest, read_profile
@@ -27,6 +27,7 @@ OVERRIDES = {
     "rejected": "deliver a document although its set or group was rejected",
     "conflict": "take another meaning under an original purpose as a correction",
     "foreign-sender": "read an interchange whose sender is not among the partner's identities",
+    "latest": "take an answer that fits two of our groups for the later one",
 }
 
 
@@ -57,6 +58,15 @@ def find(store: Store, given: Arguments) -> Any:
 def dead(store: Store, given: Arguments) -> Any:
     """What waits for a person: dead deliveries, held messages, held and rejected documents."""
     return store.read(lambda tx: lives.dead(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
+
+
+def awaited_answers(store: Store, given: Arguments) -> Any:
+    """What partners owe us answers to, and what came of it; `partner` and `state` (a state, or overdue, late, disputed) narrow it."""
+    state = given.get("state")
+    if state is not None and state not in awaited.STATES:
+        raise Refused(400, "bad-request", f"no state is called {state}; there are: {', '.join(awaited.STATES)}")
+    limit = min(int(given.get("limit") or 50), 200)
+    return store.read(lambda tx: awaited.listed(tx, partner=given.get("partner"), state=state, limit=limit)).result(WAIT)
 
 
 def alarms(store: Store, given: Arguments) -> Any:
@@ -151,6 +161,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "explain": explain_event,
     "dead": dead,
     "alarms": alarms,
+    "awaited": awaited_answers,
     "act": act,
     "replay": replay,
     "partners.apply": partners_apply,

@@ -115,23 +115,43 @@ class DocumentRow:
     findings: list[str]
     references: list[tuple[str, str]]
     events: list[EventRow]
+    advice: Literal["none", "errors", "all"] = "none"
+    """Whether the partner gets an 824 about it."""
+    refusal: str | None = None
+    """Why the mapping could make no event of it."""
+    answer: dict[str, Any] | None = None
+    """What a 997, 999 or 824 says of what we sent (translators.x12.answers), in place of events."""
+    first_reading: bool = False
+    """In a replay: it could not be read before, so its verdict is new."""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """An answer of ours to a partner: an interchange with slots, and how it goes back."""
+
+    form: str
+    """TA1, 997, 999 or 824."""
+    parts: list[Any]
+    scope: str
+    """Whose control numbers: sender and receiver as we write them."""
+    destination: str
+    file_name: str
 
 
 @dataclass(slots=True)
 class Acknowledgment:
-    """The 997 of one group: bytes with slots, and how they go back."""
+    """The verdict on one group, and the 997 or 999 that tells it."""
 
     interchange: int
     group: int
     verdict: str
     accepted: int
-    parts: list[Any] | None
-    """None where no acknowledgment may be sent (the group carries acknowledgments, or the agreement wants none)."""
-    scope: str
-    """Whose control numbers: sender and receiver as we write them."""
-    destination: str
-    media_type: str
-    file_name: str
+    receipt: Receipt | None
+    """None where the agreement wants none, or where `fault` says why none may leave."""
+    note: str | None = None
+    """What a person should know of it, such as that another form was agreed."""
+    fault: str | None = None
+    """What our own engine found in it: it is withheld, with an alarm."""
 
 
 @dataclass(slots=True)
@@ -155,6 +175,8 @@ class Chunk:
     documents: list[DocumentRow] = field(default_factory=list)
     acknowledgments: list[Acknowledgment] = field(default_factory=list)
     envelope_findings: list[dict[str, Any]] = field(default_factory=list)
+    ta1s: list[dict[str, Any]] = field(default_factory=list)
+    """What TA1s say of interchanges of ours, each with the ordinal of the interchange that carries it."""
     held: str | None = None
     """The whole message is held, for this reason."""
     replay: bool = False
@@ -165,6 +187,21 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What something comes of that is written outside a chunk: the message, and in whose name."""
+
+    message: str
+    partner: str
+    channel: str
+    profile_revision: int
+    at: Instant
+    who: str = "crossdock"
+
+
+Cause = Chunk | Origin
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkKept:
     stale: bool
     """True if the message had moved on already: nothing was changed."""
@@ -172,6 +209,39 @@ class ChunkKept:
     """Interchanges that the store decided against: ordinal -> duplicate or rejected."""
     states: dict[str, int]
     """Documents by state, for the journal."""
+
+
+# ---- reconcile --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OwedAnswer:
+    """A TA1 or 824 that is due, with the rows that it speaks of."""
+
+    id: str
+    kind: str
+    partner: str
+    message: str
+    channel: str
+    profile_revision: int
+    verdict: str
+    note: str
+    text: str
+    interchange: dict[str, Any]
+    group: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None
+    references: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAnswer:
+    """The same, composed: what is to be kept and sent, or why it may not leave."""
+
+    id: str
+    origin: Origin
+    answers: str
+    receipt: Receipt | None
+    fault: str | None = None
 
 
 # ---- deliver ----------------------------------------------------------------------------------------------------------

@@ -110,6 +110,20 @@ class Duties(Model):
     functional_acknowledgment: Literal["all", "errors", "none"] = Field(
         default="all", description="997: list every set, list only sets with errors, or send none"
     )
+    functional_acknowledgment_form: Literal["997", "999"] = Field(
+        default="997", description="999 only for groups of 005010 and later; older ones get a 997 all the same"
+    )
+    application_advice: Literal["none", "errors", "all"] = Field(
+        default="none", description="824: what our mapping or the ERP would not take (errors), and what the ERP has taken, too (all)"
+    )
+
+
+class PartnerDuties(Model):
+    """Which acknowledgments we owe for whole interchanges, whatever is in them."""
+
+    interchange_acknowledgment: Literal["asked", "always", "errors", "none"] = Field(
+        default="asked", description="TA1: for faults and when ISA14 asks, for every interchange, for faults alone, or never"
+    )
 
 
 class Agreement(Model):
@@ -151,6 +165,7 @@ class Profile(Model):
     us: OurNames = OurNames()
     channels: Channels = Channels()
     agreements: list[Agreement] = Field(min_length=1)
+    duties: PartnerDuties = PartnerDuties()
     strictness: Literal["tolerant", "strict"] = "tolerant"
     leniency: dict[str, Leniency] = Field(default_factory=dict)
     throttle: Throttle = Throttle()

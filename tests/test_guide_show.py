@@ -93,7 +93,7 @@ def test_a_partner_s_terms_stand_below(set_id: str, lines: list[str]):
 @pytest.mark.parametrize(
     ("set_id", "release", "words"),
     [
-        ("999", None, "there is no guide of 999; there are 204, 210, 214,"),
+        ("998", None, "there is no guide of 998; there are 204, 210, 214,"),
         ("856", "003040", "there is no guide of 856 of 003040; 856 is there for 004010 and 005010"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import Refused
 from gateway.translate.work import Job, MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
@@ -146,6 +147,62 @@ def test_a_message_that_always_ends_its_worker_is_held_with_an_alarm_and_others_
             monkeypatch.undo()
             await gateway.operate("replay", id=values[1]["id"])
             await gateway.settle(lambda: gateway.effects("shipment/SHP666"), "mended, it is replayed")
+
+    asyncio.run(act())
+
+
+def test_a_replayed_set_that_nobody_could_read_releases_its_groups_997(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            real = gateway.node.pool._exchange
+
+            async def exchange(worker, frame):
+                if b'"hold": false' in frame or b'"hold":false' in frame:
+                    worker.process.kill()
+                return await real(worker, frame)
+
+            monkeypatch.setattr(gateway.node.pool, "_exchange", exchange)
+            value = await gateway.sent("northway", several(3))
+            assert [one["state"] for one in value["interchanges"][0]["groups"][0]["sets"]] == ["held", "translated", "translated"]
+            assert value["acknowledgments"] == []
+            monkeypatch.undo()
+            await gateway.operate("replay", id=f"{value['id']}.1.1.2")
+            value = await gateway.decided("northway", value["id"])
+            assert value["acknowledgments"] == [], "another set's replay settles nothing"
+            await gateway.operate("replay", id=f"{value['id']}.1.1.1")
+            value = await gateway.decided("northway", value["id"])
+            (answer,) = value["acknowledgments"]
+            assert "~AK2*214*0001~AK5*A~AK2*214*0002~AK5*A~AK2*214*0003~AK5*A~AK9*A*3*3*3~" in answer["content"]
+            assert value["interchanges"][0]["groups"][0]["sets"][0]["verdict"] == "A"
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+
+    asyncio.run(act())
+
+
+def test_a_message_held_in_the_middle_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            real = gateway.node.pool._exchange
+
+            async def exchange(worker, frame):
+                if b'"resume_text": "{' in frame or b'"resume_text":"{' in frame:
+                    worker.process.kill()
+                return await real(worker, frame)
+
+            monkeypatch.setattr(gateway.node.pool, "_exchange", exchange)
+            value = await gateway.sent("northway", several(410))
+            assert value["state"] == "held"
+            documents = (await gateway.operate("show", id=value["id"]))["documents"]
+            assert 0 < len(documents) < 410
+            with pytest.raises(Refused, match="held in the middle"):
+                await gateway.operate("replay", id=documents[0]["id"])
+            monkeypatch.undo()
+            await gateway.operate("replay", id=value["id"])
+            value = await gateway.decided("northway", value["id"])
+            assert value["state"] == "translated"
+            assert "~AK9*A*410*410*410~" in value["acknowledgments"][0]["content"]
+            await gateway.settle(lambda: len(gateway.effects()) == 410)
+            assert all(effect.count == 1 for effect in gateway.effects())
 
     asyncio.run(act())
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partners.guides import shipped_guides
 from tests.x12 import SAMPLES, SHIP_NOTICE, STRICT, TOLERANT, TORTURE, group, interchange, only_set, read_all
 from translators.document import Delimiters, Finding
-from translators.x12.acknowledge import Counts, SetVerdict, functional_ack, group_code, group_verdict, stamp
+from translators.x12.acknowledge import DETAILS, Counts, SetVerdict, form_for, functional_ack, group_code, group_verdict, stamp
+from translators.x12.answers import read_acknowledgment
 from translators.x12.envelope import Group, Interchange
 from translators.x12.options import Options
+from translators.x12.own import faults_of_own
 
 US = {"sender_qualifier": "ZZ", "sender": "CROSSDOCK", "sender_code": "CROSSDOCK"}
 NOW = {"date6": "261116", "date8": "20261116", "time4": "1204"}
@@ -161,49 +164,97 @@ def test_other_delimiters_and_a_tail():
 @pytest.mark.parametrize("path", [*TORTURE, *SAMPLES], ids=lambda path: path.stem)
 def test_our_997_is_clean_to_our_own_engine(path, options: Options):
     for data in answers(path.read_bytes(), options):
-        reading = only_set(data)
-        assert (reading.verdict, reading.findings, reading.set_id) == ("A", [], "997")
+        assert faults_of_own(data, shipped_guides()) == []
+        assert only_set(data).set_id == "997"
+
+
+FINDINGS = st.builds(
+    Finding,
+    st.sampled_from(["segment", "element", "set"]),
+    st.sampled_from(["1", "2", "5", "8", "12"]),
+    st.just(""),
+    st.just(0),
+    st.just(0),
+    st.sampled_from(["REF", "N1", "", "x*", "LONGER"]),
+    st.integers(1, 2_000_000),
+    st.integers(1, 1_000),
+    st.none() | st.integers(1, 99),
+    data_element=st.none() | st.integers(1, 1705),
+    repetition=st.none() | st.just(2),
+    loop=st.none() | st.text(max_size=9),
+    value=st.none() | st.text(max_size=120),
+)
+SETS = st.lists(
+    st.builds(
+        SetVerdict,
+        st.sampled_from(["856", "", "9*", "8561"]),
+        st.sampled_from(["0001", "000000009", "1", "", "A~B*C", "12345678901"]),
+        st.sampled_from(["A", "E", "R"]),
+        st.lists(st.sampled_from(["1", "2", "3", "4", "23", "18"]), max_size=7),
+        st.lists(FINDINGS, max_size=5),
+    ),
+    max_size=4,
+)
+WORDS_OF = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
 
 
 @given(
-    st.lists(
-        st.builds(
-            SetVerdict,
-            st.sampled_from(["856", "", "9*"]),
-            st.sampled_from(["0001", "000000009", "1"]),
-            st.sampled_from(["A", "E", "R"]),
-            st.lists(st.sampled_from(["1", "2", "3", "4", "23", "18"]), max_size=7),
-            st.lists(
-                st.builds(
-                    Finding,
-                    st.sampled_from(["segment", "element", "set"]),
-                    st.sampled_from(["1", "5", "8"]),
-                    st.just(""),
-                    st.just(0),
-                    st.just(0),
-                    st.sampled_from(["REF", "N1", "", "x*", "LONGER"]),
-                    st.integers(1, 99_999),
-                    st.integers(1, 99),
-                    st.none() | st.integers(1, 9),
-                    data_element=st.none() | st.integers(1, 1705),
-                    repetition=st.none() | st.just(2),
-                    loop=st.none() | st.text(max_size=9),
-                    value=st.none() | st.text(max_size=99),
-                ),
-                max_size=5,
-            ),
-        ),
-        max_size=4,
-    )
+    SETS,
+    st.sampled_from(["004010", "005010X1"]),
+    st.sampled_from(["997", "999"]),
+    st.sampled_from(DETAILS),
+    st.lists(st.sampled_from(["3", "5", "19"])),
 )
-@settings(max_examples=200, deadline=None)
-def test_no_verdict_makes_a_997_that_cannot_be_read(sets: list[SetVerdict]):
-    """Whatever is stored: no delimiter is written as data, and the counts are right."""
-    _, (each,) = read_all(interchange(group(SHIP_NOTICE)))
-    reading = only_set(answer(each.interchange, each.group, sets))
-    assert not reading.codes
-    assert {found.code for found in reading.findings} <= {"4"}
-    assert all(found.segment == "AK2" for found in reading.findings)
+@settings(max_examples=300, deadline=None)
+def test_what_we_write_of_any_verdicts_is_right_and_says_the_same_when_read(
+    sets: list[SetVerdict], version: str, form: str, detail: str, codes: list[str]
+):
+    """Whatever is stored: valid under its guide at our strictest, and read back to the verdicts that it was made of."""
+    _, (each,) = read_all(interchange(group(SHIP_NOTICE, version=version)))
+    judged = dataclasses.replace(each.group, codes=codes)
+    data = answer(each.interchange, judged, sets, detail, form=form)
+    assert faults_of_own(data, shipped_guides()) == []
+    reading = only_set(data)
+    assert reading.set_id == form_for(form, version)
+    told = read_acknowledgment(reading.document())
+    assert not told.trouble
+    assert (told.functional, told.control, told.letter) == ("SH", "1", group_verdict(sets, codes))
+    assert told.verdict == WORDS_OF[told.letter]
+    listed = [] if detail == "none" else [one for one in sets if detail == "all" or one.verdict != "A"]
+    assert [one.letter for one in told.sets] == [one.verdict for one in listed]
+    assert all(
+        one.control.lstrip("0") == wrote.control.lstrip("0")
+        for one, wrote in zip(told.sets, listed, strict=True)
+        if wrote.control.isdigit() and len(wrote.control) <= 9
+    )
+
+
+@pytest.mark.parametrize("options", [STRICT, TOLERANT], ids=["strict", "tolerant"])
+@pytest.mark.parametrize("path", [*TORTURE, *SAMPLES], ids=lambda path: path.stem)
+def test_a_999_says_what_the_997_says(path, options: Options):
+    for each in read_all(path.read_bytes(), options)[1]:
+        sets = [verdict_of(one) for one in each.sets]
+        data = answer(each.interchange, each.group, sets, form="999")
+        assert faults_of_own(data, shipped_guides()) == []
+        old, new = (read_acknowledgment(only_set(one).document()) for one in (answer(each.interchange, each.group, sets), data))
+        assert (new.form == "999") == (each.group.version >= "005010")
+        assert [(one.verdict, one.codes, one.errors) for one in old.sets] == [(one.verdict, one.codes, one.errors) for one in new.sets]
+
+
+def test_a_999_in_full():
+    notice = [*SHIP_NOTICE]
+    notice[3:4] = ["REF*BM", "W12*CC"]
+    data = interchange(group(SHIP_NOTICE, notice, version="005010X231")).replace(b"*U*00401", b"*^*00501")
+    _, (each,) = read_all(data)
+    assert body(answer(each.interchange, each.group, [verdict_of(one) for one in each.sets], form="999")) == [
+        "ST*999*0001", "AK1*SH*1*005010X231", "AK2*856*0001", "IK5*A", "AK2*856*0002", "IK3*REF*4**8", "IK4*2*127*2", "CTX*SITUATIONAL TRIGGER*REF*4",
+        "IK3*W12*5**6", "IK5*R*5", "AK9*P*2*2*1", "SE*12*0001",
+    ]  # fmt: skip
+
+
+def test_a_999_was_not_there_before_005010():
+    assert [form_for("999", version) for version in ("004010", "004060VICS", "005010", "005010X231")] == ["997", "997", "999", "999"]
+    assert form_for("997", "005010") == "997"
 
 
 def test_another_engine_accepts_our_997():

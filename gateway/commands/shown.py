@@ -10,7 +10,8 @@ from rich.text import Text
 
 STATE_STYLE = {
     "translated": "green", "delivered": "green", "duplicate": "cyan", "held": "yellow", "rejected": "red", "dead": "red", "due": "yellow",
-    "sending": "yellow", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
+    "sending": "yellow", "waiting": "yellow", "overdue": "red", "accepted": "green", "accepted with errors": "yellow", "partly accepted": "yellow",
+    "disputed": "red", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
 }  # fmt: skip
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
 
@@ -78,12 +79,18 @@ def _show(value: dict[str, Any]) -> None:
         _reason(interchange, "  ")
         for group in value["groups"]:
             if group["interchange"] == interchange["ordinal"]:
-                verdict = VERDICTS.get(group["verdict"] or "", "not yet answered")
-                console.print(f"  group {group['functional']} {group['control']} ({group['version']}): 997 says {verdict}")
+                verdict = "answers ours" if group["functional"] == "FA" else f"997 says {VERDICTS.get(group['verdict'] or '', 'not yet answered')}"
+                console.print(f"  group {group['functional']} {group['control']} ({group['version']}): {verdict}")
                 _findings(group["findings"], "    ")
                 for document in value["documents"]:
                     if (document["interchange"], document["grp"]) == (interchange["ordinal"], group["ordinal"]):
                         _document(document)
+    if value["awaited"]:
+        console.print("acknowledgments", style="bold")
+        for one in value["awaited"]:
+            what = f"{one['set_id']} {one['set_control']}" if one["document"] else "interchange"
+            console.print(Text.assemble("  ", one["kind"], " on ", what, ": ", _awaited_state(one)))
+            _told_faults(one)
     if value["events"]:
         console.print("events", style="bold")
         for event in value["events"]:
@@ -194,6 +201,36 @@ def _alarms(value: list[dict[str, Any]]) -> None:
         console.print(f"{one['last_at'][:19].replace('T', ' ')}  {one['kind']}{times}: {one['text']}", markup=False)
 
 
+def _awaited(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No acknowledgment is awaited.")
+        return
+    table = _table("what", "partner", "kind", "state", "sent", "due", "answered")
+    for one in value:
+        what = f"{one['set_id']} {one['set_control']}" if one["document"] else f"interchange {one['interchange_control']}"
+        answered = (one["settled_at"] or "")[:19].replace("T", " ")
+        table.add_row(
+            f"{one['document'] or one['message']}  {what}", one["partner"], one["kind"], _awaited_state(one), one["opened_at"][:19].replace("T", " "),
+            one["due_at"][:19].replace("T", " "), answered + (" (late)" if one["late_at"] else ""),
+        )  # fmt: skip
+    console.print(table)
+    for one in value:
+        _told_faults(one)
+
+
+def _awaited_state(one: dict[str, Any]) -> Text:
+    if one["state"] == "waiting":
+        return _state("overdue" if one["overdue_at"] else "waiting")
+    return _state(one["state"]) + Text(" (disputed since)" if one["disputed_at"] and one["state"] != "disputed" else "")
+
+
+def _told_faults(one: dict[str, Any]) -> None:
+    faults = (one["detail"] or {}).get("faults", [])
+    for fault in faults[:20]:
+        where = f" (segment {fault['position']})" if fault.get("position") else ""
+        console.print(f"  {one['document'] or one['message']}: {fault['text']}{where}", markup=False)
+
+
 def _acted(value: dict[str, Any]) -> None:
     console.print(f"{value['id']} is {value['state']} now")
 
@@ -248,6 +285,6 @@ def _bytes(spot: dict[str, Any]) -> str:
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "act": _acted, "replay": _replayed,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
     "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

@@ -12,6 +12,8 @@ from gateway.records import Action, LaneClaim, Rate, Renewal, Settled, ToDeliver
 from gateway.store.alarms import raise_alarms
 from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import NEXT_HEAD
+from gateway.store.owed import told_by_erp
+from gateway.store.receipts import RECEIPTS
 from gateway.store.sql import in_lists, many, one_of
 
 KEPT_ANSWER = 64 * 1024
@@ -146,9 +148,10 @@ class DeliveryVerbs:
         many(tx, _BLOCK, [{"lane": item.lane} for item in blocked])
         stays = {item.lane for item in blocked}
         many(tx, NEXT_HEAD, [{"lane": item.lane} for item in sorted(ours, key=lambda item: item.lane) if item.lane not in stays])
+        told_by_erp(tx, ours, self.ticks())
         self._steer_destinations(tx, by)
         self._tell(tx, ours)
-        done = [item for item in by["delivered"] if item.delivery.startswith(("997:", "again:"))]
+        done = [item for item in by["delivered"] if item.delivery.startswith(RECEIPTS)]
         many(tx, _FORGET_LANE, [{"lane": item.lane} for item in done])
         return [fences.get(item.lane) == item.fence for item in items]
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
+from gateway.store import awaited
 from gateway.store.sql import one_of
 
 MOST = 1_000
@@ -141,6 +142,7 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
         ],
         "events": [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)],
         "deliveries": _deliveries(tx, message),
+        "awaited": awaited.of_message(tx, message),
         "life": [{"at": as_text(one.at), "step": one.step, "who": one.who, "text": one.text} for one in tx.execute(_LIFE, {"id": message})],
     }  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""Our acknowledgments in COMMIT 2: control numbers taken, slots stamped, the 997 queued; and the stored answer again for a repeated interchange.
+"""What we write to partners in a commit: control numbers taken, slots stamped, the message and its delivery queued.
 
-Knows nothing of verdicts: they come with the chunk.
+Knows nothing of verdicts: they come composed, with slots.
 """
 
 import json
@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Ticks, as_datetime, new_id
-from gateway.records import Acknowledgment, Chunk
+from gateway.records import Acknowledgment, Cause, Chunk, Receipt
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.sql import in_lists, one_of
-from gateway.store.writes import Writes, delivery_row
-from translators.x12.acknowledge import stamp
+from gateway.store.writes import Writes, alarm_row, delivery_row
+from gateway.ways import MEDIA_TYPE
+from translators.x12.envelope_write import HIGHEST_CONTROL, stamp
 
-HIGHEST_CONTROL = 999_999_999
+RECEIPTS = ("997:", "999:", "TA1:", "824:", "again:")
+"""How the ids of deliveries begin whose lane holds nothing else."""
 
 _COUNT_UP = text(
     "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count)"
@@ -27,59 +29,68 @@ _ANSWERED = one_of(
 )
 
 
+def take_controls(tx: Connection, partner: str, scope: str, count: int) -> list[int]:
+    """The next control numbers of a pair of identities, 1 to 999,999,999 and then again from 1; never one twice before that."""
+    last = tx.execute(_COUNT_UP, {"partner": partner, "scope": scope, "count": count}).scalar_one()
+    return [(number - 1) % HIGHEST_CONTROL + 1 for number in range(last - count + 1, last + 1)]
+
+
 def compose(tx: Connection, writes: Writes, *, ticks: Ticks, files: PayloadFiles) -> None:
-    """Takes the control numbers that the 997s of this commit need, one statement a scope, and stamps them into their slots."""
-    wanted: dict[tuple[str, str], list[tuple[Chunk, Acknowledgment]]] = defaultdict(list)
+    """Takes the control numbers that the acknowledgments of this commit need, one statement a scope, and stamps them into their slots."""
+    wanted: dict[tuple[str, str], list[tuple[Chunk, Acknowledgment, Receipt]]] = defaultdict(list)
     for chunk, acknowledgment in writes.composed:
-        if acknowledgment.parts is None:
+        if acknowledgment.fault:
+            _withhold(chunk, acknowledgment, writes, ticks)
+        if acknowledgment.receipt is None:
             writes.verdicts.append(_verdict(chunk, acknowledgment, None))
         else:
-            wanted[chunk.partner, acknowledgment.scope].append((chunk, acknowledgment))
+            wanted[chunk.partner, acknowledgment.receipt.scope].append((chunk, acknowledgment, acknowledgment.receipt))
     for (partner, scope), pairs in sorted(wanted.items(), key=lambda item: item[0]):
-        last = tx.execute(_COUNT_UP, {"partner": partner, "scope": scope, "count": len(pairs)}).scalar_one()
-        for offset, (chunk, acknowledgment) in enumerate(pairs, start=1):
-            _stamp(chunk, acknowledgment, (last - len(pairs) + offset - 1) % HIGHEST_CONTROL + 1, writes, ticks=ticks, files=files)
+        for (chunk, acknowledgment, receipt), control in zip(pairs, take_controls(tx, partner, scope, len(pairs)), strict=True):
+            answers = f"{chunk.message}.{acknowledgment.interchange}.{acknowledgment.group}"
+            outgoing = send_receipt(writes, chunk, receipt, answers, control, ticks=ticks, files=files)
+            writes.verdicts.append(_verdict(chunk, acknowledgment, outgoing))
+            verdict = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}[acknowledgment.verdict]
+            told = f"group {acknowledgment.interchange}.{acknowledgment.group} {verdict}, control number {control}"
+            writes.tell(ticks(), chunk, f"{receipt.form} written", f"{told}; {acknowledgment.note}" if acknowledgment.note else told)
 
 
-def _stamp(chunk: Chunk, acknowledgment: Acknowledgment, control: int, writes: Writes, *, ticks: Ticks, files: PayloadFiles) -> None:
-    assert acknowledgment.parts is not None
-    when = as_datetime(chunk.at)
+def send_receipt(writes: Writes, cause: Cause, receipt: Receipt, answers: str, control: int, *, ticks: Ticks, files: PayloadFiles) -> str:
+    """Stamps one answer and queues it; the id of our message. `answers` names what is answered, and makes the delivery unique."""
+    when = as_datetime(cause.at)
     data = stamp(
-        acknowledgment.parts,
+        receipt.parts,
         interchange_control=control,
         group_control=control,
         date6=f"{when:%y%m%d}",
         date8=f"{when:%Y%m%d}",
         time4=f"{when:%H%M}",
     )
-    outgoing = new_id(chunk.at)
-    answers = f"{chunk.message}.{acknowledgment.interchange}.{acknowledgment.group}"
-    payload = files.keep(Payload.inline(f"message:{outgoing}", chunk.partner, data))
+    outgoing = new_id(cause.at)
+    payload = files.keep(Payload.inline(f"message:{outgoing}", cause.partner, data))
     writes.payloads.append(payload.row())
     writes.outgoing.append(
         {
-            "id": outgoing, "partner": chunk.partner, "direction": "out", "channel": chunk.channel, "state": "composed", "payload": payload.id,
-            "size": payload.size, "sha256": payload.sha256, "media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name,
-            "profile_revision": chunk.profile_revision, "arrival": ticks(), "decided_at": chunk.at, "answers": answers,
+            "id": outgoing, "partner": cause.partner, "direction": "out", "channel": cause.channel, "state": "composed", "payload": payload.id,
+            "size": payload.size, "sha256": payload.sha256, "media_type": MEDIA_TYPE, "file_name": receipt.file_name,
+            "profile_revision": cause.profile_revision, "arrival": ticks(), "decided_at": cause.at, "answers": answers, "control": f"{control:09}",
         }
     )  # fmt: skip
-    writes.verdicts.append(_verdict(chunk, acknowledgment, outgoing))
     writes.deliveries.append(
         delivery_row(
-            f"997:{answers}",
-            chunk,
-            destination=acknowledgment.destination,
+            f"{receipt.form}:{answers}",
+            cause,
+            destination=receipt.destination,
             subject=answers,
             position=ticks(),
             kind="receipt",
             payload=payload.id,
-            attributes={"media_type": acknowledgment.media_type, "file_name": acknowledgment.file_name, "answers": answers, "set": "997"},
+            attributes={"media_type": MEDIA_TYPE, "file_name": receipt.file_name, "answers": answers, "set": receipt.form},
             on_dead="pass",
             outgoing=outgoing,
         )
     )
-    verdict = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}[acknowledgment.verdict]
-    writes.tell(ticks(), chunk, "997 written", f"group {acknowledgment.interchange}.{acknowledgment.group} {verdict}, control number {control}")
+    return outgoing
 
 
 def answer_again(tx: Connection, writes: Writes, *, ticks: Ticks) -> None:
@@ -103,6 +114,14 @@ def answer_again(tx: Connection, writes: Writes, *, ticks: Ticks) -> None:
                     outgoing=row.outgoing,
                 )
             )
+
+
+def _withhold(chunk: Chunk, acknowledgment: Acknowledgment, writes: Writes, ticks: Ticks) -> None:
+    """What our own engine would not take does not leave; a person is told."""
+    place = f"{acknowledgment.interchange}.{acknowledgment.group}"
+    what = f"the acknowledgment of group {place} of message {chunk.message} is withheld, for it is not right itself: {acknowledgment.fault}"
+    writes.alarms.append(alarm_row("acknowledgment.withheld", chunk, what, f"{chunk.message}.{place}"))
+    writes.tell(ticks(), chunk, "acknowledgment withheld", what)
 
 
 def _verdict(chunk: Chunk, acknowledgment: Acknowledgment, outgoing: str | None) -> dict[str, Any]:

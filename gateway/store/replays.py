@@ -5,6 +5,7 @@ What was answered stays answered: only a message of which nothing was decided is
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -14,7 +15,7 @@ from gateway.store.sql import many
 
 MOST_DOCUMENTS = 1_000
 
-_STATE = text("SELECT state, partner, channel FROM messages WHERE id = :id AND direction = 'in'")
+_STATE = text("SELECT state, partner, channel, resume FROM messages WHERE id = :id AND direction = 'in'")
 _DOCUMENTS = text(
     "SELECT id, interchange, grp, ordinal, byte_start, verdict, release, state, reason FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal"
 )
@@ -73,6 +74,10 @@ class ReplayVerbs:
             return "there is no such message"
         if row.state == "received":
             return "it is being read already"
+        if row.state == "held" and row.resume and "replay" not in json.loads(row.resume):
+            if item.document is not None:
+                return "it is held in the middle; replay the message, so that the rest of it is read, and then its documents"
+            return self._again(tx, item, row, row.resume, "the rest of it")
         documents = tx.execute(_DOCUMENTS, {"id": item.message}).all()
         wanted = [one for one in documents if item.document in (None, one.id)]
         resume = None
@@ -91,10 +96,13 @@ class ReplayVerbs:
         else:
             for statement in _FORGET:
                 tx.execute(statement, {"id": item.message})
+        return self._again(tx, item, row, resume, item.document or "all of it")
+
+    def _again(self, tx: Connection, item: Replay, row: Any, resume: str | None, what: str) -> str:
         override = json.dumps({"name": item.override, "who": item.who, "reason": item.reason})
         tx.execute(_AGAIN, {"id": item.message, "resume": resume, "revision": item.revision, "override": override})
         tx.execute(_WAKE, {"partner": row.partner, "channel": row.channel, "at": item.at})
-        words = f"{item.document or 'all of it'} under profile revision {item.revision}" + (f", override {item.override}" if item.override else "")
+        words = f"{what} under profile revision {item.revision}" + (f", override {item.override}" if item.override else "")
         step = {
             "message": item.message,
             "at": self.ticks(),

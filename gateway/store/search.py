@@ -17,7 +17,7 @@ _FINDINGS = text(
     "SELECT interchange, grp, ordinal, finding FROM findings WHERE message = :id ORDER BY interchange, grp, ordinal, number LIMIT :limit"
 )
 _ACKNOWLEDGMENTS = text(
-    "SELECT m.id, m.answers, d.id AS delivery, d.state, d.done_at, d.destination, p.data FROM messages m JOIN deliveries d ON d.outgoing = m.id"
+    "SELECT m.id, m.answers, d.id AS delivery, d.state, d.attributes, p.data FROM messages m JOIN deliveries d ON d.outgoing = m.id"
     " AND d.message = :id JOIN payloads p ON p.id = m.payload WHERE d.message = :id AND d.kind = 'receipt' ORDER BY m.answers"
 )
 _WAITING = text(
@@ -25,12 +25,14 @@ _WAITING = text(
     " JOIN payloads p ON p.id = d.payload WHERE d.id = :id AND d.destination = :destination"
 )
 SHOWN = 1_000
-TOLD = {"received", "translated", "duplicate", "held", "skipped", "997 written", "interchange held", "interchange rejected"}
+TOLD = {
+    "received", "translated", "duplicate", "held", "skipped", "997 written", "999 written", "TA1 written", "824 written", "interchange held", "interchange rejected",
+}  # fmt: skip
 """Steps of a message's life that its partner may see; where its events went is ours."""
 
 
 def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str, Any] | None:
-    """What a partner may see of its own message: states, verdicts, findings in words, the 997; nothing of our insides."""
+    """What a partner may see of its own message: states, verdicts, findings in words, our acknowledgments; nothing of our insides."""
     row = tx.execute(_MESSAGE, {"id": message}).first()
     if row is None or row.partner != partner or row.direction != "in":
         return None
@@ -67,7 +69,13 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
                 }
             )  # fmt: skip
     acknowledgments = [
-        {"id": one.delivery, "set": "997", "answers": one.answers, "state": one.state, "content": one.data.decode("latin-1") if one.data else None}
+        {
+            "id": one.delivery,
+            "set": json.loads(one.attributes).get("set"),
+            "answers": one.answers,
+            "state": one.state,
+            "content": one.data.decode("latin-1") if one.data else None,
+        }
         for one in tx.execute(_ACKNOWLEDGMENTS, {"id": message})
     ]
     return {
@@ -95,30 +103,38 @@ _GROUP_SETS = text(
 _GROUP_FINDINGS = text(
     "SELECT ordinal, finding FROM findings WHERE message = :id AND interchange = :interchange AND grp = :grp AND ordinal > 0 ORDER BY ordinal, number"
 )
+_UNANSWERED = text("SELECT interchange, ordinal FROM groups WHERE message = :id AND verdict IS NULL")
 
 
 def standing(tx: Connection, message: str) -> tuple[list[int], list[dict[str, Any]]]:
-    """Where a message stands that is read on from the middle: (interchanges that do not count, verdicts of the present group so far)."""
+    """Where a message stands that is read on from the middle, or again: (interchanges that do not count, verdicts of its sets so far).
+
+    The verdicts are those of the group that is being read; in a replay, of the groups that are replayed and were never answered.
+    """
     resume = tx.execute(_RESUME, {"id": message}).scalar()
     dropped = [row.ordinal for row in tx.execute(_DROPPED, {"id": message})]
     if not resume:
         return dropped, []
     at = json.loads(resume)
     if "replay" in at:
-        return dropped, []
-    place = {"id": message, "interchange": at["i"] + 1, "grp": at["g"] + 1}
+        unanswered = {(row.interchange, row.ordinal) for row in tx.execute(_UNANSWERED, {"id": message})}
+        wanted = sorted({(place["i"] + 1, place["g"] + 1) for place in at["replay"]} & unanswered)
+        return dropped, [row for interchange, group in wanted for row in _verdicts(tx, message, interchange, group)]
+    return dropped, [row for row in _verdicts(tx, message, at["i"] + 1, at["g"] + 1) if row["ordinal"] <= at["s"]]
+
+
+def _verdicts(tx: Connection, message: str, interchange: int, group: int) -> list[dict[str, Any]]:
+    place = {"id": message, "interchange": interchange, "grp": group}
     findings: dict[int, list[str]] = {}
     for row in tx.execute(_GROUP_FINDINGS, place):
         findings.setdefault(row.ordinal, []).append(row.finding)
-    earlier = [
+    return [
         {
-            "id": row.set_id, "control": row.control, "verdict": row.verdict, "codes": row.codes, "findings": findings.get(row.ordinal, []),
-            "unread": row.state == "held" and not row.release,
+            "interchange": interchange, "group": group, "ordinal": row.ordinal, "id": row.set_id, "control": row.control, "verdict": row.verdict,
+            "codes": row.codes, "findings": findings.get(row.ordinal, []), "unread": row.state == "held" and not row.release,
         }
         for row in tx.execute(_GROUP_SETS, place)
-        if row.ordinal <= at["s"]
     ]  # fmt: skip
-    return dropped, earlier
 
 
 _MESSAGE_COUNTS = text("SELECT state, count(*) AS number FROM messages WHERE direction = 'in' GROUP BY state")

@@ -24,13 +24,16 @@ from gateway.records import (
     ToDeliver,
     TranslateClaim,
     TranslateLane,
+    WrittenAnswer,
 )  # fmt: skip
 from gateway.store import profiles, replays
 from gateway.store.alarms import raise_alarms
+from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
+from gateway.store.owed import OwedVerbs
 from gateway.store.payloads import PayloadFiles
 from gateway.store.translate_lanes import TranslateLaneVerbs
 from gateway.store.translation import TranslationVerbs
@@ -56,6 +59,8 @@ class Store:
         self._translate_lanes = TranslateLaneVerbs(self.ticks, self.database.is_sqlite)
         self._translation = TranslationVerbs(self.ticks, self.files)
         self._replays = replays.ReplayVerbs(self.ticks)
+        self._awaited = AwaitedVerbs(self.ticks)
+        self._owed = OwedVerbs(self.ticks, self.files)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
     def forget_leases(self, node: str) -> None:
@@ -83,6 +88,14 @@ class Store:
 
     def keep_chunk(self, chunk: Chunk) -> "Future[ChunkKept]":
         return self.writer.submit(self._translation.keep_chunks, chunk)
+
+    # ---- reconcile
+
+    def write_answer(self, item: WrittenAnswer) -> "Future[bool]":
+        return self.writer.submit(self._owed.write_answers, item)
+
+    def mark_overdue(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(self._awaited.mark_overdue, now)
 
     # ---- deliver
 

@@ -43,7 +43,10 @@ messages = Table(
     Column("resume", Text, comment="JSON: where translation goes on"),
     Column("override", Text, comment="JSON: the named override and its reason, when a person replayed it with one"),
     Column("answers", String(120), comment="ours: the message.interchange.group that this acknowledgment answers"),
+    Column("control", String(9), comment="ours: ISA13, by which a TA1 names it"),
 )
+OURS = text("control IS NOT NULL")
+Index("messages_by_control", messages.c.control, sqlite_where=OURS, postgresql_where=OURS)
 Index("messages_by_time", messages.c.arrival)
 Index("messages_by_partner", messages.c.partner, messages.c.arrival)
 Index(
@@ -349,6 +352,60 @@ life = Table(
     Column("who", String(80), nullable=False),
     Column("text", Text, nullable=False),
 )
+
+owed = Table(
+    "owed",
+    metadata,
+    Column("id", String(120), primary_key=True, comment="TA1:message.interchange or 824:document: each is written once"),
+    Column("partner", String(64), nullable=False),
+    Column("kind", String(4), nullable=False, comment="TA1, 824"),
+    Column("message", String(26), nullable=False, comment="the message that is answered"),
+    Column("interchange", Integer, nullable=False),
+    Column("document", String(60)),
+    Column("mode", String(6), comment="of an 824: errors, all"),
+    Column("state", String(10), nullable=False, comment="waiting for what the ERP says; due, written, withheld"),
+    Column("verdict", String(1), comment="A, E, R"),
+    Column("note", String(3), comment="TA105 or TED01"),
+    Column("text", Text),
+    Column("profile_revision", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("answer", String(26), comment="the message of ours that tells it"),
+)
+DUE = text("state = 'due'")
+Index("owed_due", owed.c.at, sqlite_where=DUE, postgresql_where=DUE)
+
+awaited = Table(
+    "awaited",
+    metadata,
+    Column("id", String(120), primary_key=True, comment="kind:message.interchange.group.set of ours"),
+    Column("partner", String(64), nullable=False),
+    Column("stream", String(10), nullable=False),
+    Column("kind", String(4), nullable=False, comment="TA1; 997, which a 999 settles, too; 824"),
+    Column("message", String(26), nullable=False, comment="the message of ours"),
+    Column("document", String(60), comment="the document of ours; null for a TA1"),
+    Column("interchange_control", String(9), nullable=False, comment="our ISA13"),
+    Column("functional", String(4), nullable=False, comment="our GS01"),
+    Column("group_control", BigInteger, nullable=False, comment="our GS06"),
+    Column("set_id", String(12), nullable=False, comment="our ST01"),
+    Column("set_control", String(9), nullable=False, comment="our ST02"),
+    Column("destination", String(80), comment="who is told what comes of it, such as target:erp"),
+    Column("correlation", String(200), nullable=False),
+    Column("state", String(24), nullable=False, comment="waiting, accepted, accepted with errors, partly accepted, rejected, disputed"),
+    Column("opened_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("overdue_at", Instant, comment="when it was found to be overdue"),
+    Column("settled_at", Instant),
+    Column("late_at", Instant, comment="when it was settled after its time"),
+    Column("settled_by", String(26), comment="the partner's message"),
+    Column("disputed_at", Instant, comment="when another answer said otherwise; the first stands"),
+    Column("detail", Text, comment="JSON: what the partner told, its faults, and other answers"),
+)
+WAITING = text("state = 'waiting' AND overdue_at IS NULL")
+Index("awaited_by_group", awaited.c.group_control)
+Index("awaited_by_message", awaited.c.message)
+Index("awaited_by_document", awaited.c.document)
+Index("awaited_by_time", awaited.c.partner, awaited.c.opened_at)
+Index("awaited_waiting", awaited.c.due_at, sqlite_where=WAITING, postgresql_where=WAITING)
 
 alarms = Table(
     "alarms",

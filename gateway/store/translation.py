@@ -5,122 +5,24 @@ Here, and only here, it is decided what was seen before: pure code brings keys a
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import DAY, Instant, Ticks, as_datetime, as_text
+from gateway.clock import Ticks, as_datetime
 from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
-from gateway.store.alarms import raise_alarms
-from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
-from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded
-from gateway.store.payloads import Payload, PayloadFiles
+from gateway.store.awaited import Settling
+from gateway.store.intake import PUT_LIFE
+from gateway.store.owed import advice_row, ta1_row
+from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Past, SeenContent, SeenInterchange, past_of
+from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import answer_again, compose
-from gateway.store.sql import in_lists, insert, many, one_of
-from gateway.store.writes import Writes, alarm_row, delivery_row
+from gateway.store.sql import in_lists, many, one_of
+from gateway.store.telling import tell_event
+from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row
 
-ENVELOPE_WINDOW = 90 * DAY
-IDENTITY_WINDOW = 400 * DAY
-
-_STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
-_SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
-_PUT_SEEN = text(
-    "INSERT INTO interchanges_seen (partner, stream, sender, receiver, control, message, sha256, at)"
-    " VALUES (:partner, :stream, :sender, :receiver, :control, :message, :sha256, :at)"
-    " ON CONFLICT (partner, stream, sender, receiver, control) DO UPDATE SET message = excluded.message, sha256 = excluded.sha256, at = excluded.at"
-)
-_CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
-_PUT_CONTENT = text(
-    "INSERT INTO contents (partner, stream, set_id, content_hash, document, message, at)"
-    " VALUES (:partner, :stream, :set_id, :content_hash, :document, :message, :at)"
-    " ON CONFLICT (partner, stream, set_id, content_hash) DO UPDATE SET document = excluded.document, message = excluded.message, at = excluded.at"
-)
-_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
-_PUT_IDENTITY = text(
-    "INSERT INTO identities (id, partner, revision, meaning_hash, event, document, at)"
-    " VALUES (:id, :partner, :revision, :meaning_hash, :event, :document, :at)"
-    " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, meaning_hash = excluded.meaning_hash, event = excluded.event,"
-    " document = excluded.document, at = excluded.at"
-)
-_INTERCHANGE = (
-    "message", "ordinal", "partner", "stream", "state", "reason", "ta1", "sender", "receiver", "control", "version", "usage", "date", "time",
-    "byte_start", "byte_end", "sha256", "duplicate_of",
-)  # fmt: skip
-_PUT_INTERCHANGE = insert("interchanges", *_INTERCHANGE, or_nothing=True)
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
-_PUT_GROUP = insert(
-    "groups", "message", "interchange", "ordinal", "partner", "functional", "control", "version", "sender", "receiver", "codes", "claimed", "found",
-    or_nothing=True,
-)  # fmt: skip
-_GROUP_VERDICT = text(
-    "UPDATE groups SET verdict = :verdict, accepted = :accepted, acknowledgment = :acknowledgment"
-    " WHERE message = :message AND interchange = :interchange AND ordinal = :grp"
-)
-_DOCUMENT = (
-    "id", "message", "interchange", "grp", "ordinal", "partner", "stream", "set_id", "control", "state", "reason", "verdict", "codes", "release",
-    "byte_start", "byte_end", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at",
-)  # fmt: skip
-_PUT_DOCUMENT = insert("documents", *_DOCUMENT, or_nothing=True)
-_CHANGE_DOCUMENT = text(
-    "UPDATE documents SET state = :state, reason = :reason, mapping = :mapping, profile_revision = :profile_revision, content_hash = :content_hash,"
-    " duplicate_of = :duplicate_of, unmapped = :unmapped, at = :at WHERE id = :id"
-)
-_PUT_FINDING = insert("findings", "message", "interchange", "grp", "ordinal", "number", "partner", "finding", or_nothing=True)
-_PUT_REFERENCE = insert("document_references", "value", "type", "document", "partner", "at", or_nothing=True)
-_PUT_EVENT = insert(
-    "events", "id", "identity", "revision", "partner", "stream", "document", "message", "type", "subject", "time", "correlation", "supersedes",
-    "payload", "at", or_nothing=True,
-)  # fmt: skip
-_PUT_OUTGOING = insert(
-    "messages", "id", "partner", "direction", "channel", "state", "payload", "size", "sha256", "media_type", "file_name",
-    "profile_revision", "arrival", "decided_at", "answers", or_nothing=True,
-)  # fmt: skip
-_MOVE_MESSAGE = text("UPDATE messages SET resume = :resume, losses = 0 WHERE id = :id")
-_DECIDE_MESSAGE = text(
-    "UPDATE messages SET state = :state, reason = :reason, resume = NULL, losses = 0, decided_at = :at, duplicate_of = :duplicate_of, override = NULL"
-    " WHERE id = :id"
-)
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
-
-
-class _Interchange(NamedTuple):
-    """An interchange that stood before under one control number."""
-
-    message: str
-    sha256: str
-    at: Instant
-
-
-class _Content(NamedTuple):
-    """A set's content that stood before."""
-
-    document: str
-    message: str
-    at: Instant
-
-
-class _Known(NamedTuple):
-    """The latest revision of an event's identity."""
-
-    revision: int
-    meaning_hash: str
-    event: str
-    document: str
-    at: Instant
-
-    def recent(self, now: Instant) -> bool:
-        """Partners use their numbers again: past the window an equal key is another thing."""
-        return self.at + IDENTITY_WINDOW > now
-
-
-@dataclass
-class _Past:
-    """What the rows say was there before, kept current while the chunks of one commit are decided one after another."""
-
-    messages: dict[str, Any]
-    seen: dict[tuple[str, ...], _Interchange]
-    contents: dict[tuple[str, ...], _Content]
-    identities: dict[str, _Known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +32,17 @@ class TranslationVerbs:
 
     def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
-        past = self._past(tx, items)
+        past = past_of(tx, items)
         writes = Writes()
-        results = [self._decide(chunk, past, writes) for chunk in items]
+        settling = Settling(tx, items, ticks=self.ticks, files=self.files)
+        results = [self._decide(chunk, past, settling, writes) for chunk in items]
         compose(tx, writes, ticks=self.ticks, files=self.files)
         answer_again(tx, writes, ticks=self.ticks)
-        self._write(tx, writes)
+        writes.put(tx, self.ticks)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
         return results
 
-    def _past(self, tx: Connection, items: list[Chunk]) -> _Past:
-        controls = [row["control"] for chunk in items for row in chunk.interchanges]
-        contents = [document.content_hash for chunk in items for document in chunk.documents if document.content_hash]
-        identities = [event.identity for chunk in items for document in chunk.documents for event in document.events]
-        return _Past(
-            messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
-            seen={tuple(row[:5]): _Interchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
-            contents={tuple(row[:4]): _Content(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
-            identities={
-                row.id: _Known(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
-            },
-        )
-
-    def _decide(self, chunk: Chunk, past: _Past, writes: Writes) -> ChunkKept:
+    def _decide(self, chunk: Chunk, past: Past, settling: Settling, writes: Writes) -> ChunkKept:
         row = past.messages.get(chunk.message)
         if row is None or row.state != "received" or row.resume != chunk.expected_resume:
             return ChunkKept(True, {}, {})
@@ -166,7 +56,10 @@ class TranslationVerbs:
         states: dict[str, int] = defaultdict(int)
         for document in chunk.documents:
             if document.interchange not in dropped:
-                states[self._decide_document(chunk, document, past, writes)] += 1
+                states[self._decide_document(chunk, document, past, settling, writes)] += 1
+        for told in chunk.ta1s:
+            if told["interchange"] not in dropped:
+                settling.interchange(chunk, told, writes)
         for number, finding in enumerate(chunk.envelope_findings, start=1):
             writes.findings.append(
                 {"message": chunk.message, "partner": chunk.partner, "number": number}
@@ -181,27 +74,30 @@ class TranslationVerbs:
         return ChunkKept(False, dropped, dict(states))
 
     def _hold_message(self, chunk: Chunk, reason: str, writes: Writes) -> None:
-        writes.decided.append({"id": chunk.message, "state": "held", "reason": reason, "at": chunk.at, "duplicate_of": None})
+        writes.held.append({"id": chunk.message, "reason": reason, "at": chunk.at})
         writes.alarms.append(alarm_row("message.held", chunk, f"message {chunk.message} of {chunk.partner} is held: {reason}"))
         writes.tell(self.ticks(), chunk, "held", reason)
 
-    def _decide_interchanges(self, chunk: Chunk, past: _Past, writes: Writes) -> dict[int, str]:
+    def _decide_interchanges(self, chunk: Chunk, past: Past, writes: Writes) -> dict[int, str]:
         """Ordinals of interchanges whose content must not count, with the state they are in."""
         dropped: dict[int, str] = {}
         for row in chunk.interchanges:
-            kept: dict[str, Any] = dict.fromkeys(_INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
+            kept: dict[str, Any] = dict.fromkeys(INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
             if kept["state"] == "open":
                 place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
                 earlier = past.seen.get(place)
                 if earlier and earlier.message != chunk.message and earlier.at + ENVELOPE_WINDOW > chunk.at:
                     self._repeat(chunk, kept, earlier, writes)
                 else:
-                    past.seen[place] = _Interchange(chunk.message, kept["sha256"], chunk.at)
+                    past.seen[place] = SeenInterchange(chunk.message, kept["sha256"], chunk.at)
                     writes.seen[place] = dict(zip(("partner", "stream", "sender", "receiver", "control"), place, strict=True)) | {
                         "message": chunk.message,
                         "sha256": kept["sha256"],
                         "at": chunk.at,
                     }
+            owes = kept.pop("ta1_if_rejected", False), kept.pop("ta1_if_accepted", False)
+            if (kept["state"] == "rejected" and owes[0]) or (kept["state"] == "open" and owes[1]):
+                writes.owed.append(ta1_row(chunk, kept))
             if kept["state"] != "open":
                 dropped[kept["ordinal"]] = kept["state"]
             if kept["state"] in ("rejected", "held"):
@@ -211,7 +107,7 @@ class TranslationVerbs:
             writes.interchanges.append(kept)
         return dropped
 
-    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: _Interchange, writes: Writes) -> None:
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: SeenInterchange, writes: Writes) -> None:
         """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
         message = kept["duplicate_of"] = earlier.message
         if earlier.sha256 == kept["sha256"]:
@@ -227,11 +123,13 @@ class TranslationVerbs:
                 f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
             )
 
-    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: _Past, writes: Writes) -> str:
+    def _decide_document(self, chunk: Chunk, document: DocumentRow, past: Past, settling: Settling, writes: Writes) -> str:
         document_id = f"{chunk.message}.{document.interchange}.{document.group}.{document.ordinal}"
         state: str = document.state
         reason, duplicate_of = document.reason, None
-        if state == "mapped":
+        if state == "mapped" and document.answer is not None:
+            state, reason = settling.document(chunk, document, document_id, writes)
+        elif state == "mapped":
             state, reason, duplicate_of = self._judge(chunk, document, document_id, past, writes)
         row = {
             "id": document_id, "message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal,
@@ -242,14 +140,18 @@ class TranslationVerbs:
         }  # fmt: skip
         if chunk.replay:
             writes.changed_documents.append(row)
+            if document.first_reading:
+                writes.first_readings.append(row)
             writes.tell(self.ticks(), chunk, f"replayed: {state}", reason or f"{document.set_id} {document.control}")
         else:
             writes.documents.append(row)
         if state in ("held", "rejected"):
             what = f"{document.set_id} {document.control} of {chunk.partner} is {state}: {reason or 'see its findings'}"
             writes.alarms.append(alarm_row(f"document.{state}", chunk, what, document_id))
+        if (advice := advice_row(chunk, document, document_id, state)) is not None:
+            writes.owed.append(advice)
         place = {"message": chunk.message, "interchange": document.interchange, "grp": document.group, "ordinal": document.ordinal}
-        if not chunk.replay:
+        if not chunk.replay or document.first_reading:
             writes.findings += [
                 place | {"number": number, "partner": chunk.partner, "finding": finding} for number, finding in enumerate(document.findings, start=1)
             ]
@@ -259,7 +161,7 @@ class TranslationVerbs:
         ]
         return state
 
-    def _judge(self, chunk: Chunk, document: DocumentRow, document_id: str, past: _Past, writes: Writes) -> tuple[str, str | None, str | None]:
+    def _judge(self, chunk: Chunk, document: DocumentRow, document_id: str, past: Past, writes: Writes) -> tuple[str, str | None, str | None]:
         """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
         place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
         earlier = past.contents.get(place)
@@ -277,7 +179,7 @@ class TranslationVerbs:
                 previous.document,
             )
         if document.content_hash:
-            past.contents[place] = _Content(document_id, chunk.message, chunk.at)
+            past.contents[place] = SeenContent(document_id, chunk.message, chunk.at)
             writes.contents[place] = {
                 "partner": place[0], "stream": place[1], "set_id": place[2], "content_hash": place[3],
                 "document": document_id, "message": chunk.message, "at": chunk.at,
@@ -293,7 +195,7 @@ class TranslationVerbs:
             self._take_event(chunk, document, document_id, event, previous, past, writes)
         return "translated", None, None
 
-    def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: _Past) -> tuple[str, _Known | None]:
+    def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: Past) -> tuple[str, KnownEvent | None]:
         previous = past.identities.get(event.identity)
         if previous is None or not previous.recent(chunk.at):
             return "fresh", previous
@@ -310,93 +212,22 @@ class TranslationVerbs:
         document: DocumentRow,
         document_id: str,
         event: EventRow,
-        previous: _Known | None,
-        past: _Past,
+        previous: KnownEvent | None,
+        past: Past,
         writes: Writes,
     ) -> None:
         revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
         supersedes = previous.event if previous and previous.recent(chunk.at) else None
-        past.identities[event.identity] = _Known(revision, event.meaning_hash, event_id, document_id, chunk.at)
+        past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at)
         writes.identities[event.identity] = {
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
             "document": document_id, "at": chunk.at,
         }  # fmt: skip
-        payload = self.files.keep(Payload.inline(f"event:{event_id}", chunk.partner, event.data))
-        writes.payloads.append(payload.row())
-        writes.events.append(
-            {
-                "id": event_id, "identity": event.identity, "revision": revision, "partner": chunk.partner, "stream": document.stream,
-                "document": document_id, "message": chunk.message, "type": event.type, "subject": event.subject[:200], "time": event.time,
-                "correlation": (event.correlation or document_id)[:200], "supersedes": supersedes, "payload": payload.id, "at": chunk.at,
-            }
+        tell_event(
+            writes, chunk, event, event_id=event_id, revision=revision, supersedes=supersedes, document=document_id, stream=document.stream,
+            ticks=self.ticks, files=self.files,
         )  # fmt: skip
-        if supersedes:
-            writes.superseded.append((supersedes, event_id))
-        if event.destination is None:
-            return
-        attributes = {
-            "id": event_id, "type": event.type, "subject": event.subject, "time": event.time, "source": f"/partners/{chunk.partner}",
-            "correlationid": event.correlation or document_id, "causationid": document_id, "sequence": f"{revision:010d}",
-            "recordedtime": as_text(chunk.arrival),
-            "stream": document.stream,
-        }  # fmt: skip
-        if supersedes:
-            attributes["supersedes"] = supersedes
-        if chunk.traceparent:
-            attributes["traceparent"] = chunk.traceparent
-        writes.deliveries.append(
-            delivery_row(
-                f"{event_id}@{event.destination.partition(':')[2]}",
-                chunk,
-                destination=event.destination,
-                subject=event.subject,
-                position=self.ticks(),
-                kind="event",
-                payload=payload.id,
-                attributes=attributes,
-                on_dead=event.on_dead,
-                document=document_id,
-                event=event_id,
-            )
-        )
-
-    # ---- writing
-
-    def _write(self, tx: Connection, writes: Writes) -> None:
-        many(tx, _PUT_INTERCHANGE, writes.interchanges)
-        many(tx, _PUT_SEEN, [writes.seen[place] for place in sorted(writes.seen)])
-        many(tx, _PUT_GROUP, writes.groups)
-        many(tx, _PUT_DOCUMENT, writes.documents)
-        many(tx, _CHANGE_DOCUMENT, [{key: row[key] for key in _CHANGED} for row in writes.changed_documents])
-        many(tx, _PUT_FINDING, writes.findings)
-        many(tx, _PUT_REFERENCE, writes.references)
-        many(tx, _PUT_CONTENT, [writes.contents[place] for place in sorted(writes.contents)])
-        many(tx, _PUT_IDENTITY, [writes.identities[key] for key in sorted(writes.identities)])
-        many(tx, PUT_PAYLOAD, writes.payloads)
-        many(tx, _PUT_EVENT, writes.events)
-        many(tx, _PUT_OUTGOING, writes.outgoing)
-        many(tx, _GROUP_VERDICT, writes.verdicts)
-        many(tx, PUT_DELIVERY, writes.deliveries)
-        many(
-            tx,
-            PUT_LANE,
-            sorted(
-                (
-                    {
-                        "id": row["lane"], "destination": row["destination"], "partner": row["partner"], "subject": row["subject"][:255],
-                        "head": row["id"], "next_due": row["next_due"],
-                    }
-                    for row in writes.deliveries
-                ),
-                key=lambda row: row["id"],
-            ),
-        )  # fmt: skip
-        free_superseded(tx, writes.superseded, self.ticks())
-        many(tx, _MOVE_MESSAGE, writes.moved)
-        many(tx, _DECIDE_MESSAGE, writes.decided)
-        many(tx, PUT_LIFE, writes.life)
-        raise_alarms(tx, writes.alarms)
 
     def _finish(self, tx: Connection, chunks: list[Chunk], writes: Writes) -> None:
         """The messages whose last chunk this was: their interchanges are decided, and so are they."""
@@ -417,11 +248,8 @@ class TranslationVerbs:
                 {"id": chunk.message, "state": state, "reason": reason, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}
             )
             life.append({"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": state, "who": chunk.who, "text": ""})
-        many(tx, _DECIDE_MESSAGE, decided)
+        many(tx, DECIDE_MESSAGE, decided)
         many(tx, PUT_LIFE, life)
-
-
-_CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at")
 
 
 @dataclass(frozen=True, slots=True)

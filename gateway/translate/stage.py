@@ -16,7 +16,7 @@ from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, ToTranslate, TranslateClaim, TranslateLane
+from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, Receipt, ToTranslate, TranslateClaim, TranslateLane
 from gateway.store import search
 from gateway.store.payloads import PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
@@ -284,9 +284,10 @@ class TranslateStage:
         chunk.resume = rows["resume"]
         chunk.interchanges = rows["interchanges"]
         chunk.groups = rows["groups"]
+        chunk.ta1s = rows["ta1s"]
         chunk.envelope_findings = rows["envelope_findings"]
         chunk.documents = [document_row(row) for row in rows["documents"]]
-        chunk.acknowledgments = [Acknowledgment(**row) for row in rows["acknowledgments"]]
+        chunk.acknowledgments = [acknowledgment_of(row) for row in rows["acknowledgments"]]
         return chunk
 
     def _tell(self, message: ToTranslate, kept: ChunkKept, *, whole: bool) -> None:
@@ -307,6 +308,10 @@ class _Way:
 def document_row(row: dict[str, Any]) -> DocumentRow:
     events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
     return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
+
+
+def acknowledgment_of(row: dict[str, Any]) -> Acknowledgment:
+    return Acknowledgment(**row | {"receipt": Receipt(**row["receipt"]) if row["receipt"] else None})
 
 
 def _batches(messages: list[ToTranslate]) -> list[list[ToTranslate]]:

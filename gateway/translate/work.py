@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.translate.answering import Answering
 from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
 from translators.mapping import Context, MappingError, MappingProblem
-from translators.x12.acknowledge import SetVerdict, functional_ack, group_verdict
+from translators.x12.acknowledge import SetVerdict
+from translators.x12.answers import ANSWERS, as_json, read_acknowledgment, read_ta1
 from translators.x12.envelope import Group, Interchange, outline
 from translators.x12.envelope_scan import control_segments
+from translators.x12.groups import SETS_OF
 from translators.x12.guide import GuideBook
 from translators.x12.options import Options, ReadAt
 from translators.x12.reader import SetReading, read_sets
@@ -39,7 +42,7 @@ class Job:
     """{"i", "g", "s", "o"}: interchange, group and set ordinals from 0, and the byte offset where that set begins; or {"replay": [these]}: only
     these sets are read again."""
     earlier: list[Row] = field(default_factory=list)
-    """Verdicts of the present group's sets that earlier chunks committed."""
+    """Verdicts of the present group's sets that earlier chunks committed; in a replay, of all sets of the groups that were never answered."""
     hold: bool = False
     """The set at the resume point has cost three workers: step over it and hold it."""
     override: str | None = None
@@ -54,6 +57,7 @@ class MessageWork:
         self.guides = guides
         self.mappings = mappings
         self.read = read
+        self.answering = Answering(profile, guides)
         self.options = Options(strictness=profile.strictness, allow=profile.allowed)
         self.dropped: set[int] = set()
         """Ordinals (from 1) of interchanges that the store decided against after the first chunk."""
@@ -68,7 +72,7 @@ class MessageWork:
         self.dropped |= set(dropped)
         out: Row = {
             "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
-            "envelope_findings": [], "held": None,
+            "ta1s": [], "envelope_findings": [], "held": None,
         }  # fmt: skip
         if self._first:
             self._first = False
@@ -114,6 +118,7 @@ class MessageWork:
     def _tell_envelopes(self, out: Row) -> None:
         for interchange in self.outline.interchanges:
             state, reason = self._state(interchange)
+            if_accepted, if_rejected = self.answering.owes_ta1(interchange)
             out["interchanges"].append(
                 {
                     "ordinal": interchange.ordinal + 1, "stream": self._stream(interchange), "state": state, "reason": reason, "ta1": interchange.ta1,
@@ -121,11 +126,13 @@ class MessageWork:
                     "receiver": f"{interchange.receiver_qualifier}:{interchange.receiver}"[:40], "control": interchange.control[:32],
                     "version": interchange.version[:12], "usage": interchange.usage[:4], "date": interchange.date[:8], "time": interchange.time[:8],
                     "byte_start": interchange.byte_start, "byte_end": interchange.byte_end, "sha256": interchange.sha256,
+                    "ta1_if_accepted": if_accepted, "ta1_if_rejected": if_rejected,
                 }
             )  # fmt: skip
             self._keep_findings(out, interchange.findings, interchange.ordinal + 1, 0)
             if state != "open":
                 continue
+            out["ta1s"] += [as_json(read_ta1(fields)) | {"interchange": interchange.ordinal + 1} for fields in interchange.acknowledgments]
             for group in interchange.groups:
                 out["groups"].append(
                     {
@@ -156,19 +163,35 @@ class MessageWork:
                     break
 
     def _walk_again(self, places: list[Row]) -> Iterator[tuple[str, Row]]:
-        """A person's replay: these sets once more, under the profile of today; no envelope is judged and no 997 is made again."""
-        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
+        """A person's replay: these sets once more, under the profile of today; no envelope is judged and no answer is made again.
+
+        A group that waited for a set that nobody could read gets its answer as soon as that set has a verdict.
+        """
+        earlier = {(row["interchange"], row["group"], row["ordinal"]): row for row in self.job.earlier}
+        verdicts: dict[tuple[int, int], dict[int, SetVerdict]] = {}
         for place in places:
             interchange = self.outline.interchanges[place["i"]]
             group = interchange.groups[place["g"]]
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=agreed)
+            sets = read_sets(
+                self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=self._agreed(group)
+            )
             reading = next(iter(sets), None)
-            if reading is not None:
-                yield "documents", self._document(interchange, group, reading)
+            if reading is None:
+                continue
+            row = self._document(interchange, group, reading)
+            before = earlier.get((row["interchange"], row["group"], row["ordinal"]))
+            if before is not None and before["unread"]:
+                row["first_reading"] = True
+                verdicts.setdefault((place["i"], place["g"]), {})[row["ordinal"]] = _verdict_of(reading)
+            yield "documents", row
+        for (i, g), fresh in sorted(verdicts.items()):
+            stored = [row for row in self.job.earlier if (row["interchange"], row["group"]) == (i + 1, g + 1)]
+            group = self.outline.interchanges[i].groups[g]
+            if not self._never_answered(group) and all(row["ordinal"] in fresh or not row["unread"] for row in stored):
+                whole = [fresh.get(row["ordinal"]) or _verdict_from(row) for row in stored]
+                yield "acknowledgments", self.answering.group(self.outline.interchanges[i], group, whole)
 
     def _walk_group(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> Iterator[tuple[str, Row]]:
-        if group.unanswerable:
-            return
         verdicts = [_verdict_from(row) for row in self.job.earlier] if ordinal else []
         held = 0
         if self._hold:
@@ -178,20 +201,30 @@ class MessageWork:
             held = 1
             self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
             yield "documents", row
-        agreed = frozenset(agreement.receive for agreement in self.profile.agreements)
         if not group.unreadable:
-            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=agreed)
+            sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=self._agreed(group))
             for reading in sets:
                 if interchange.ordinal + 1 in self.dropped:
                     return
                 row = self._document(interchange, group, reading)
-                verdicts.append(SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings))
+                verdicts.append(_verdict_of(reading))
                 self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": reading.ordinal + 1, "o": reading.byte_end}
                 yield "documents", row
+        if self._never_answered(group):
+            return
         if held or any(row.get("unread") for row in self.job.earlier):
             # A set that nobody could read has no verdict, so its group's 997 waits for a person.
             return
-        yield "acknowledgments", self._acknowledgment(interchange, group, verdicts)
+        yield "acknowledgments", self.answering.group(interchange, group, verdicts)
+
+    def _never_answered(self, group: Group) -> bool:
+        """A 997 or 999 is never answered by a 997; an 824 only where it is agreed."""
+        return group.unanswerable or (group.functional == SETS_OF["824"] and self.profile.agreement("824") is None)
+
+    def _agreed(self, group: Group) -> frozenset[str]:
+        """The sets that are read in a group: what is agreed, and the answers to what we sent, which need no agreement."""
+        answers = frozenset(name for name in ANSWERS if SETS_OF[name] == group.functional)
+        return answers or frozenset(agreement.receive for agreement in self.profile.agreements)
 
     def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
         """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
@@ -236,6 +269,8 @@ class MessageWork:
         rejected = reading.verdict.value == "R" or bool(group.codes)
         if rejected and self.job.override != "rejected":
             row["state"], row["reason"] = "rejected", _why_rejected(group, reading)
+        elif reading.set_id in ANSWERS:
+            self._read_answer(reading, row)
         elif agreement is None:
             row["state"], row["reason"] = (
                 "held",
@@ -257,6 +292,14 @@ class MessageWork:
             )
         return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
 
+    def _read_answer(self, reading: SetReading, row: Row) -> None:
+        """A 997, 999 or 824: verdicts on what we sent, in place of events. Which of ours they mean is for the store to find."""
+        document = reading.document()
+        if document is None:
+            row["state"], row["reason"] = "held", f"the set is larger than {self.options.limits.set_bytes} bytes, the most that is read as an answer"
+            return
+        row["answer"] = as_json(read_acknowledgment(document))
+
     def _map(self, interchange: Interchange, group: Group, reading: SetReading, agreement: Agreement, row: Row) -> None:
         document = reading.document()
         if document is None:
@@ -264,6 +307,7 @@ class MessageWork:
             return
         row["mapping"] = agreement.mapping_name
         row["on_conflict"] = agreement.on_conflict
+        row["advice"] = agreement.duties.application_advice
         control = Control(
             interchange.control, group.control, reading.control, group.functional, group.version,
             f"{interchange.sender_qualifier}:{interchange.sender}", f"{interchange.receiver_qualifier}:{interchange.receiver}", interchange.usage,
@@ -283,6 +327,8 @@ class MessageWork:
             mapped = mapping.read(document, context)
         except (MappingProblem, MappingError) as error:
             row["state"], row["reason"] = "held", self._why_unmapped(agreement, error)
+            # A mapping of ours that is missing or wrong is no fault of the partner's document.
+            row["refusal"] = str(error) if isinstance(error, MappingProblem) else None
             return
         row["content_hash"] = content_hash(document)
         row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None
@@ -308,43 +354,13 @@ class MessageWork:
             )  # fmt: skip
         row["references"] = sorted(references)
 
-    # ---- our 997
-
-    def _acknowledgment(self, interchange: Interchange, group: Group, verdicts: list[SetVerdict]) -> Row:
-        accepted = sum(1 for one in verdicts if one.verdict != "R")
-        wanted = {self._detail(one.id) for one in verdicts} or {"all"}
-        detail = "all" if "all" in wanted else "errors" if "errors" in wanted else "none"
-        us = self.profile.us
-        base: Row = {"interchange": interchange.ordinal + 1, "group": group.ordinal + 1, "accepted": 0 if group.codes else accepted}
-        base["verdict"] = group_verdict(verdicts, group.codes)
-        if detail == "none":
-            return base | {"parts": None, "scope": "", "destination": "", "media_type": "", "file_name": ""}
-        composed = functional_ack(
-            interchange=interchange,
-            group=group,
-            sets=verdicts,
-            detail=detail,
-            sender_qualifier=us.isa.qualifier,
-            sender=us.isa.id,
-            sender_code=us.gs,
-        )
-        way = self.profile.channels.http.way_back
-        sender = f"{interchange.sender_qualifier}:{interchange.sender}"
-        return base | {
-            "parts": composed,
-            "scope": f"997 {us.isa} {sender}"[:120],
-            "destination": f"{'push' if way == 'push' else 'outbox'}:{self.profile.partner}",
-            "media_type": "application/edi-x12",
-            "file_name": f"997-{group.functional}-{group.control}.edi"[:200],
-        }
-
-    def _detail(self, set_id: str) -> str:
-        agreement = self.profile.agreement(set_id)
-        return agreement.duties.functional_acknowledgment if agreement else "all"
-
 
 def finding_json(finding: Finding) -> str:
     return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _verdict_of(reading: SetReading) -> SetVerdict:
+    return SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings, reading.implementation)
 
 
 def _verdict_from(row: Row) -> SetVerdict:

@@ -41,6 +41,20 @@ class EventData(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnFamily:
+    """A kind of event that the gateway makes from its own rows: no mapping names it."""
+
+    name: str
+    version: int
+    model: type[Part]
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type."""
+        return f"org.crossdock.{self.name}.v{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """One kind of event: its type, its schema and how it is treated."""
 

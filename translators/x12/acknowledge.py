@@ -1,4 +1,4 @@
-"""Writes the 997 that answers one functional group, from stored verdicts and findings alone.
+"""Writes the 997 or 999 that answers one functional group, from stored verdicts and findings alone.
 
 Knows nothing of the message that was read, and takes no numbers: those are slots, stamped in the commit that sends it.
 """
@@ -8,27 +8,44 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from translators.document import Delimiters, Finding, Verdict
-from translators.x12.header import FIRST_WITH_REPETITION
+from translators.x12.envelope_write import FIRST_MODERN, Composed, Envelope, SegmentWriter, code_of, enclosed, is_number, stamp, way_back
+from translators.x12.groups import VERSION
 from translators.x12.interchange import Group, Interchange
 
-Composed = list[str | dict[str, str]]
-"""An interchange with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands."""
-
-SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4")
-"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), and the date and time of sending."""
+__all__ = ["DETAILS", "FORMS", "Composed", "Counts", "SetVerdict", "count", "form_for", "functional_ack", "group_code", "group_verdict", "stamp"]
 
 DETAILS = ("all", "errors", "none")
 
 MAX_ELEMENTS_A_SEGMENT = 99
 """AK4 under one AK3."""
 
+MAX_SEGMENTS_A_SET = 1_000
+"""AK3 for one set; what more was found stays in the report."""
+
 MAX_CODES = 5
 """Codes in AK5 and in AK9."""
+
+MOST_COUNTED = 999_999
+"""AK902 to AK904, and AK302 of 004010, have six digits."""
 
 SET_CODES_004010 = {"18": "6", "19": "6"}
 GROUP_CODES_004010 = {"19": "6"}
 ELEMENT_CODES_004010 = {"12": "3", "13": "3"}
 """Codes that came after 004010, and what is written there instead."""
+
+CONDITIONAL = frozenset({"2", "10"})
+"""Element notes that another element of the segment calls for: the 999 names the segment as their trigger."""
+
+
+class Form(NamedTuple):
+    """The segments by which the two functional acknowledgments differ."""
+
+    segment_note: str
+    element_note: str
+    set_verdict: str
+
+
+FORMS = {"997": Form("AK3", "AK4", "AK5"), "999": Form("IK3", "IK4", "IK5")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +91,17 @@ def group_verdict(sets: Iterable[SetVerdict], codes: Sequence[str]) -> str:
     return group_code(codes, count(one.verdict for one in sets))
 
 
+def form_for(wanted: str, version: str) -> str:
+    """997 or 999: the 999 begins with release 005010, so an older group is answered by a 997 whatever was agreed."""
+    return wanted if wanted == "997" or version[:6] >= FIRST_MODERN else "997"
+
+
 def functional_ack(
     interchange: Interchange,
     group: Group,
     sets: Sequence[SetVerdict],
     *,
+    form: str = "997",
     detail: str = "all",
     sender_qualifier: str,
     sender: str,
@@ -86,126 +109,88 @@ def functional_ack(
     delimiters: Delimiters | None = None,
     tail: bytes = b"",
 ) -> Composed:
-    """The 997 for one group, back to the interchange's sender, in the version of the group; ST02 is 0001.
+    """The 997 or 999 for one group, back to the interchange's sender, in the version of the group; ST02 is 0001.
 
     `sender_qualifier`, `sender` and `sender_code` are ours (ISA05, ISA06, GS02). `detail` says which sets are listed: "all", "errors" (those that
     are not plainly accepted) or "none". `delimiters` are `*`, `:` and `~` unless given; `tail` follows each terminator.
     """
-    version = interchange.version if interchange.version.isascii() and interchange.version.isdigit() else "00401"
-    late = version.encode("ascii") >= FIRST_WITH_REPETITION
-    chosen = delimiters or Delimiters(b"*", b":", b"^" if late else b"", b"~")
-    envelope = Envelope(sender_qualifier, sender, sender_code, interchange, group, chosen, version, tail)
-    text = _Text(envelope, modern=group.version[:6] >= "005010")
+    envelope = way_back(
+        interchange, sender_qualifier=sender_qualifier, sender=sender, sender_code=sender_code, receiver_code=group.sender,
+        group_version=group.version[:6] if VERSION.match(group.version) else "004010", delimiters=delimiters, tail=tail,
+    )  # fmt: skip
+    form = form_for(form, envelope.group_version)
+    text = _Text(envelope, FORMS[form])
     counts = count(one.verdict for one in sets)
     verdict = group_code(group.codes, counts)
     listed = [] if detail == "none" else [one for one in sets if detail == "all" or one.verdict != Verdict.ACCEPTED]
-    body = [text.segment("AK1", group.functional, group.control, *([group.version] if text.modern else []))]
+    body = [text.writer.segment("AK1", *text.group_named(group))]
     body += [segment for one in listed for segment in text.set(one)]
     body.append(text.group(group, verdict, counts))
-    whole = [text.segment("ST", "997", "0001"), *body, text.segment("SE", str(len(body) + 2), "0001")]
-    return [*_opening(envelope, text), b"".join(whole).decode("latin-1"), *_closing(text)]
-
-
-def stamp(composed: Composed, *, interchange_control: int, group_control: int, date6: str, date8: str, time4: str) -> bytes:
-    """The interchange as bytes, its slots filled: `date6` is YYMMDD, `date8` CCYYMMDD, `time4` HHMM.
-
-    Raises ValueError for control numbers beyond nine digits and KeyError for a slot there is not.
-    """
-    for number in (interchange_control, group_control):
-        if not 0 < number <= 999_999_999:
-            raise ValueError(f"a control number has one to nine digits and is not zero; {number} does not fit")
-    values = {
-        "interchange_control": f"{interchange_control:09}",
-        "group_control": str(group_control),
-        "date6": date6,
-        "date8": date8,
-        "time4": time4,
-    }
-    return "".join(part if isinstance(part, str) else values[part["slot"]] for part in composed).encode("latin-1")
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who answers whom, and how."""
-
-    sender_qualifier: str
-    sender: str
-    sender_code: str
-    interchange: Interchange
-    group: Group
-    delimiters: Delimiters
-    version: str
-    """ISA12."""
-    tail: bytes
+    whole = [text.writer.segment("ST", form, "0001"), *body, text.writer.segment("SE", str(len(body) + 2), "0001")]
+    return enclosed(envelope, text.writer, [b"".join(whole).decode("latin-1")])
 
 
 class _Text:
-    """Writes segments: trims empty ends, and never writes a delimiter as data."""
+    """Writes what is said of a group and its sets; what came in unusable is replaced, for the answer itself must be right."""
 
-    def __init__(self, envelope: Envelope, *, modern: bool) -> None:
-        self.envelope, self.modern = envelope, modern
-        delimiters = envelope.delimiters
-        self.unwritable = {ord(one.decode("latin-1")): " " for one in delimiters if len(one) == 1}
-        self.end = delimiters.segment + envelope.tail
-        self.loop_id = 4 if modern else 6
+    def __init__(self, envelope: Envelope, form: Form) -> None:
+        self.form = form
+        self.modern = envelope.group_version >= FIRST_MODERN
+        self.writer = SegmentWriter(envelope.delimiters, envelope.tail)
+        self.loop_id = 4 if self.modern else 6
         """Characters of AK303."""
 
-    def segment(self, *elements: str) -> bytes:
-        values = [self.clean(element) for element in elements]
-        while values and not values[-1]:
-            values.pop()
-        return self.envelope.delimiters.element.join(values) + self.end
-
-    def clean(self, value: str) -> bytes:
-        """A value without delimiters and control characters."""
-        text = "".join(character if character.isprintable() else " " for character in value.translate(self.unwritable))
-        return text.encode("utf-8").strip() if not text.isascii() else text.rstrip().encode("ascii")
+    def group_named(self, group: Group) -> list[str]:
+        """AK101 to AK103."""
+        named = [code_of(group.functional, 2, "ZZ"), group.control if is_number(group.control, 9) else "0"]
+        return [*named, group.version[:12]] if self.modern else named
 
     def set(self, one: SetVerdict) -> Iterator[bytes]:
         """AK2, the notes, AK5."""
-        yield self.segment("AK2", one.id or "000", one.control or "0000", *([one.implementation] if self.modern else []))
-        noted = False
+        yield self.writer.segment(
+            "AK2", code_of(one.id, 3, "000"), self.writer.control(one.control), *([one.implementation[:35]] if self.modern else [])
+        )
         errors = [finding for finding in one.findings if finding.severity == "error" and finding.level in ("segment", "element")]
-        at = 0
-        while at < len(errors):
+        at = notes = 0
+        while at < len(errors) and notes < MAX_SEGMENTS_A_SET:
             first = errors[at]
-            noted = True
+            notes += 1
             if first.level == "segment":
-                yield self.segment("AK3", _tag(first.segment), str(first.position), (first.loop or "")[: self.loop_id], first.code)
+                yield self._segment_note(first, first.code)
                 at += 1
                 continue
-            yield self.segment("AK3", _tag(first.segment), str(first.position), (first.loop or "")[: self.loop_id], "8")
+            yield self._segment_note(first, "8")
             same = 0
             while at < len(errors) and errors[at].level == "element" and errors[at].position == first.position:
                 if same < MAX_ELEMENTS_A_SEGMENT:
-                    yield self._element(errors[at])
+                    yield from self._element_note(errors[at])
                 same, at = same + 1, at + 1
         codes = _codes(one.codes, {} if self.modern else SET_CODES_004010)
-        yield self.segment("AK5", str(one.verdict), *([*codes[: MAX_CODES - 1], "5"] if noted else codes))
+        yield self.writer.segment(self.form.set_verdict, str(one.verdict), *([*codes[: MAX_CODES - 1], "5"] if notes else codes))
 
     def group(self, group: Group, verdict: str, counts: Counts) -> bytes:
         """AK9: sets as GE01 says, as found, and as accepted, which are none where the group is rejected."""
-        claimed = group.claimed_sets
-        sent = claimed if claimed.isascii() and claimed.isdigit() and len(claimed) <= 6 else str(group.found_sets)
+        found = str(min(group.found_sets, MOST_COUNTED))
+        sent = group.claimed_sets if is_number(group.claimed_sets, 6) else found
         codes = _codes(group.codes, {} if self.modern else GROUP_CODES_004010)
-        return self.segment("AK9", verdict, sent, str(group.found_sets), "0" if verdict == "R" else str(counts.accepted), *codes)
+        return self.writer.segment("AK9", verdict, sent, found, "0" if verdict == "R" else str(min(counts.accepted, MOST_COUNTED)), *codes)
 
-    def _element(self, finding: Finding) -> bytes:
-        place = [str(finding.element or 1)]
+    def _segment_note(self, finding: Finding, code: str) -> bytes:
+        position = str(min(finding.position, MOST_COUNTED))
+        return self.writer.segment(self.form.segment_note, _tag(finding.segment), position, (finding.loop or "")[: self.loop_id], code)
+
+    def _element_note(self, finding: Finding) -> Iterator[bytes]:
+        place = [str(min(finding.element or 1, 99))]
         if finding.component or (self.modern and finding.repetition):
-            place.append(str(finding.component or ""))
+            place.append(str(min(finding.component, 99)) if finding.component else "")
         if self.modern and finding.repetition:
-            place.append(str(finding.repetition))
-        delimiters = self.envelope.delimiters
-        value = finding.value or ""
-        if any(one.decode("latin-1") in value for one in delimiters if one):
-            value = ""
+            place.append(str(min(finding.repetition, 9_999)))
+        value = (finding.value or "")[:99]
         code = finding.code if self.modern else ELEMENT_CODES_004010.get(finding.code, finding.code)
         number = str(finding.data_element) if finding.data_element else ""
-        values = [delimiters.component.join(part.encode("ascii") for part in place), *map(self.clean, (number, code, value))]
-        while not values[-1]:
-            values.pop()
-        return delimiters.element.join([b"AK4", *values]) + self.end
+        yield self.writer.segment(self.form.element_note, place, number, code, "" if self.writer.holds_delimiter(value) else value)
+        if self.form is FORMS["999"] and finding.code in CONDITIONAL:
+            yield self.writer.segment("CTX", "SITUATIONAL TRIGGER", _tag(finding.segment), str(min(finding.position, MOST_COUNTED)))
 
 
 def _codes(codes: Sequence[str], older: dict[str, str]) -> list[str]:
@@ -215,43 +200,4 @@ def _codes(codes: Sequence[str], older: dict[str, str]) -> list[str]:
 
 def _tag(segment: str) -> str:
     """AK301 has two or three characters: longer ids are cut, shorter ones cannot be told."""
-    return segment[:3] if len(segment) >= 2 and segment.isascii() and segment.isalnum() else "ZZ"
-
-
-def _opening(envelope: Envelope, text: _Text) -> Composed:
-    inbound, group, separator = envelope.interchange, envelope.group, envelope.delimiters.element
-    header = [b"ISA", b"00", b" " * 10, b"00", b" " * 10, _fixed(envelope.sender_qualifier, 2), _fixed(envelope.sender, 15)]
-    header += [_fixed(inbound.sender_qualifier, 2), _fixed(inbound.sender, 15), b""]
-    middle = [b"", envelope.delimiters.repetition or b"U", envelope.version.encode("ascii"), b""]
-    usage = [b"", b"0", inbound.usage.encode("ascii", errors="replace"), envelope.delimiters.component + text.end]
-    begin = [b"GS", b"FA", text.clean(envelope.sender_code), text.clean(group.sender), b""]
-    end = [b"", b"X", text.clean(group.version[:6]) + text.end]
-
-    def joined(values: list[bytes]) -> str:
-        return separator.join(values).decode("latin-1")
-
-    return [
-        joined(header),
-        {"slot": "date6"},
-        joined([b"", b""]),
-        {"slot": "time4"},
-        joined(middle),
-        {"slot": "interchange_control"},
-        joined(usage) + joined(begin),
-        {"slot": "date8"},
-        joined([b"", b""]),
-        {"slot": "time4"},
-        joined([b"", b""]),
-        {"slot": "group_control"},
-        joined(end),
-    ]
-
-
-def _closing(text: _Text) -> Composed:
-    one = text.envelope.delimiters.element.join((b"", b"1", b"")).decode("latin-1")
-    end = text.end.decode("latin-1")
-    return ["GE" + one, {"slot": "group_control"}, end + "IEA" + one, {"slot": "interchange_control"}, end]
-
-
-def _fixed(value: str, size: int) -> bytes:
-    return value.encode("latin-1", errors="replace").ljust(size)[:size]
+    return segment[:3] if len(segment) >= 2 and segment[:3].isascii() and segment[:3].isalnum() else "ZZ"

@@ -10,7 +10,7 @@ from translators.x12.controls import Controls
 from translators.x12.envelope_scan import CHUNK, ControlSegment, control_segments, tail_bytes
 from translators.x12.groups import add_code, judge_group_header
 from translators.x12.header import Header, header_at
-from translators.x12.interchange import Group, Interchange, Outline
+from translators.x12.interchange import MOST_ACKNOWLEDGMENTS, Group, Interchange, Outline
 from translators.x12.options import Options, ReadAt
 from translators.x12.recognize import unreadable
 
@@ -83,6 +83,7 @@ class _Walk:
         interchange = self.interchange
         if interchange.ta1 is None and interchange.ack_requested:
             interchange.ta1 = "000"
+        interchange.found_groups = self.groups
         if interchange.rejected:
             interchange.groups = []
         return interchange
@@ -120,7 +121,9 @@ class _Walk:
             self._fault("022", text, segment.byte_start, segment.byte_end)
         elif self.groups:
             self._note("022", text, segment)
-        self.interchange.acknowledged += 1
+        if len(self.interchange.acknowledgments) < MOST_ACKNOWLEDGMENTS:
+            fields = [element.decode("latin-1").strip() for element in segment.elements[1:6]]
+            self.interchange.acknowledgments.append(fields + [""] * (5 - len(fields)))
 
     def network_service(self, segment: ControlSegment) -> None:
         """ISB, ISE and TA3 are between sender and network; they ask nothing of us (X12.5)."""

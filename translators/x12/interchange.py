@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from translators.document import Delimiters, Finding
 
+MOST_ACKNOWLEDGMENTS = 10_000
+
 
 @dataclass(slots=True)
 class Group:
@@ -86,8 +88,10 @@ class Interchange:
     """Of its bytes, hex."""
     groups: list[Group] = field(default_factory=list)
     """Empty if rejected."""
-    acknowledged: int = 0
-    """TA1 segments it carries."""
+    found_groups: int = 0
+    """GS segments seen, also where `groups` was emptied."""
+    acknowledgments: list[list[str]] = field(default_factory=list)
+    """The TA1 segments it carries, as TA101 to TA105; the first MOST_ACKNOWLEDGMENTS of them."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,97 @@
+"""Reconcile: writes the answers that we still owe (TA1, 824), each once, and finds the answers that we are owed too long.
+
+Knows the store's rows; what is worded is wording.py's business.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from gateway import journal
+from gateway.clock import SECOND, Clock, new_id
+from gateway.errors import CrossdockError, StoreUnavailable
+from gateway.reconcile.wording import word
+from gateway.records import OwedAnswer, WrittenAnswer
+from gateway.store.owed import due_answers
+from gateway.store.store import Store, landed
+from partners.guides import shipped_guides
+from partners.profile import Profile, read_profile
+
+IDLE = 0.5
+TOGETHER = 100
+PATIENCE_WITH_STORE = 1.0
+OVERDUE_EVERY = 5 * SECOND
+"""Between looks for answers that are overdue."""
+
+ProfileText = Callable[[str, int], Awaitable[str]]
+"""(partner, revision) -> the profile's text."""
+
+
+class ReconcileStage:
+    def __init__(self, store: Store, *, clock: Clock, profile_text: ProfileText, on_written: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._clock = clock
+        self._profile_text = profile_text
+        self._on_written = on_written
+        self._profiles: dict[tuple[str, int], Profile] = {}
+        self._looked = 0
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.create_task(self._run(), name="reconcile")
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def stop(self) -> None:
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                more = await self._write_owed()
+                await self._find_overdue()
+            except CrossdockError as error:
+                journal.trouble("reconcile", error)
+                await asyncio.sleep(PATIENCE_WITH_STORE)
+                continue
+            if more:
+                continue
+            try:
+                async with asyncio.timeout(IDLE):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _write_owed(self) -> bool:
+        """One batch; True if there may be more."""
+        due = await landed(self._store.read(lambda tx: due_answers(tx, limit=TOGETHER)))
+        if not due:
+            return False
+        for waiting in [self._store.write_answer(await self._worded(one)) for one in due]:
+            await landed(waiting)
+        self._on_written()
+        return len(due) == TOGETHER
+
+    async def _find_overdue(self) -> None:
+        now = self._clock()
+        if abs(now - self._looked) >= OVERDUE_EVERY:
+            self._looked = now
+            journal.overdue(await landed(self._store.mark_overdue(now)))
+
+    async def _worded(self, owed: OwedAnswer) -> WrittenAnswer:
+        profile = await self._profile(owed.partner, owed.profile_revision)
+        at = self._clock()
+        return await asyncio.to_thread(word, owed, profile, shipped_guides(), reference=new_id(at), at=at)
+
+    async def _profile(self, partner: str, revision: int) -> Profile:
+        key = (partner, revision)
+        if key not in self._profiles:
+            try:
+                self._profiles[key] = read_profile(await self._profile_text(partner, revision), partner)
+            except ValueError as error:
+                raise StoreUnavailable(f"revision {revision} of {partner} cannot be read any more: {error}") from error
+        return self._profiles[key]

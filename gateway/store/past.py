@@ -1,0 +1,76 @@
+"""What stood before: control numbers, contents and events, as one COMMIT 2 looks at them.
+
+Knows nothing of what follows from it; translation.py decides.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from gateway.clock import DAY, Instant
+from gateway.records import Chunk
+from gateway.store.sql import in_lists, one_of
+
+ENVELOPE_WINDOW = 90 * DAY
+IDENTITY_WINDOW = 400 * DAY
+
+_STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
+_SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
+_CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
+_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
+
+
+class SeenInterchange(NamedTuple):
+    """An interchange that stood before under one control number."""
+
+    message: str
+    sha256: str
+    at: Instant
+
+
+class SeenContent(NamedTuple):
+    """A set's content that stood before."""
+
+    document: str
+    message: str
+    at: Instant
+
+
+class KnownEvent(NamedTuple):
+    """The latest revision of an event's identity."""
+
+    revision: int
+    meaning_hash: str
+    event: str
+    document: str
+    at: Instant
+
+    def recent(self, now: Instant) -> bool:
+        """Partners use their numbers again: past the window an equal key is another thing."""
+        return self.at + IDENTITY_WINDOW > now
+
+
+@dataclass
+class Past:
+    """What the rows say was there before, kept current while the chunks of one commit are decided one after another."""
+
+    messages: dict[str, Any]
+    seen: dict[tuple[str, ...], SeenInterchange]
+    contents: dict[tuple[str, ...], SeenContent]
+    identities: dict[str, KnownEvent]
+
+
+def past_of(tx: Connection, items: list[Chunk]) -> Past:
+    """What the rows know of everything that these chunks name."""
+    controls = [row["control"] for chunk in items for row in chunk.interchanges]
+    contents = [document.content_hash for chunk in items for document in chunk.documents if document.content_hash]
+    identities = [event.identity for chunk in items for document in chunk.documents for event in document.events]
+    return Past(
+        messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
+        seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
+        contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
+        identities={
+            row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
+        },
+    )

@@ -1,0 +1,26 @@
+"""How what we write reaches a partner: by which destination, under whose control numbers, under which name.
+
+Knows profiles; knows neither stages nor rows.
+"""
+
+from partners.profile import Profile
+
+MEDIA_TYPE = "application/edi-x12"
+MOST_SCOPE = 120
+MOST_NAME = 200
+
+
+def destination(profile: Profile) -> str:
+    """Where deliveries to the partner go: its outbox, or its own address."""
+    return f"{'push' if profile.channels.http.way_back == 'push' else 'outbox'}:{profile.partner}"
+
+
+def scope(ours: str, theirs: str) -> str:
+    """One counter for each pair of ISA identities (qualifier:id), as the control numbers of interchanges want it (X12, ISA13)."""
+    return f"interchange {ours} {theirs}"[:MOST_SCOPE]
+
+
+def file_name(*parts: str) -> str:
+    """A name for people and for partners that keep files: never a path."""
+    text = "-".join(part for part in parts if part)
+    return "".join(one if one.isalnum() or one in "-._" else "_" for one in text)[: MOST_NAME - 4] + ".edi"
