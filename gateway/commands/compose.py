@@ -15,7 +15,7 @@ from partners.mappings import shipped, zone_offset
 from translators.document import Control
 from translators.mapping import Context, MappingError
 from translators.mapping.compose import ComposeProblem, compose
-from translators.x12.acknowledge import stamp
+from translators.x12.envelope_write import stamp
 from translators.x12.write import Terms
 
 US, PARTNER = "CROSSDOCK", "PARTNER"
