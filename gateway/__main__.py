@@ -22,6 +22,8 @@ guide = typer.Typer(help="Guides of transaction sets: show one, import one's own
 app.add_typer(guide, name="guide")
 simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
+maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help=True)
+app.add_typer(maps, name="map")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
@@ -271,6 +273,48 @@ def partners_apply(file: File, data_dir: Data = None, config: Config = None, as_
         typer.echo("\n".join(problems), err=True)
         raise typer.Exit(FAILED)
     _operate("partners.apply", {"text": text, "file": file.name}, config, data_dir, as_json)
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Mappings, such as x12/856; all that ship without one.")]
+Overlays = Annotated[list[str] | None, typer.Option("--overlay", help="An overlay over the mapping; may be given again.")]
+
+
+@maps.command("check")
+def map_check(names: Names = None) -> None:
+    """Say whether mappings and their overlays can be used; each mistake with file, line, column and mend."""
+    from gateway.commands.map import check
+
+    raise typer.Exit(check(list(names or []), out=sys.stdout))
+
+
+@maps.command("show")
+def map_show(
+    name: Annotated[str, typer.Argument(help="A mapping, such as x12/856.")],
+    overlay: Overlays = None,
+    table: Annotated[bool, typer.Option("--table", help="What becomes of every element of the guide, instead.")] = False,
+    release: Annotated[str, typer.Option(help="The guide's release, for --table.")] = "004010",
+    as_json: Json = False,
+) -> None:
+    """The effective mapping, base and overlays; or which elements it carries, drops on purpose, or would list as not carried over."""
+    from gateway.commands.map import show
+
+    raise typer.Exit(show(name, overlays=tuple(overlay or ()), table=table, release=release, as_json=as_json, out=sys.stdout))
+
+
+@maps.command("test")
+def map_test(names: Names = None) -> None:
+    """Read and write the fixtures beside mappings: the events must be those kept beside them, and must come back."""
+    from gateway.commands.map import test
+
+    raise typer.Exit(test(list(names or []), out=sys.stdout))
+
+
+@maps.command("diff")
+def map_diff(name: Annotated[str, typer.Argument(help="A mapping, such as x12/945.")], overlay: Overlays = None) -> None:
+    """What overlays change: in the mapping's lines, and in the events of its fixtures."""
+    from gateway.commands.map import diff
+
+    raise typer.Exit(diff(name, tuple(overlay or ()), out=sys.stdout))
 
 
 @partners.command("list")
