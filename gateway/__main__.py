@@ -22,6 +22,8 @@ guide = typer.Typer(help="Guides of transaction sets: show one, import one's own
 app.add_typer(guide, name="guide")
 simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
+maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help=True)
+app.add_typer(maps, name="map")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
@@ -78,6 +80,20 @@ def translate(file: File, partner: Partner = None, as_json: Json = False) -> Non
     from gateway.commands.translate import translate as run
 
     raise typer.Exit(run(file, partner=_profile(partner), as_json=as_json, out=sys.stdout))
+
+
+@app.command()
+def compose(
+    set_id: Annotated[str, typer.Argument(metavar="SET", help="The transaction set to write, such as 940.")],
+    file: Annotated[Path, typer.Argument(help="An event: its data as JSON, or a whole CloudEvent.")],
+    release: Annotated[str, typer.Option(help="The release to write: 004010 or 005010.")] = "004010",
+    zone: Annotated[str | None, typer.Option(help="The partner's time zone, such as America/Chicago.")] = None,
+    overlay: Annotated[list[str] | None, typer.Option(help="An overlay over the mapping; may be given again.")] = None,
+) -> None:
+    """Show the document that a mapping writes of an event, without a server. Exit 0: written, 1: refused, with the event's fields."""
+    from gateway.commands.compose import compose_file
+
+    raise typer.Exit(compose_file(set_id, file, release=release, zone=zone, overlays=tuple(overlay or ()), out=sys.stdout.buffer))
 
 
 @app.command()
@@ -259,6 +275,48 @@ def partners_apply(file: File, data_dir: Data = None, config: Config = None, as_
         typer.echo("\n".join(problems), err=True)
         raise typer.Exit(FAILED)
     _operate("partners.apply", {"text": text, "file": file.name}, config, data_dir, as_json)
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Mappings, such as x12/856; all that ship without one.")]
+Overlays = Annotated[list[str] | None, typer.Option("--overlay", help="An overlay over the mapping; may be given again.")]
+
+
+@maps.command("check")
+def map_check(names: Names = None) -> None:
+    """Say whether mappings and their overlays can be used; each mistake with file, line, column and mend."""
+    from gateway.commands.map import check
+
+    raise typer.Exit(check(list(names or []), out=sys.stdout))
+
+
+@maps.command("show")
+def map_show(
+    name: Annotated[str, typer.Argument(help="A mapping, such as x12/856.")],
+    overlay: Overlays = None,
+    table: Annotated[bool, typer.Option("--table", help="What becomes of every element of the guide, instead.")] = False,
+    release: Annotated[str, typer.Option(help="The guide's release, for --table.")] = "004010",
+    as_json: Json = False,
+) -> None:
+    """The effective mapping, base and overlays; or which elements it carries, drops on purpose, or would list as not carried over."""
+    from gateway.commands.map import show
+
+    raise typer.Exit(show(name, overlays=tuple(overlay or ()), table=table, release=release, as_json=as_json, out=sys.stdout))
+
+
+@maps.command("test")
+def map_test(names: Names = None) -> None:
+    """Read and write the fixtures beside mappings: the events must be those kept beside them, and must come back."""
+    from gateway.commands.map import test
+
+    raise typer.Exit(test(list(names or []), out=sys.stdout))
+
+
+@maps.command("diff")
+def map_diff(name: Annotated[str, typer.Argument(help="A mapping, such as x12/945.")], overlay: Overlays = None) -> None:
+    """What overlays change: in the mapping's lines, and in the events of its fixtures."""
+    from gateway.commands.map import diff
+
+    raise typer.Exit(diff(name, tuple(overlay or ()), out=sys.stdout))
 
 
 @partners.command("list")

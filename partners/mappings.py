@@ -18,6 +18,7 @@ HOME = Path(__file__).parent.parent / "mappings"
 """The data that ships: beside the packages in the source tree and in the wheel."""
 MAPPING = "mapping.yaml"
 OVERLAYS = "overlays"
+FIXTURES = "fixtures"
 SHAPES = "shapes.yaml"
 RELEASES = ("004010", "005010")
 
@@ -37,6 +38,10 @@ class MappingLibrary:
     def overlays(self, name: str) -> list[str]:
         """The shipped overlays of one base mapping."""
         return sorted(path.stem for path in (self._home / name / OVERLAYS).glob("*.yaml"))
+
+    def fixtures(self, name: str) -> list[Path]:
+        """The example documents beside a base mapping; each has its expected events in NAME.events.json."""
+        return sorted(path for path in (self._home / name / FIXTURES).glob("*") if path.suffix != ".json")
 
     def for_set(self, set_id: str) -> str | None:
         """The base mapping of an X12 set id; None if none ships."""

@@ -21,7 +21,7 @@ from translators.mapping import Context, Mapped, MappingProblem
 from translators.mapping.compose import Composed, ComposeProblem, compose
 from translators.mapping.inverses import INVERSES
 from translators.mapping.transforms import TRANSFORMS, decimal_text
-from translators.x12.acknowledge import stamp
+from translators.x12.envelope_write import stamp
 from translators.x12.write import Terms
 
 MAPPED = sorted(name.removeprefix("x12/") for name in shipped().names() if name.startswith("x12/"))

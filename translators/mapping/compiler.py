@@ -101,6 +101,11 @@ class CompiledMapping:
         mapped.findings = list(run.findings.values())
         return mapped
 
+    @property
+    def paths(self) -> list[language.Path]:
+        """Every path that a line of the mapping names."""
+        return self.plan.paths
+
     def scopes(self, run: Run, document: Document, context: Context) -> list[Node]:
         """The segments that make an event each. Raises MappingProblem if there are none, or too many."""
         scopes = self.each(run, document.root)

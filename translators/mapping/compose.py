@@ -18,8 +18,8 @@ from translators.mapping.placing import NewNode
 from translators.mapping.references import correlation_of, references_of
 from translators.mapping.values import Context
 from translators.mapping.write import MADE, Written, write
-from translators.x12.acknowledge import stamp
 from translators.x12.envelope import outline
+from translators.x12.envelope_write import stamp
 from translators.x12.guide import Guide, GuideBook
 from translators.x12.options import Options
 from translators.x12.reader import SetReading, read_sets

@@ -148,6 +148,8 @@ class Plan:
     purpose: ValueRule | None
     places: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     """(segment, element) -> the fields that would give it, for words about what is missing."""
+    paths: list[Path] = field(default_factory=list)
+    """Every path that a line names, in either direction."""
 
 
 _TEST = re.compile(r"(?P<no>not )?(?P<way>[a-z][\w.]*)(?:\s*(?P<operator>!?=)\s*(?P<values>.+))?")
@@ -160,6 +162,7 @@ class PlanCompiler:
         self.written, self.tables, self.words = written, tables, words
         self.faults: list[tuple[tuple[str | int, ...], str]] = []
         self.places: dict[tuple[str, int], list[str]] = {}
+        self.named: list[Path] = []
 
     def compile(self) -> Plan:
         """The plan, as far as it compiles."""
@@ -167,7 +170,22 @@ class PlanCompiler:
         each = self._paths(self.written.get("each"), ("each",))
         purpose = self._value(identity["purpose"], ("identity", "purpose"), "", "purpose") if identity.get("purpose") else None
         fields = self._fields(self.written.get("fields") or {}, ("fields",), "", "")
-        return Plan(each, fields, purpose, self.places)
+        return Plan(each, fields, purpose, self.places, [*self.named, *self._read_paths(self.written.get("fields"))])
+
+    def _read_paths(self, spec: Any) -> Iterator[Path]:
+        """The paths of every line below, as they are read."""
+        if isinstance(spec, Mapping):
+            for key, inner in spec.items():
+                if key not in ("write", "when"):
+                    yield from self._read_paths(inner)
+        elif isinstance(spec, list):
+            for inner in spec:
+                yield from self._read_paths(inner)
+        elif isinstance(spec, str):
+            try:
+                yield from (source for chain in self.words.expression(spec).chains for source in chain.sources if isinstance(source, Path))
+            except LanguageError:
+                return  # told where it stands
 
     def _fields(self, spec: Mapping[str, Any], path: tuple[str | int, ...], tag: str, name: str) -> dict[str, Rule]:
         rules: dict[str, Rule] = {}
@@ -323,6 +341,7 @@ class PlanCompiler:
         for text in given if isinstance(given, list) else [given]:
             try:
                 found += self.words.paths(str(text))
+                self.named += found
             except LanguageError as fault:
                 self.faults.append((path, str(fault)))
         return tuple(found)

@@ -44,6 +44,8 @@ class Envelope:
     functional: str = "FA"
     group_version: str = "004010"
     """GS08."""
+    acknowledgment_requested: bool = False
+    """ISA14: whether a TA1 is asked for."""
 
 
 def way_back(
@@ -129,7 +131,7 @@ def enclosed(envelope: Envelope, writer: SegmentWriter, body: Composed, *, group
     header = [b"ISA", b"00", b" " * 10, b"00", b" " * 10, writer.fixed(envelope.sender_qualifier, 2), writer.fixed(envelope.sender, 15)]
     header += [writer.fixed(envelope.receiver_qualifier, 2), writer.fixed(envelope.receiver, 15), b""]
     middle = [b"", envelope.delimiters.repetition or b"U", envelope.version.encode("ascii"), b""]
-    usage = [b"", b"0", envelope.usage.encode("ascii"), envelope.delimiters.component + writer.end]
+    usage = [b"", b"1" if envelope.acknowledgment_requested else b"0", envelope.usage.encode("ascii"), envelope.delimiters.component + writer.end]
 
     def joined(*values: bytes) -> str:
         return separator.join(values).decode("latin-1")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from translators.document import Delimiters
+from translators.x12 import envelope_write
+from translators.x12.envelope_write import Envelope, SegmentWriter, enclosed
 from translators.x12.header import FIRST_WITH_REPETITION
 
-Parts = list[str | dict[str, str]]
-"""An interchange with gaps: bytes as Latin-1 text, a gap as {"slot": name} (see acknowledge.SLOTS). JSON as it stands."""
+Parts = envelope_write.Composed
+"""An interchange with gaps: bytes as Latin-1 text, a gap as {"slot": name}."""
 
 Value = str | Sequence[str]
 """An element: text, or its components."""
@@ -77,33 +79,22 @@ def compose_interchange(rows: Sequence[Row], *, set_id: str, functional: str, te
     plain = _plain_rows(delimiters, terms)
     body = [(plain(row) or _segment(number, row, delimiters, clean)) + end for number, row in enumerate(rows)]
     whole = [_joined(delimiters, "ST", set_id, set_control) + end, *body, _joined(delimiters, "SE", str(len(body) + 2), set_control) + end]
-    result.parts = envelope(b"".join(whole), functional=functional, terms=terms, delimiters=delimiters)
+    result.parts = _enclosed(b"".join(whole), functional, terms, delimiters)
     return result
 
 
-def envelope(body: bytes, *, functional: str, terms: Terms, delimiters: Delimiters, sets: int = 1) -> Parts:
-    """ISA, GS, `body`, GE and IEA with their slots."""
-    separator, end = delimiters.element, delimiters.segment + terms.tail
-    late = terms.envelope_version.encode("ascii") >= FIRST_WITH_REPETITION
-    repetition = (delimiters.repetition if late else b"") or b"U"
-    header = [b"ISA", b"00", b" " * 10, b"00", b" " * 10, _fixed(terms.sender_qualifier, 2), _fixed(terms.sender, 15)]
-    header += [_fixed(terms.receiver_qualifier, 2), _fixed(terms.receiver, 15), b""]
-    middle = [b"", repetition, _fixed(terms.envelope_version, 5), b""]
-    usage = [b"", b"1" if terms.acknowledgment_requested else b"0", _fixed(terms.usage, 1), delimiters.component + end]
-    begin = [b"GS", functional.encode("ascii"), _plain(terms.sender_code, delimiters), _plain(terms.receiver_code, delimiters), b""]
-    close = separator.join((b"", str(sets).encode("ascii"), b"")).decode("latin-1")
-    tail = end.decode("latin-1")
-
-    def joined(values: list[bytes]) -> str:
-        return separator.join(values).decode("latin-1")
-
-    return [
-        joined(header), {"slot": "date6"}, joined([b"", b""]), {"slot": "time4"}, joined(middle), {"slot": "interchange_control"},
-        joined(usage) + joined(begin), {"slot": "date8"}, joined([b"", b""]), {"slot": "time4"}, joined([b"", b""]), {"slot": "group_control"},
-        joined([b"", b"X", _plain(terms.version, delimiters) + end]), body.decode("latin-1"),
-        "GE" + close, {"slot": "group_control"}, f"{tail}IEA{separator.decode('latin-1')}1{separator.decode('latin-1')}",
-        {"slot": "interchange_control"}, tail,
-    ]  # fmt: skip
+def _enclosed(body: bytes, functional: str, terms: Terms, delimiters: Delimiters) -> Parts:
+    """ISA, GS, `body`, GE and IEA with their slots. Raises ValueError for terms that do not fit."""
+    for value, most in ((terms.sender, 15), (terms.receiver, 15), (terms.sender_code, 15), (terms.receiver_code, 15), (terms.version, 12)):
+        if not value.isascii() or not 0 < len(value) <= most:
+            raise ValueError(f"{value!r} does not fit into the envelope, which has {most} characters for it")
+        if any(one and one.decode("latin-1") in value for one in delimiters):
+            raise ValueError(f"{value!r} of the envelope holds a delimiter; choose other delimiters for this partner")
+    around = Envelope(
+        terms.sender_qualifier, terms.sender, terms.sender_code, terms.receiver_qualifier, terms.receiver, terms.receiver_code,
+        terms.envelope_version, terms.usage, delimiters, terms.tail, functional, terms.version, terms.acknowledgment_requested,
+    )  # fmt: skip
+    return enclosed(around, SegmentWriter(delimiters, terms.tail), [body.decode("latin-1")])
 
 
 def _plain_rows(delimiters: Delimiters, terms: Terms) -> Callable[[Row], bytes]:
@@ -196,15 +187,3 @@ def _texts(rows: Sequence[Row]) -> Iterable[str]:
                 yield value
             else:
                 yield from value
-
-
-def _plain(value: str, delimiters: Delimiters) -> bytes:
-    if any(one and one.decode("latin-1") in value for one in delimiters):
-        raise ValueError(f"{value!r} of the envelope holds a delimiter; choose other delimiters for this partner")
-    return value.encode("ascii")
-
-
-def _fixed(value: str, size: int) -> bytes:
-    if len(value) > size:
-        raise ValueError(f"{value!r} is longer than the {size} characters that the envelope has for it")
-    return value.encode("ascii").ljust(size)
