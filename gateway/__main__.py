@@ -101,12 +101,13 @@ def messages(
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
     state: Annotated[str | None, typer.Option(help="received, translated, duplicate, held, skipped.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    sent: Annotated[bool, typer.Option("--sent", help="What we sent, in place of what we received.")] = False,
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """The latest messages and what they became."""
-    _operate("messages", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
+    """The latest messages and what they became; with --sent what we sent."""
+    _operate("messages", {"partner": partner, "state": state, "limit": limit, "sent": sent}, config, data_dir, as_json)
 
 
 @app.command()
@@ -256,7 +257,8 @@ def partners_check(file: File) -> None:
         typer.echo(f"{file.name}: {problem}", err=True)
     if problems:
         raise typer.Exit(FAILED)
-    typer.echo(f"{file.name}: {profile.partner} can be used: takes {', '.join(agreement.receive for agreement in profile.agreements)}")
+    told = [f"{verb} {', '.join(sets)}" for verb, sets in (("takes", profile.receives), ("sends", profile.sends)) if sets]
+    typer.echo(f"{file.name}: {profile.partner} can be used: {', '.join(told)}")
 
 
 @partners.command("apply")

@@ -16,8 +16,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway import journal
 from gateway.clock import Clock, now
+from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
+from gateway.doors.erp import ErpDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
 from gateway.errors import StoreBroken, StoreUnavailable
@@ -102,6 +104,7 @@ class Node:
         self.translate = TranslateStage(
             self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept
         )
+        self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name)
         await self.reload_profiles()
@@ -121,6 +124,11 @@ class Node:
         self.metrics.connections = guards
         partner = self.door.app(guards.middleware, self.metrics.middleware)
         self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards)
+        if self.settings.erp_listener.token:
+            seconds = self.settings.limits.header_time.total_seconds()
+            erp_guards = Guards(seconds, self.settings.limits.connections)
+            erp = ErpDoor(self.store, self.compose, self.settings.erp_listener.token).app(erp_guards.middleware)
+            self.addresses["erp"] = await self._serve(erp, self.settings.erp_listener, erp_guards)
         admin = AdminDoor(self).app()
         self.addresses["admin"] = await self._serve(
             admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
@@ -161,7 +169,7 @@ class Node:
             if fresh:
                 await self._check_targets(revision)
         self.book = Book(revisions)
-        self.door.book = self.book
+        self.door.book = self.compose.book = self.book
         self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
         for revision in self.book:
             channel = revision.profile.channels.http

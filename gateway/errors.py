@@ -13,6 +13,7 @@ Faults of a document are values (translators.document.Finding), never exceptions
 """
 
 from datetime import timedelta
+from typing import Any
 
 
 class CrossdockError(Exception):
@@ -20,8 +21,10 @@ class CrossdockError(Exception):
 
 
 class Refused(CrossdockError):
-    def __init__(self, status: int, kind: str, detail: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, status: int, kind: str, detail: str, *, retry_after: timedelta | None = None, more: dict[str, Any] | None = None) -> None:
+        """`more` are further members of the problem answer, such as the faults one by one."""
         super().__init__(detail)
+        self.more = more or {}
         self.status = status
         self.kind = kind
         self.detail = detail

@@ -72,6 +72,10 @@ def trouble(where: str, error: BaseException) -> None:
     _line("trouble", where=where, kind=type(error).__name__, text=str(error)[:500])
 
 
+def composed(message: str, partner: str, set_id: str, subject: str, outcome: str) -> None:
+    _line("composed", message=message, partner=partner, set=set_id, subject=subject, outcome=outcome)
+
+
 def overdue(count: int) -> None:
     if count:
         _line("overdue", acknowledgments=count)

@@ -32,11 +32,10 @@ OVERRIDES = {
 
 
 def messages(store: Store, given: Arguments) -> Any:
-    """The latest messages; `partner`, `state` and `limit` narrow them."""
-    limit = min(int(given.get("limit") or 20), 200)
-    return store.read(
-        lambda tx: lives.messages(tx, partner=given.get("partner"), state=given.get("state"), before=given.get("before"), limit=limit)
-    ).result(WAIT)
+    """The latest messages received, or with `sent` those of ours; `partner`, `state` and `limit` narrow them."""
+    limit, direction = min(int(given.get("limit") or 20), 200), "out" if given.get("sent") else "in"
+    narrowed = {name: given.get(name) for name in ("partner", "state", "before")}
+    return store.read(lambda tx: lives.messages(tx, direction=direction, limit=limit, **narrowed)).result(WAIT)
 
 
 def show(store: Store, given: Arguments) -> Any:
@@ -135,8 +134,16 @@ def partners_list(store: Store, given: Arguments) -> Any:
     found = []
     for row in store.read(profiles.live).result(WAIT):
         profile = read_profile(row.text, row.partner)
-        sets = [agreement.receive for agreement in profile.agreements]
-        found.append({"partner": row.partner, "name": profile.name, "revision": row.revision, "since": as_text(row.at), "receives": sets})
+        found.append(
+            {
+                "partner": row.partner,
+                "name": profile.name,
+                "revision": row.revision,
+                "since": as_text(row.at),
+                "receives": profile.receives,
+                "sends": profile.sends,
+            }
+        )
     return found
 
 

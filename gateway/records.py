@@ -211,6 +211,64 @@ class ChunkKept:
     """Documents by state, for the journal."""
 
 
+# ---- compose ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A document that the ERP has released, composed with slots, and everything that one commit keeps of it."""
+
+    id: str
+    partner: str
+    key: str | None
+    """Idempotency-Key, or a CloudEvent's source and id; None: identical bytes within `window` are the same request."""
+    digest: str
+    """SHA-256 of the request's body."""
+    window: Instant
+    at: Instant
+    who: str
+    traceparent: str | None
+    profile_revision: int
+    stream: str
+    event: bytes
+    """The request's body, kept as it came."""
+    set_id: str
+    functional: str
+    release: str
+    version: str
+    """GS08."""
+    sender: str
+    """Ours, qualifier:id."""
+    receiver: str
+    sender_code: str
+    receiver_code: str
+    envelope_version: str
+    usage: str
+    parts: list[Any]
+    scope: str
+    destination: str
+    file_name: str
+    subject: str
+    correlation: str
+    references: list[tuple[str, str]]
+    not_written: list[tuple[str, str]]
+    """Fields of the event for which the document has no place, and why."""
+    mapping: str
+    on_dead: str
+    awaited: dict[str, Instant]
+    """Kind of acknowledgment -> the span within which it is owed."""
+    tell: str
+    """The destination that is told what the partner says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingKept:
+    """`id` is the first message's where this one is a duplicate."""
+
+    id: str
+    outcome: Outcome
+
+
 # ---- reconcile --------------------------------------------------------------------------------------------------------
 
 

@@ -39,6 +39,15 @@ class AdminListener(Listener):
     port: int = Field(default=8081, ge=0, le=65535)
 
 
+class ErpListener(Listener):
+    port: int = Field(default=8082, ge=0, le=65535)
+    token: str | None = Field(
+        default=None,
+        min_length=16,
+        description="the ERP's bearer token; without one this listener is not opened. CROSSDOCK_ERP_LISTENER__TOKEN or …_FILE",
+    )
+
+
 class Limits(Model):
     """What a stranger may take from us (reliability.md, section 3)."""
 
@@ -87,6 +96,7 @@ class Settings(Model):
     database: str | None = Field(default=None, description="sqlite:///PATH or postgresql://…; default: SQLite in the data directory")
     partner_listener: PartnerListener = PartnerListener()
     admin_listener: AdminListener = AdminListener()
+    erp_listener: ErpListener = ErpListener()
     workers: int = Field(default=2, ge=1, le=64, description="translation processes")
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     limits: Limits = Limits()

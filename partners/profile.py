@@ -28,6 +28,10 @@ def _span(value: object) -> object:
     raise ValueError(f"must be a span such as 30s, 15m, 24h or 400d, got {value!r}")
 
 
+def _span_or_none(value: object) -> object:
+    return None if value in (None, "none") else _span(value)
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -47,9 +51,21 @@ def _sha256(value: str) -> str:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span)]
+SpanOrNone = Annotated[timedelta | None, BeforeValidator(_span_or_none)]
 Size = Annotated[int, BeforeValidator(_size)]
 Names = Annotated[list[str], BeforeValidator(_one_or_many)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+def _separator(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"0x([0-9A-Fa-f]{2})", value)):
+        value = chr(int(match[1], 16))
+    if isinstance(value, str) and len(value) == 1 and value.isascii() and not value.isalnum() and value not in " .-":
+        return value
+    raise ValueError(f"must be one character that is no letter, digit, space, point or hyphen, or its code such as 0x1D, got {value!r}")
+
+
+Separator = Annotated[str, BeforeValidator(_separator)]
 
 
 class Model(BaseModel):
@@ -74,7 +90,8 @@ class Token(Model):
 
 
 class Identities(Model):
-    isa: list[InterchangeId] = Field(min_length=1, description="who the partner is in ISA05 and ISA06")
+    isa: list[InterchangeId] = Field(min_length=1, description="who the partner is in ISA05 and ISA06; the first is whom we write to")
+    gs: str | None = Field(default=None, min_length=2, max_length=15, description="who we write to in GS03; default: the id of the first isa")
     tokens: list[Token] = Field(default_factory=list, description="its bearer tokens; several while one replaces another")
 
 
@@ -118,6 +135,33 @@ class Duties(Model):
     )
 
 
+class Owed(Model):
+    """Which acknowledgments the partner owes us for what we send, and by when."""
+
+    functional_acknowledgment: SpanOrNone = Field(default=timedelta(hours=24), description="a 997 or 999 within this span; none: nothing is awaited")
+    interchange_acknowledgment: SpanOrNone = Field(default=None, description="a TA1 within this span; ISA14 then asks for it")
+    application_advice: SpanOrNone = Field(default=None, description="an 824 within this span; one that nobody awaits is taken, too")
+
+
+AFTER = {"none": b"", "LF": b"\n", "CRLF": b"\r\n"}
+
+
+class Separators(Model):
+    """How what we write to the partner is parted. Each is one character that is neither letter, digit nor space, or its code such as 0x1D."""
+
+    element: Separator = "*"
+    component: Separator = ":"
+    repetition: Separator = "^"
+    segment: Separator = "~"
+    after: Literal["none", "LF", "CRLF"] = Field(default="none", description="what follows each segment's end")
+
+    @model_validator(mode="after")
+    def _all_different(self) -> "Separators":
+        if len({self.element, self.component, self.repetition, self.segment}) < 4:
+            raise ValueError("the four separators must be four different characters")
+        return self
+
+
 class PartnerDuties(Model):
     """Which acknowledgments we owe for whole interchanges, whatever is in them."""
 
@@ -127,9 +171,10 @@ class PartnerDuties(Model):
 
 
 class Agreement(Model):
-    """What we take from the partner: a transaction set, how it is read, and where its events go."""
+    """What we take from the partner, or send it: a transaction set, how it is read or written, and where its events go or come from."""
 
-    receive: str = Field(pattern=r"^[0-9]{3}$", description="the transaction set, such as 856")
+    receive: str | None = Field(default=None, pattern=r"^[0-9]{3}$", description="the transaction set that we take, such as 856")
+    send: str | None = Field(default=None, pattern=r"^[0-9]{3}$", description="the transaction set that we send, such as 940")
     mapping: str | None = Field(default=None, description="default: the shipped mapping of the set, x12/NNN")
     overlays: Names = Field(default_factory=list, description="differences on top of the mapping, in order")
     default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
@@ -138,10 +183,43 @@ class Agreement(Model):
     on_conflict: Literal["hold", "revise"] = Field(default="hold", description="the same business key with another meaning under an original purpose")
     on_dead: Literal["block", "pass"] | None = Field(default=None, description="whether a dead letter stops its lane; default by event type")
     duties: Duties = Duties()
+    version: str = Field(default="004010", pattern=r"^00[2-8][0-9]{3}[0-9A-Z]{0,6}$", description="GS08 of what we send")
+    envelope_version: str | None = Field(default=None, pattern=r"^00[2-8]0[0-9]$", description="ISA12; default 00401, or 00501 from 005010 on")
+    separators: Separators = Separators()
+    on_delimiter: Literal["replace", "other", "refuse"] = Field(
+        default="replace", description="where data holds a separator: put `replacement` there, take other separators, or refuse the event"
+    )
+    replacement: str = Field(default=" ", min_length=1, max_length=1)
+    upper_case: bool = Field(default=False, description="whether all text is written in capitals")
+    owed: Owed = Owed()
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> "Agreement":
+        if (self.receive is None) == (self.send is None):
+            raise ValueError("an agreement has either receive, the set that we take, or send, the set that we send")
+        foreign = sorted(self.model_fields_set & (SEND_ONLY if self.receive else RECEIVE_ONLY))
+        if foreign:
+            direction, other = ("receive", "send") if self.receive else ("send", "receive")
+            raise ValueError(f"{foreign[0]} is a term of agreements with {other}; this one has {direction}")
+        return self
+
+    @property
+    def set_id(self) -> str:
+        return self.receive or self.send or ""
 
     @property
     def mapping_name(self) -> str:
-        return self.mapping or f"x12/{self.receive}"
+        return self.mapping or f"x12/{self.set_id}"
+
+    @property
+    def isa_version(self) -> str:
+        """ISA12 of what we send."""
+        return self.envelope_version or ("00501" if self.version[:6] >= "005010" else "00401")
+
+
+SEND_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
+RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict"})
+"""Terms that say something of one direction only."""
 
 
 class Leniency(Model):
@@ -172,10 +250,10 @@ class Profile(Model):
 
     @model_validator(mode="after")
     def _each_set_once(self) -> "Profile":
-        sets = [agreement.receive for agreement in self.agreements]
-        twice = sorted({name for name in sets if sets.count(name) > 1})
-        if twice:
-            raise ValueError(f"agreements name {', '.join(twice)} more than once; keep one agreement a set")
+        for sets in (self.receives, self.sends):
+            twice = sorted({name for name in sets if sets.count(name) > 1})
+            if twice:
+                raise ValueError(f"agreements name {', '.join(twice)} more than once; keep one agreement a set and direction")
         unknown = sorted(set(self.leniency) - set(LENIENCIES))
         if unknown:
             raise ValueError(f"leniency {unknown[0]!r} is not known; there are: {', '.join(sorted(LENIENCIES))}")
@@ -183,6 +261,18 @@ class Profile(Model):
 
     def agreement(self, set_id: str) -> Agreement | None:
         return next((one for one in self.agreements if one.receive == set_id), None)
+
+    def sending(self, set_id: str) -> Agreement | None:
+        """The agreement to send this set."""
+        return next((one for one in self.agreements if one.send == set_id), None)
+
+    @property
+    def receives(self) -> list[str]:
+        return [one.receive for one in self.agreements if one.receive]
+
+    @property
+    def sends(self) -> list[str]:
+        return [one.send for one in self.agreements if one.send]
 
     @property
     def allowed(self) -> frozenset[str]:

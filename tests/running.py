@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.simulators.partner import PretendPartner
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ROOT / "gateway" / "simulators" / "documents"
 PATIENCE = 20.0
+ERP_TOKEN = "the-erp-of-the-tests"
 
 
 class Running:
@@ -30,6 +32,20 @@ class Running:
     @property
     def url(self) -> str:
         return self.node.addresses["partners"]
+
+    async def release(self, value: Any, *, key: str | None = None, token: str = ERP_TOKEN) -> tuple[int, dict[str, Any]]:
+        """POST /v1/documents as an ERP would; (status, answer)."""
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+        async with self.session.post(f"{self.node.addresses['erp']}/v1/documents", data=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def document(self, wanted: str) -> dict[str, Any]:
+        """GET /v1/documents/{id}."""
+        headers = {"Authorization": f"Bearer {ERP_TOKEN}"}
+        async with self.session.get(f"{self.node.addresses['erp']}/v1/documents/{wanted}", headers=headers) as response:
+            value: dict[str, Any] = await response.json(content_type=None)
+            return value
 
     def partner(self, name: str) -> PretendPartner:
         return PretendPartner(name, name, self.url)
@@ -87,6 +103,7 @@ async def running(folder: Path, database: str | None = None, **settings: Any) ->
     target = {"url": f"{erp_url}/events", "look_up_url": f"{erp_url}/events/{{id}}", "timeout": "2s"} | settings.pop("target", {})
     given = {
         "data_dir": str(folder / "var"), "database": database, "partner_listener": {"port": 0}, "admin_listener": {"port": 0}, "workers": 1,
+        "erp_listener": {"port": 0, "token": ERP_TOKEN},
         "targets": {"erp": target}, "retries": {"first": "1s", "park": "1s", "factor": "1.0"}, "limits": {"disk_free": "1 MiB"},
     }  # fmt: skip
     for key, value in settings.items():

@@ -46,6 +46,21 @@ MISTAKES = [
     ("agreements:", "leniency: {nonsense: {because: why not}}\nagreements:", "leniency 'nonsense' is not known; there are: "),
     ("agreements:", "throttle: {rate: lots}\nagreements:", "line 6, column 18: throttle.rate: "),
     ("mapping: x12/214", 'mapping: x12/214\n  - receive: "214"', "agreements name 214 more than once"),
+    ('receive: "214"', "target: erp", "agreements[0]: an agreement has either receive, the set that we take, or send"),
+    ('receive: "214"', 'receive: "214"\n    send: "214"', "agreements[0]: an agreement has either receive"),
+    ('receive: "214"', 'receive: "214"\n    upper_case: true', "agreements[0]: upper_case is a term of agreements with send; this one has receive"),
+    ('receive: "214"', 'send: "214"\n    test_target: erp', "agreements[0]: test_target is a term of agreements with receive; this one has send"),
+    ("mapping: x12/214", 'mapping: x12/214\n  - send: "940"\n  - send: "940"', "agreements name 940 more than once"),
+    ('receive: "214"', 'send: "940"\n    separators: {element: A}', "separators.element: must be one character that is no letter"),
+    ('receive: "214"', 'send: "940"\n    separators: {element: ":"}', "separators: the four separators must be four different characters"),
+    ('receive: "214"', 'send: "940"\n    version: "4010"', "version: '4010' does not fit the pattern"),
+    ('receive: "214"', 'send: "940"\n    owed: {functional_acknowledgment: soon}', "functional_acknowledgment: must be a span such as 30s"),
+    (
+        "agreements:",
+        "duties: {interchange_acknowledgment: maybe}\nagreements:",
+        "interchange_acknowledgment: must be 'asked', 'always', 'errors' or 'none'",
+    ),
+    ('receive: "214"', 'receive: "214"\n    duties: {functional_acknowledgment_form: "998"}', "must be '997' or '999', got '998'"),
     ("agreements:", "partner: again\nagreements:", "line 6, column 1: 'partner' is given twice"),
 ]
 
@@ -71,6 +86,9 @@ def test_what_no_model_can_judge_is_checked_too():
     ("terms", "told"),
     [
         ('receive: "850"', None),
+        ('send: "940"', None),
+        ('send: "850"', "there is no mapping 'x12/850'"),
+        ('receive: "824"', None),
         ('receive: "832"', "there is no mapping 'x12/832'"),
         ('receive: "850"\n    mapping: x12/850', "there is no mapping 'x12/850'"),
         ('receive: "850"\n    overlays: [extra]', "there is no mapping 'x12/850'"),

@@ -27,7 +27,7 @@ from gateway.exits import FAILED, GOOD
 from gateway.operations import partners_apply
 from gateway.settings import Settings, read_settings
 from gateway.simulators.erp import Effect, PretendErp
-from gateway.simulators.partner import PretendPartner
+from gateway.simulators.partner import PretendPartner, acknowledged
 
 DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"
 PROFILES = Path(__file__).parent.parent.parent / "partners" / "profiles"
@@ -46,6 +46,7 @@ class Demo:
         self.erp = PretendErp()
         self.erp.behaviour.dead = dead_erp
         self.tokens = {partner: secrets.token_urlsafe(24) for partner in PARTNERS}
+        self.erp_token = secrets.token_urlsafe(24)
         self.partners: dict[str, PretendPartner] = {}
         self._step = 0
 
@@ -72,6 +73,7 @@ class Demo:
             "data_dir": str(self.folder),
             "partner_listener": {"port": 0},
             "admin_listener": {"port": 0},
+            "erp_listener": {"port": 0, "token": self.erp_token},
             "targets": {"erp": {"url": f"{self.erp_url}/events"}},
             "retries": {"first": "1s", "park": "2s"},
             "limits": {"disk_free": "16 MiB"},
@@ -91,12 +93,13 @@ class Demo:
         url = node.addresses["partners"]
         self.partners = {name: PretendPartner(name, self.tokens[name], url) for name in PARTNERS}
         console.print("[bold]Crossdock[/bold] is up on this machine, with a pretend ERP and three pretend partners:")
-        console.print(f"  partners send to {url}/v1/inbox, the ERP listens on {self.erp_url}/events\n")
+        self.way_out = f"{node.addresses['erp']}/v1/documents"
+        console.print(f"  partners send to {url}/v1/inbox, the ERP listens on {self.erp_url}/events and releases orders to {self.way_out}\n")
         failed = None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             self.session = session
             try:
-                for step in (self.order, self.shipped, self.notice, self.status, self.bad_file, self.doubled):
+                for step in (self.order, self.released, self.shipped, self.notice, self.status, self.bad_file, self.doubled):
                     await step()
             except (StepFailed, ConnectionError, TimeoutError, aiohttp.ClientError) as error:
                 failed = str(error) or type(error).__name__
@@ -115,7 +118,7 @@ class Demo:
         answers = sum(len(partner.picked_up) for partner in self.partners.values())
         console.print(
             f"\n[bold green]Every step happened.[/bold green] The ERP's ledger holds {len(effects)} events, each exactly once;"
-            f" partners picked up {answers} acknowledgments."
+            f" partners picked up {answers} documents."
         )
 
     def _look_closer(self, node: Node) -> None:
@@ -125,6 +128,7 @@ class Demo:
         for line in (
             f"{command} messages {data}",
             f"{command} find 4500881 {data}",
+            f"{command} awaited {data}",
             f"{command} dead {data}",
             f"{command} check {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/945-bad.edi",
             f"{command} translate {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/856-notice.edi --json",
@@ -140,6 +144,34 @@ class Demo:
         await self._answer("harbor", message, "A")
         self._tell(await self._effect("fulfilment.requested", "order/H-77120"))
 
+    async def released(self) -> None:
+        self._title("The ERP releases it to the warehouse: a 940 to Lake 3PL")
+        ordered = await self._effect("fulfilment.requested", "order/H-77120")
+        told = {name: value for name, value in ordered.data.items() if name not in ("evidence", "quality")}
+        answer = await self._release({"partner": "lake3pl", "type": ordered.type, "data": told})
+        self.release = answer
+        numbers = answer["control_numbers"]
+        console.print(f"    kept as [bold]{answer['document']}[/bold], interchange {numbers['interchange']}; a 997 is awaited within 24 h")
+        key, box = f"940:{answer['id']}", self.partners["lake3pl"]
+
+        async def there() -> bool:
+            await box.pick_up(self.session)
+            return key in box.picked_up
+
+        await self._wait_for_async(there, "the 940 in the outbox of lake3pl")
+        body = box.picked_up[key]
+        for line in body.decode("latin-1").split("~")[2:8]:
+            console.print(f"    {line}", markup=False, style="dim")
+        status, taken = await box.send(self.session, "997.edi", acknowledged(body, 331))
+        if status != 202:
+            raise StepFailed(f"the warehouse's 997 was answered {status}: {taken}")
+        settled = await self._effect("exchange.settled", f"document/{answer['document']}")
+        if settled.data["verdict"] != "accepted":
+            raise StepFailed(f"the ERP was told that its order is {settled.data['verdict']}")
+        console.print(
+            f"    the warehouse picks it up and answers by a 997: the ERP is told that its order is [green]{settled.data['verdict']}[/green]"
+        )
+
     async def shipped(self) -> None:
         self._title("The warehouse ships it, five cases short: a 945 from Lake 3PL")
         self.erp.behaviour.cut_after_commit = 0 if self.erp.behaviour.dead else 1
@@ -147,6 +179,10 @@ class Demo:
         await self._answer("lake3pl", message, "A")
         effect = await self._effect("fulfilment.shipped", "order/H-77120")
         self._tell(effect)
+        order = await self._document(self.release["id"])
+        if effect.attributes["correlationid"] != order["correlation"]:
+            raise StepFailed(f"the advice speaks of {effect.attributes['correlationid']}, the order of {order['correlation']}")
+        console.print(f"    tied to the order that went out: both are {order['correlation']}")
         before = self.erp.requests
         await self._wait_for(lambda: self.erp.requests > before or self.erp.behaviour.cut_after_commit == 0, "the ERP cut the line")
         await self._wait_for(lambda: self.erp.requests >= 3, "the second attempt came")
@@ -235,6 +271,21 @@ class Demo:
         words = {"A": "[green]accepted[/green]", "R": "[red]rejected[/red]"}[verdict]
         body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
         console.print(f"    997: {words}  [dim]{escape(body)}[/dim]")
+
+    async def _release(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The 202's answer to an event that the ERP releases."""
+        headers = {"Authorization": f"Bearer {self.erp_token}", "Idempotency-Key": "demo-release-1"}
+        async with self.session.post(self.way_out, json=event, headers=headers) as response:
+            answer: dict[str, Any] = await response.json(content_type=None)
+            if response.status != 202:
+                raise StepFailed(f"the release was answered {response.status}: {answer.get('detail')}")
+            return answer
+
+    async def _document(self, document: str) -> dict[str, Any]:
+        """How it stands with a document that went out."""
+        async with self.session.get(f"{self.way_out}/{document}", headers={"Authorization": f"Bearer {self.erp_token}"}) as response:
+            value: dict[str, Any] = await response.json(content_type=None)
+            return value
 
     def _effects(self, kind: str) -> list[Effect]:
         return [effect for effect in self.erp.effects.values() if effect.type == f"org.crossdock.{kind}.v1"]

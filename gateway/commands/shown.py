@@ -53,13 +53,21 @@ def _messages(value: list[dict[str, Any]]) -> None:
 
 def _show(value: dict[str, Any]) -> None:
     message = value["message"]
+    ours = message["direction"] == "out"
     console.print(
         Text.assemble(
-            "message ", (message["id"], "bold"), " from ", (message["partner"], "bold"), " by ", message["channel"], ": ", _state(message["state"])
+            "message ",
+            (message["id"], "bold"),
+            " to " if ours else " from ",
+            (message["partner"], "bold"),
+            " by ",
+            message["channel"],
+            ": ",
+            _state(message["state"]),
         )
     )
     console.print(
-        f"  received {message['received_at']}, {message['size']} bytes, sha256 {message['sha256'][:16]}…, profile revision {message['profile_revision']}"
+        f"  {'composed' if ours else 'received'} {message['received_at']}, {message['size']} bytes, sha256 {message['sha256'][:16]}…, profile revision {message['profile_revision']}"
     )
     if message["reason"]:
         console.print(f"  {message['reason']}")
@@ -79,8 +87,8 @@ def _show(value: dict[str, Any]) -> None:
         _reason(interchange, "  ")
         for group in value["groups"]:
             if group["interchange"] == interchange["ordinal"]:
-                verdict = "answers ours" if group["functional"] == "FA" else f"997 says {VERDICTS.get(group['verdict'] or '', 'not yet answered')}"
-                console.print(f"  group {group['functional']} {group['control']} ({group['version']}): {verdict}")
+                said = "ours" if ours else _said_of(group)
+                console.print(f"  group {group['functional']} {group['control']} ({group['version']}): {said}")
                 _findings(group["findings"], "    ")
                 for document in value["documents"]:
                     if (document["interchange"], document["grp"]) == (interchange["ordinal"], group["ordinal"]):
@@ -104,6 +112,12 @@ def _show(value: dict[str, Any]) -> None:
         console.print(f"  {step['at'][:23].replace('T', ' ')}  {step['step']:<18} {step['text']}  [dim]({step['who']})[/dim]")
 
 
+def _said_of(group: dict[str, Any]) -> str:
+    if group["functional"] == "FA":
+        return "answers what we sent"
+    return f"997 says {VERDICTS.get(group['verdict'] or '', 'not yet answered')}"
+
+
 def _reason(one: dict[str, Any], margin: str) -> None:
     if one.get("reason"):
         console.print(f"{margin}{one['reason']}", markup=False)
@@ -121,10 +135,10 @@ def _findings(findings: list[dict[str, Any]], margin: str) -> None:
 
 
 def _document(document: dict[str, Any]) -> None:
-    verdict = VERDICTS[document["verdict"]]
+    verdict = "" if document["state"] == "composed" else f"{VERDICTS[document['verdict']]}, "
     console.print(
         Text.assemble(
-            "    set ", document["set_id"], " ", document["control"], " ", (document["id"], "dim"), ": ", verdict, ", ", _state(document["state"])
+            "    set ", document["set_id"], " ", document["control"], " ", (document["id"], "dim"), ": ", verdict, _state(document["state"])
         )
     )
     _reason(document, "      ")
@@ -252,9 +266,16 @@ def _partners(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No partners yet: crossdock partners apply FILE")
         return
-    table = _table("partner", "name", "revision", "since", "takes")
+    table = _table("partner", "name", "revision", "since", "takes", "sends")
     for one in value:
-        table.add_row(one["partner"], one["name"], str(one["revision"]), one["since"][:19].replace("T", " "), ", ".join(one["receives"]))
+        table.add_row(
+            one["partner"],
+            one["name"],
+            str(one["revision"]),
+            one["since"][:19].replace("T", " "),
+            ", ".join(one["receives"]),
+            ", ".join(one["sends"]),
+        )
     console.print(table)
 
 

@@ -13,10 +13,11 @@ from aiohttp import BodyPartReader, web
 
 from gateway import journal
 from gateway.clock import Clock, as_text, span
+from gateway.doors.keys import traceparent_of, usable_key
 from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused, StoreBroken
 from gateway.failpoints import reach
-from gateway.receive.stage import ReceiveStage, usable_key
+from gateway.receive.stage import ReceiveStage
 from gateway.records import LaneClaim, Settled
 from gateway.settings import Limits
 from gateway.store import search
@@ -90,7 +91,7 @@ class HttpDoor:
                 media_type=media_type,
                 file_name=file_name,
                 who=f"{revision.profile.partner} by {CHANNEL}",
-                traceparent=request.headers.get("traceparent"),
+                traceparent=traceparent_of(request.headers.get("traceparent")),
                 settled=settled,
             )
         finally:
@@ -181,7 +182,7 @@ class HttpDoor:
             attributes = json.loads(one.attributes)
             documents.append(
                 {
-                    "id": one.id, "set": attributes.get("set"), "answers": attributes["answers"], "media_type": attributes["media_type"],
+                    "id": one.id, "set": attributes.get("set"), "answers": attributes.get("answers"), "media_type": attributes["media_type"],
                     "file_name": attributes["file_name"], "sha256": one.sha256, "lease": f"{one.fence}", "leased_until": as_text(until),
                     "content": one.data.decode("latin-1") if one.data is not None else None,
                     "content_url": f"/v1/outbox/{one.id}", "ack_url": f"/v1/outbox/{one.id}/ack",

@@ -40,6 +40,16 @@ KINDS = {
     ),
     "bad-key": (422, "The Idempotency-Key cannot be used", "Use 1 to 200 printable ASCII characters."),
     "multipart": (422, "The multipart body does not hold exactly one file", "Send one file a request, or the file itself as the body."),
+    "not-agreed": (
+        422,
+        "Nothing is agreed with the partner that would send this",
+        "Name a partner that is here and an event that one of its agreements sends; the partner's profile says which.",
+    ),
+    "cannot-be-written": (
+        422,
+        "The event cannot become the partner's document",
+        "`problems` names each of the event's fields and what would mend it. Nothing was sent, and no control number was used.",
+    ),
     "bad-request": (400, "The request cannot be read", "Check its form against docs/reference/http.md."),
     "too-slow": (408, "The body came too slowly", "Send at least 1 KiB a second; a cut upload is never counted as a document."),
     "not-now": (503, "We cannot keep anything at the moment", "Nothing was taken. Send it again after the time in Retry-After."),
@@ -48,10 +58,18 @@ KINDS = {
 
 
 def problem(
-    kind: str, detail: str, *, status: int | None = None, retry_after: timedelta | None = None, headers: dict[str, str] | None = None
+    kind: str,
+    detail: str,
+    *,
+    status: int | None = None,
+    retry_after: timedelta | None = None,
+    headers: dict[str, str] | None = None,
+    members: dict[str, Any] | None = None,
 ) -> web.Response:
     default, title, mend = KINDS[kind]
-    value: dict[str, Any] = {"type": f"/problems/{kind}", "title": title, "status": status or default, "detail": detail, "mend": mend}
+    value: dict[str, Any] = {"type": f"/problems/{kind}", "title": title, "status": status or default, "detail": detail, "mend": mend} | (
+        members or {}
+    )
     more = dict(headers or {})
     if retry_after is not None:
         more["Retry-After"] = str(max(1, round(retry_after.total_seconds())))
@@ -68,7 +86,7 @@ async def problems(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
     except Refused as refused:
-        return problem(refused.kind, refused.detail, status=refused.status, retry_after=refused.retry_after)
+        return problem(refused.kind, refused.detail, status=refused.status, retry_after=refused.retry_after, members=refused.more)
     except StoreUnavailable as error:
         return problem("not-now", str(error), retry_after=timedelta(seconds=5))
     except web.HTTPNotFound:

@@ -2,9 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+
+from partners.guides import shipped_guides
+from translators.x12.acknowledge import SetVerdict, functional_ack, stamp
+from translators.x12.envelope import outline
+from translators.x12.options import Options
+from translators.x12.reader import read_sets
 
 
 @dataclass
@@ -16,6 +23,22 @@ class Delivered:
     message: str
     answer: dict[str, Any]
     status: int
+
+
+def acknowledged(document: bytes, control: int) -> bytes:
+    """The 997 with which a partner accepts a document of ours, under a control number of its own."""
+
+    def read(offset: int, length: int) -> bytes:
+        return document[offset : offset + length]
+
+    (interchange,) = outline(read, len(document), Options()).interchanges
+    (group,) = interchange.groups
+    sets = [SetVerdict(one.set_id, one.control, one.verdict) for one in read_sets(read, interchange, group, shipped_guides(), Options())]
+    composed = functional_ack(
+        interchange, group, sets, sender_qualifier=interchange.receiver_qualifier, sender=interchange.receiver, sender_code=group.receiver
+    )
+    when = datetime.now(UTC)
+    return stamp(composed, interchange_control=control, group_control=control, date6=f"{when:%y%m%d}", date8=f"{when:%Y%m%d}", time4=f"{when:%H%M}")
 
 
 @dataclass

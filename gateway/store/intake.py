@@ -9,7 +9,7 @@ from gateway.records import Incoming, Kept, Outcome
 from gateway.store.sql import in_lists, insert, many, one_of
 
 _ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys")
-_PUT_ANSWER = text(
+PUT_ANSWER = text(
     "INSERT INTO answers (partner, channel, key, sha256, message, at) VALUES (:partner, :channel, :key, :sha256, :message, :at)"
     " ON CONFLICT (partner, channel, key) DO UPDATE SET sha256 = excluded.sha256, message = excluded.message, at = excluded.at"
 )
@@ -59,7 +59,7 @@ class IntakeVerbs:
                 seen[place] = (digest, item.id, at)
                 replies[place] = {"partner": item.partner, "channel": item.channel, "key": key, "sha256": digest, "message": item.id, "at": at}
         self._write(tx, fresh)
-        many(tx, _PUT_ANSWER, [replies[place] for place in sorted(replies)])
+        many(tx, PUT_ANSWER, [replies[place] for place in sorted(replies)])
         return results
 
     def _write(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:

@@ -14,7 +14,7 @@ MOST = 1_000
 SHOWN_BODY = 4_000
 
 _MESSAGES = text(
-    "SELECT id, partner, channel, state, reason, size, file_name, arrival FROM messages WHERE direction = 'in'"
+    "SELECT id, partner, channel, state, reason, size, file_name, arrival FROM messages WHERE direction = :direction"
     " AND (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner) AND (CAST(:state AS VARCHAR) IS NULL OR state = :state)"
     " AND (CAST(:before AS VARCHAR) IS NULL OR id < :before) ORDER BY arrival DESC LIMIT :limit"
 )
@@ -72,8 +72,8 @@ def source_of(tx: Connection, event: str) -> Row[Any] | None:
     return tx.execute(_SOURCE, {"id": event}).first()
 
 
-def messages(tx: Connection, *, partner: str | None, state: str | None, before: str | None, limit: int) -> list[dict[str, Any]]:
-    rows = tx.execute(_MESSAGES, {"partner": partner, "state": state, "before": before, "limit": limit}).all()
+def messages(tx: Connection, *, direction: str, partner: str | None, state: str | None, before: str | None, limit: int) -> list[dict[str, Any]]:
+    rows = tx.execute(_MESSAGES, {"direction": direction, "partner": partner, "state": state, "before": before, "limit": limit}).all()
     documents: dict[str, dict[str, int]] = {}
     if rows:
         for one in tx.execute(_DOCUMENTS_OF, {"keys": [row.id for row in rows]}):
@@ -125,8 +125,8 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
     return {
         "asked": {"id": wanted, "kind": named["kind"]},
         "message": {
-            "id": row.id, "partner": row.partner, "channel": row.channel, "state": row.state, "reason": row.reason, "received_at": as_text(row.arrival),
-            "size": row.size, "sha256": row.sha256, "file_name": row.file_name, "media_type": row.media_type, "duplicate_of": row.duplicate_of,
+            "id": row.id, "direction": row.direction, "partner": row.partner, "channel": row.channel, "state": row.state, "reason": row.reason,
+            "received_at": as_text(row.arrival), "size": row.size, "sha256": row.sha256, "file_name": row.file_name, "media_type": row.media_type, "duplicate_of": row.duplicate_of,
             "profile_revision": row.profile_revision, "traceparent": row.traceparent, "body": body[:SHOWN_BODY] if body else None,
         },
         "interchanges": [_row(one) | {"findings": findings.get((one.ordinal, 0, 0), [])} for one in tx.execute(_INTERCHANGES, {"id": message})],

@@ -19,6 +19,8 @@ from gateway.records import (
     Incoming,
     Kept,
     LaneClaim,
+    Outgoing,
+    OutgoingKept,
     Renewal,
     Settled,
     ToDeliver,
@@ -33,6 +35,7 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
+from gateway.store.outgoing import OutgoingVerbs
 from gateway.store.owed import OwedVerbs
 from gateway.store.payloads import PayloadFiles
 from gateway.store.translate_lanes import TranslateLaneVerbs
@@ -60,6 +63,7 @@ class Store:
         self._translation = TranslationVerbs(self.ticks, self.files)
         self._replays = replays.ReplayVerbs(self.ticks)
         self._awaited = AwaitedVerbs(self.ticks)
+        self._outgoing = OutgoingVerbs(self.ticks, self.files)
         self._owed = OwedVerbs(self.ticks, self.files)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
@@ -88,6 +92,11 @@ class Store:
 
     def keep_chunk(self, chunk: Chunk) -> "Future[ChunkKept]":
         return self.writer.submit(self._translation.keep_chunks, chunk)
+
+    # ---- compose
+
+    def keep_outgoing(self, item: Outgoing) -> "Future[OutgoingKept]":
+        return self.writer.submit(self._outgoing.keep_outgoing, item)
 
     # ---- reconcile
 

@@ -224,7 +224,7 @@ class MessageWork:
     def _agreed(self, group: Group) -> frozenset[str]:
         """The sets that are read in a group: what is agreed, and the answers to what we sent, which need no agreement."""
         answers = frozenset(name for name in ANSWERS if SETS_OF[name] == group.functional)
-        return answers or frozenset(agreement.receive for agreement in self.profile.agreements)
+        return answers or frozenset(self.profile.receives)
 
     def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
         """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
@@ -285,9 +285,9 @@ class MessageWork:
         return row
 
     def _why_unmapped(self, agreement: Agreement, error: Exception) -> str:
-        if agreement.mapping is None and self.mappings.for_set(agreement.receive) is None:
+        if agreement.mapping is None and self.mappings.for_set(agreement.set_id) is None:
             return (
-                f"no mapping ships for {agreement.receive}: it was checked and answered, and makes no event; "
+                f"no mapping ships for {agreement.set_id}: it was checked and answered, and makes no event; "
                 "name a mapping in the agreement, apply the profile, then replay it"
             )
         return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"

@@ -27,9 +27,10 @@ class HttpsPush:
             "Content-Type": attributes["media_type"],
             "Content-Disposition": f'attachment; filename="{attributes["file_name"]}"',
             "Idempotency-Key": f'"{delivery.id}"',
-            "X-Crossdock-Answers": attributes["answers"],
             "User-Agent": "Crossdock",
         }
+        if "answers" in attributes:
+            headers["X-Crossdock-Answers"] = attributes["answers"]
         status, answer = await post(self._session, self.url, data, headers, max_answer=MAX_ANSWER)
         return Confirmation(status, answer)
 
