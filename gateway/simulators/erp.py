@@ -5,6 +5,7 @@ Its ledger is the judge of the tests: it counts every effect, also those that sh
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -56,6 +57,8 @@ class PretendErp:
         """What the warehouse believes: shipment by confirmation; a doubled notice moves the goods to the second one."""
         self.order: list[str] = []
         self.requests = 0
+        self.asked: Counter[str] = Counter()
+        """Requests by key, repeats with them."""
         self.damage: list[str] = []
         self._serial = 0
 
@@ -86,6 +89,7 @@ class PretendErp:
             data = json.loads(body)
         except ValueError:
             return web.json_response({"error": "the body is no JSON"}, status=400)
+        self.asked[key] += 1
         if not key or attributes.get("id") != key:
             return web.json_response({"error": "Idempotency-Key and ce-id must be there and be the same"}, status=400)
         if attributes.get("type", "") in behaviour.refuse_types:
