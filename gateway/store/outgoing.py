@@ -91,6 +91,7 @@ class OutgoingVerbs:
             "document": document,
             "set": item.set_id,
             "correlation": item.correlation,
+            "tell": item.tell,
         }
         if item.traceparent:
             attributes["traceparent"] = item.traceparent
