@@ -123,7 +123,7 @@ def show(
 
 @app.command()
 def explain(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id; or a document of ours that a partner has answered.")],
     field: Annotated[
         str | None, typer.Argument(metavar="[FIELD]", help="One field, such as lines[0].shipped; lines.shipped for that of every line.")
     ] = None,
@@ -131,7 +131,7 @@ def explain(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Where the fields of an event come from: bytes, element, rule and transform."""
+    """Where the fields of an event come from: bytes, element, rule and transform. Of a document of ours: what the partner refuses, against our own bytes."""
     _operate("explain", {"id": event, "field": field}, config, data_dir, as_json)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.clock import as_text
 from gateway.errors import Refused
+from gateway.explaining_answers import explain_answers
 from gateway.store import lives, profiles
 from gateway.store.payloads import checked
 from gateway.store.store import Store
@@ -28,14 +29,17 @@ WAIT = 30
 
 
 def explain_event(store: Store, given: dict[str, Any]) -> dict[str, Any]:
-    """Where the fields of an event come from: {"event", "document", "mapping", "revision", "fields": [...]}; `field` narrows it.
+    """Where the fields of an event come from, or what a partner said of a document of ours: {"event", "document", "mapping", "revision", "fields": [...]}; `field` narrows it.
 
     Raises Refused if there is no such event or field, or if its bytes cannot be read under that revision any more.
     """
     wanted, narrowed = str(given["id"]), str(given.get("field") or "")
     source = store.read(lambda tx: lives.source_of(tx, wanted)).result(WAIT)
     if source is None:
-        raise Refused(404, "not-found", f"no event is called {wanted}; `crossdock show ID` lists the events of a message")
+        answers = explain_answers(store, wanted)
+        if answers is not None:
+            return answers
+        raise Refused(404, "not-found", f"no event and no document of ours is called {wanted}; `crossdock show ID` lists the events of a message")
     text = store.read(lambda tx: profiles.text_of(tx, source.partner, source.profile_revision)).result(WAIT)
     if text is None:
         raise Refused(409, "bad-request", f"revision {source.profile_revision} of {source.partner}'s profile is gone")

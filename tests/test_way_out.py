@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.clock import now
+from gateway.commands.shown import console, shown
 from gateway.simulators.partner import acknowledged
 from partners.guides import shipped_guides
 from tests.kill.documents import advice, envelope
@@ -271,5 +272,52 @@ def test_the_answer_is_json_that_survives_a_round_trip(tmp_path: Path):
         _, answer = await gateway.release(extra)
         assert json.loads(json.dumps(answer)) == answer
         assert any("separator" in one["why"] for one in answer["not_written"]), "a separator in the data was replaced, and that is told"
+
+    run(act, tmp_path)
+
+
+REFUSED = "AK3*{segment}*{position}**8~AK4*{element}**7*{value}~AK5*R*5~AK9*R*1*1*0"
+SILENT = "AK5*R~AK9*R*1*1*0"
+
+
+def segment_at(body: bytes, tag: str) -> tuple[int, str]:
+    """(position in its set, ST being 1, and the text) of the first segment of a tag."""
+    segments = body.decode().split("~")
+    begin = next(number for number, text in enumerate(segments) if text.startswith("ST*"))
+    found = next(number for number, text in enumerate(segments) if text.startswith(f"{tag}*"))
+    return found - begin + 1, segments[found]
+
+
+def test_a_rejection_is_explained_down_to_our_own_byte_and_field(tmp_path: Path):
+    async def act(gateway: Running) -> None:
+        status, answer = await gateway.release(asked(5001), key="a")
+        assert status == 202, answer
+        ((_, body),) = (await picked_up(gateway, 1)).items()
+        position, text = segment_at(body, "W01")
+        verdict = REFUSED.format(segment="W01", position=position, element=2, value=text.split("*")[2])
+        await gateway.sent("lake3pl", acknowledged(body, 5001).decode().replace("AK5*A~AK9*A*1*1*1", verdict).replace("SE*6*", "SE*8*").encode())
+        value = await gateway.operate("explain", id=answer["id"])
+        [one] = [one for one in value["acknowledgments"] if one["kind"] == "997"]
+        assert (one["state"], one["recheck"]) == ("rejected", None)
+        element = next(fault for fault in one["faults"] if fault["path"] == "W01/02")
+        assert element["field"] == "lines[0].ordered"
+        assert body[element["byte_start"] : element["byte_end"]].decode() == element["ours"] == "CA"
+        with console.capture() as capture:
+            shown("explain", value)
+        assert "the event's field: lines[0].ordered" in capture.get()
+
+    run(act, tmp_path)
+
+
+def test_a_rejection_without_details_is_checked_again(tmp_path: Path):
+    async def act(gateway: Running) -> None:
+        status, answer = await gateway.release(asked(5002), key="b")
+        assert status == 202, answer
+        ((_, body),) = (await picked_up(gateway, 1)).items()
+        await gateway.sent("lake3pl", acknowledged(body, 5002).decode().replace("AK5*A~AK9*A*1*1*1", SILENT).encode())
+        value = await gateway.operate("explain", id=answer["id"])
+        [one] = [one for one in value["acknowledgments"] if one["kind"] == "997"]
+        assert one["state"] == "rejected"
+        assert "under the guide we have of it nothing is wrong" in one["recheck"]
 
     run(act, tmp_path)

@@ -287,6 +287,9 @@ def _partner(value: dict[str, Any]) -> None:
 
 
 def _explained(value: dict[str, Any]) -> None:
+    if "acknowledgments" in value:
+        _answered(value)
+        return
     console.print(Text.assemble((value["event"], "bold"), f": {value['type']} about {value['subject']}"))
     console.print(
         f"  read from document {value['document']} ({value['set']}) by {value['mapping']}, under revision {value['revision']} of {value['partner']}"
@@ -299,6 +302,21 @@ def _explained(value: dict[str, Any]) -> None:
         for spot in one["from"]:
             role = "from " if spot["role"] == "value" else "where" if spot["role"] == "place" else "if   "
             console.print(Text.assemble(f"  {role} {spot['path']}  ", (repr(spot["text"])[1:-1] or "(empty)", "green"), _bytes(spot)))
+
+
+def _answered(value: dict[str, Any]) -> None:
+    console.print(Text.assemble((value["document"], "bold"), f": our {value['set']} {value['control']} to {value['partner']}"))
+    for one in value["acknowledgments"]:
+        by = f", said by its {one['form']} in {one['by']}" if one["by"] else ""
+        console.print(Text.assemble(f"  {one['kind']}: ", _awaited_state(one | {"overdue_at": None, "disputed_at": None}), by))
+        if one["recheck"]:
+            console.print(f"    {one['recheck']}")
+        for fault in one["faults"]:
+            console.print(Text.assemble("    ", ("✗ ", "red"), fault["text"]))
+            if "ours" in fault:
+                console.print(f"      we wrote {fault['ours']!r} at {fault['path']}, bytes {fault['byte_start']} to {fault['byte_end']}")
+            if "field" in fault:
+                console.print(Text.assemble("      the event's field: ", (fault["field"], "bold")))
 
 
 def _bytes(spot: dict[str, Any]) -> str:

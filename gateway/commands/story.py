@@ -112,7 +112,11 @@ def _goods(data: Data) -> Iterator[str]:
 def _line(line: Data) -> str:
     item = line.get("item", {})
     ids = " ".join(f"{one['type']} {one['value']}" for one in item.get("ids", [])[:3])
-    amounts = [f"{name} {quantity(line[name])}" for name in ("ordered", "shipped", "difference") if name in line]
+    amounts = [f"{name} {quantity(line[name])}" for name in ("ordered", "shipped", "received", "difference", "change") if name in line]
+    amounts += [f"{stock['kind']} {quantity(stock['quantity'])}" for stock in line.get("stock", [])[:3] if "quantity" in stock]
+    amounts += [
+        f"{one.get('condition', 'not as it should be')} {quantity(one['quantity'])}" for one in line.get("conditions", []) if "quantity" in one
+    ]
     lots = [f"lot {lot}" for lot in line.get("lots", [])]
     pack = [f"in pack {line['pack']}"] if "pack" in line else []
     status = [str(line["status"])] if "status" in line else []

@@ -30,10 +30,21 @@ _DOCUMENT = text(
     "SELECT d.id, d.message, d.partner, d.stream, d.set_id, d.control, d.unmapped, d.mapping, m.control AS interchange, m.state, m.arrival, m.sha256, m.size"
     " FROM documents d JOIN messages m ON m.id = d.message WHERE m.direction = 'out' AND (d.id = :id OR d.message = :id) ORDER BY d.id LIMIT 1"
 )
+_SOURCE = text(
+    "SELECT d.id AS document, d.message, d.partner, d.set_id, d.control, d.release, d.profile_revision, m.arrival, m.sha256, p.data, e.data AS event,"
+    " e.sha256 AS event_sha256 FROM documents d JOIN messages m ON m.id = d.message JOIN payloads p ON p.id = m.payload"
+    " JOIN payloads e ON e.id = :event WHERE m.direction = 'out' AND d.message = :message ORDER BY d.id LIMIT 1"
+)
 _DELIVERY = text(
     "SELECT id, state, destination, attempts, reason, done_at, attributes FROM deliveries WHERE outgoing = :message AND message = :message"
 )
 _REFERENCES = text("SELECT type, value FROM document_references WHERE document = :id ORDER BY type, value")
+
+
+def source_of(tx: Connection, wanted: str) -> Any:
+    """What a document of ours was written from: its place, its bytes and the event's body; None if `wanted` names none."""
+    message = wanted.partition(".")[0]
+    return tx.execute(_SOURCE, {"message": message, "event": f"event:{message}"}).first()
 
 
 @dataclass(frozen=True, slots=True)

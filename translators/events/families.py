@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from translators.events import exchange, fulfilment, shipment_notified, shipment_status
+from translators.events import exchange, fulfilment, inventory, shipment_notified, shipment_status, warehouse
 from translators.events.family import Family, OwnFamily
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (shipment_notified.FAMILY, shipment_status.FAMILY, fulfilment.REQUESTED, fulfilment.SHIPPED)
+    family.name: family
+    for family in (
+        shipment_notified.FAMILY,
+        shipment_status.FAMILY,
+        fulfilment.REQUESTED,
+        fulfilment.SHIPPED,
+        warehouse.SHIPPED,
+        warehouse.CONFIRMED,
+        inventory.SNAPSHOT,
+        inventory.ADJUSTED,
+    )
 }
 
 OWN: dict[str, OwnFamily] = {family.name: family for family in (exchange.FAMILY,)}

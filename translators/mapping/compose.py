@@ -109,6 +109,13 @@ def _checked(mapping: CompiledMapping, data: Mapping[str, Any], guide: Guide) ->
         mapping.family.model.model_validate({**given, **made})
     except ValidationError as error:
         raise ComposeProblem([_fault(one) for one in error.errors(include_url=False)[:MAX_PROBLEMS]]) from None
+    return settled_data(mapping, given)
+
+
+def settled_data(mapping: CompiledMapping, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The event's data as it is written: without what says how it was read, with the relations spelled out that follow from it."""
+    given = {key: value for key, value in data.items() if key not in MADE}
+    given.setdefault("purpose", "original")
     return mapping.family.settle(given) if mapping.family.settle else given
 
 

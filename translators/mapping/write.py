@@ -16,7 +16,7 @@ from translators.x12.guide import Guide
 
 MADE = frozenset({"evidence", "quality", "cancelled"})
 """Fields of an event that say how it was read; nothing of them is written."""
-PURPOSE = "purpose"
+PURPOSE, ORIGINAL = "purpose", "original"
 MAX_PROBLEMS = 50
 
 
@@ -64,10 +64,21 @@ class _Writer:
     def run(self) -> Written:
         scope = self._scope()
         self._fields(self.plan.fields, self.data, scope, "", outward=True)
-        if self.plan.purpose is not None and self.data.get(PURPOSE):
+        if self.plan.purpose is not None and self.data.get(PURPOSE) and self._says_purpose(self.plan.purpose):
             self._late(self.plan.purpose, self.data[PURPOSE], self.data, scope, PURPOSE, outward=True)
         self.written.nodes = self.tree.finish()
         return self.written
+
+    def _says_purpose(self, rule: ValueRule) -> bool:
+        """An original needs no word of it where the partner's guide wants none."""
+        if self.data[PURPOSE] != ORIGINAL:
+            return True
+        for chain in self._chains(rule, self.data):
+            source = chain.sources[0]
+            rules = self.tree.guide.dictionary.segments.get(source.path.steps[-1].tag) if source.path.steps else None
+            if rules is not None and isinstance(source.keys[0], int) and rules.elements[source.keys[0] - 1].required == "M":
+                return True
+        return False
 
     def _scope(self) -> NewNode:
         """The segment that the event's own fields look from."""
