@@ -46,7 +46,7 @@ def test_each_status_of_a_message_is_explained_as_itself(tmp_path: Path):
         async with running(tmp_path) as gateway:
             body = document("214-status.edi")
             await gateway.sent("northway", body)
-            await gateway.settle(lambda: len(gateway.effects()) > 1, "no events at the ERP")
+            await gateway.settle(lambda: len(gateway.effects()) == 3, "not all events came to the ERP")
             seen = set()
             for effect in gateway.effects():
                 value = await gateway.operate("explain", id=effect.attributes["id"], field="status.code")

@@ -28,6 +28,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], **terms):
 def test_a_dozen_kills_lose_and_double_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     verdict = run(tmp_path, capsys, seed=1, kills=12)
     assert verdict.delivered > 50
+    assert verdict.released > 10
     assert verdict.good, verdict
 
 

@@ -202,6 +202,20 @@ def test_a_document_is_written_as_the_partner_wants_it(tmp_path: Path):
     run(act, tmp_path)
 
 
+def test_an_824_reaches_the_erp_though_nothing_at_all_is_awaited(tmp_path: Path):
+    async def act(gateway: Running) -> None:
+        await gateway.apply("lake3pl", ('  - send: "940"\n', '  - send: "940"\n    owed: {functional_acknowledgment: none}\n'))
+        _, answer = await gateway.release(asked())
+        group = answer["control_numbers"]["group"]
+        body = ["ST*824*0001", "BGN*11*1*20261116", f"OTI*TR*OQ*H-77120*****{group}*0001*940", "TED*QTY*more than there is"]
+        await gateway.sent("lake3pl", envelope("lake3pl", "AG", 5, body))
+        await gateway.settle(lambda: gateway.effects(f"document/{answer['document']}"), "the ERP is told")
+        (told,) = gateway.effects(f"document/{answer['document']}")
+        assert (told.data["verdict"], told.attributes["correlationid"]) == ("rejected", "purchase_order/4500881")
+
+    run(act, tmp_path)
+
+
 def test_documents_about_one_thing_leave_in_order_and_are_pushed_where_agreed(tmp_path: Path):
     async def act(gateway: Running) -> None:
         sent = [await gateway.release(asked(1, data=ORDER | {"order_id": "H-1", "purchase_order": f"PO{n}"})) for n in range(3)]

@@ -40,8 +40,9 @@ _BY_GROUP = one_of(f"SELECT {_NAMES} FROM awaited WHERE group_control IN :keys A
 _BY_MESSAGE = one_of(f"SELECT {_NAMES} FROM awaited WHERE message IN :keys")  # noqa: S608 - names are ours
 _SENT = one_of("SELECT id, partner, control, decided_at FROM messages WHERE control IN :keys AND direction = 'out'")
 _SENT_DOCUMENTS = one_of(
-    "SELECT d.id, d.message, d.partner, d.stream, d.set_id, d.control, m.control AS interchange_control, m.decided_at FROM documents d"
-    " JOIN messages m ON m.id = d.message WHERE d.message IN :keys AND m.direction = 'out'"
+    "SELECT d.id, d.message, d.partner, d.stream, d.set_id, d.control, m.control AS interchange_control, m.decided_at, x.attributes FROM documents d"
+    " JOIN messages m ON m.id = d.message LEFT JOIN deliveries x ON x.message = d.message AND x.kind = 'document'"
+    " WHERE d.message IN :keys AND m.direction = 'out'"
 )
 _BY_REFERENCE = one_of(
     "SELECT r.value, d.message FROM document_references r JOIN documents d ON d.id = r.document"
@@ -156,10 +157,12 @@ class Settling:
         key = f"824:{document.id}"
         if key not in self._rows:
             other = next((row for row in self._rows.values() if row.document == document.id), None)
+            sent = json.loads(document.attributes or "{}")
+            tell, correlation = (other.destination, other.correlation) if other else (sent.get("tell"), sent.get("correlation"))
             self._rows[key] = Awaited(
                 key, document.partner, document.stream, "824", document.message, document.id, document.interchange_control,
                 other.functional if other else "", int(document.interchange_control), document.set_id, document.control,
-                other.destination if other else None, other.correlation if other else document.id, WAITING, at, at,
+                tell, correlation or document.id, WAITING, at, at,
             )  # fmt: skip
         return self._rows[key]
 

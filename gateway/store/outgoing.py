@@ -102,6 +102,7 @@ class OutgoingVerbs:
             "document": document,
             "set": item.set_id,
             "correlation": item.correlation,
+            "tell": item.tell,
         }
         if item.traceparent:
             attributes["traceparent"] = item.traceparent

@@ -1,6 +1,7 @@
 """Endless documents of three partners, each with a business key of its own, so that the ERP's ledger can be held against what was sent."""
 
 from dataclasses import dataclass
+from typing import Any
 
 PARTNERS = {"northway": ("02", "NWFX"), "lake3pl": ("ZZ", "LAKE3PL"), "harbor": ("01", "079430172")}
 
@@ -57,6 +58,15 @@ def order(number: int) -> Sent:
         "W66*PP*M", "LX*1", "W01*24*EA*614141007349", "W76*24*240*LB",
     ]  # fmt: skip
     return Sent("harbor", envelope("harbor", "OW", number, segments), f"order/DEP{number}")
+
+
+def order_data(number: int) -> dict[str, Any]:
+    """An order of the ERP's for the warehouse, as the data of a fulfilment.requested event."""
+    return {
+        "order_id": f"REL{number}",
+        "parties": [{"role": "ship_to", "name": "HARBOR STORE 12", "ids": [{"type": "given_by_buyer", "value": "0012"}]}],
+        "lines": [{"id": "1", "item": {"ids": [{"type": "upc_case", "value": "614141007349"}]}, "ordered": {"value": str(number), "unit": "case"}}],
+    }
 
 
 KINDS = (status, notice, advice, order)

@@ -19,7 +19,7 @@ from aiohttp import web
 from gateway.failpoints import POINTS
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
-from tests.kill.documents import PARTNERS, Sent, document
+from tests.kill.documents import PARTNERS, Sent, document, order_data
 
 ROOT = Path(__file__).parent.parent.parent
 CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
@@ -28,6 +28,8 @@ LONGEST_LIFE = 1.5
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
 DRAIN = 40.0
 PICK_UP_LEASE = 2
+ERP_TOKEN = "the-erp-of-the-kill-test"
+WAREHOUSE = "lake3pl"
 QUIET = 35
 """Looks into an empty outbox, a tenth of a second apart, after which a partner believes it has all: longer than a lease."""
 
@@ -42,10 +44,13 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    released: int = 0
+    astray: list[str] = field(default_factory=list)
+    """Orders that the ERP has a 202 for and the warehouse does not have exactly once, and control numbers that came twice."""
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.doubled or self.strange or self.unanswered)
+        return not (self.lost or self.doubled or self.strange or self.unanswered or self.astray)
 
     def table(self) -> str:
         lines = [f"  {point:<24} {self.kills[point]:>5}   {POINTS.get(point, 'killed from outside')}" for point in [*POINTS, "at random"]]
@@ -54,6 +59,7 @@ class Verdict:
                 f"{sum(self.kills.values())} kills, {self.delivered} documents that partners believe delivered:",
                 *lines,
                 f"  lost {len(self.lost)}, doubled {len(self.doubled)}, strange {len(self.strange)}, without exactly one 997 {len(self.unanswered)}",
+                f"  {self.released} orders that the ERP believes released, astray {len(self.astray)}",
             ]
         )
 
@@ -66,12 +72,12 @@ class Gateway:
         self.data = folder / "var"
         self.log = folder / "failpoints.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.url = ""
+        self.url = self.erp_door = ""
         self._sabotage = ["--sabotage", sabotage] if sabotage else []
         self._errors = (folder / "gateway.log").open("ab")
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
             "CROSSDOCK_TARGETS__ERP__URL": f"{erp_url}/events", "CROSSDOCK_RETRIES__FIRST": "1s", "CROSSDOCK_FAILPOINTS_LOG": str(self.log),
-            "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "PYTHONPATH": str(ROOT),
+            "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "CROSSDOCK_ERP_LISTENER__TOKEN": ERP_TOKEN, "CROSSDOCK_ERP_LISTENER__PORT": "0", "PYTHONPATH": str(ROOT),
         }  # fmt: skip
         if database:
             self._environment["CROSSDOCK_DATABASE"] = database
@@ -115,7 +121,8 @@ class Gateway:
             if time.monotonic() > deadline:
                 raise RuntimeError("the gateway did not start in 30 s")
             await asyncio.sleep(0.02)
-        self.url = json.loads(node_file.read_text(encoding="utf-8"))["partners"]
+        addresses = json.loads(node_file.read_text(encoding="utf-8"))
+        self.url, self.erp_door = addresses["partners"], addresses["erp"]
 
     @property
     def alive(self) -> bool:
@@ -166,6 +173,9 @@ class Run:
         self._stopping = False
         self._drained = False
         self._outside = 0
+        self._erp_door = ""
+        self._released: dict[str, str] = {}
+        """Order number by the id that the 202 gave."""
 
     async def __call__(self) -> Verdict:
         runner = web.AppRunner(self._erp.app(), access_log=None)
@@ -190,6 +200,7 @@ class Run:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=5)) as session:
             self._point(gateway)
             people = [asyncio.create_task(self._send(session)) for _ in range(8)]
+            people += [asyncio.create_task(self._release(session))]
             people += [asyncio.create_task(self._pick_up(session, partner)) for partner in self.partners.values()]
             mischief = asyncio.create_task(self._mischief())
             try:
@@ -229,6 +240,7 @@ class Run:
     def _point(self, gateway: Gateway) -> None:
         for partner in self.partners.values():
             partner.url = gateway.url
+        self._erp_door = gateway.erp_door
 
     async def _mischief(self) -> None:
         """The ERP, too, has bad moments: it cuts connections after its commit, fails, and asks to wait."""
@@ -258,6 +270,27 @@ class Run:
             except ConnectionError as error:
                 raise AssertionError(str(error)) from error
             await asyncio.sleep(0.05)
+
+    async def _release(self, session: aiohttp.ClientSession) -> None:
+        """The ERP releases one order after another to the warehouse, each under its key until it has its 202."""
+        number = 0
+        while not self._stopping:
+            number += 1
+            body = {"partner": WAREHOUSE, "type": "fulfilment.requested", "data": order_data(number)}
+            headers = {"Authorization": f"Bearer {ERP_TOKEN}", "Idempotency-Key": f"release-{number}"}
+            for _ in range(2_000):
+                try:
+                    async with session.post(f"{self._erp_door}/v1/documents", json=body, headers=headers) as response:
+                        answer = await response.json(content_type=None)
+                    if response.status == 202:
+                        self._released[answer["id"]] = f"REL{number}"
+                        break
+                    if response.status not in (409, 503):
+                        raise AssertionError(f"order {number} was answered {response.status}: {answer}")
+                except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                    pass
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _pick_up(self, session: aiohttp.ClientSession, partner: PretendPartner) -> None:
         quiet = 0
@@ -298,4 +331,15 @@ class Run:
         )
         first = {one.name: one.message for partner in self.partners.values() for one in reversed(partner.delivered)}
         verdict.unanswered = sorted(name for name, message in first.items() if answered[message] != 1)
+        verdict.released, verdict.astray = len(self._released), self._astray()
         return verdict
+
+    def _astray(self) -> list[str]:
+        box = self.partners[WAREHOUSE].picked_up
+        orders = collections.Counter(body.split(b"W05*N*")[1].split(b"~")[0].decode() for key, body in box.items() if key.startswith("940:"))
+        controls = collections.Counter(
+            body.split(b"IEA*")[1].split(b"*")[1][:9].decode() for key, body in box.items() if not key.startswith("again:")
+        )
+        wrong = [f"{order} came {orders[order]} times" for order in self._released.values() if orders[order] != 1]
+        wrong += [f"{order} was never released" for order in orders.keys() - set(self._released.values())]
+        return sorted(wrong + [f"control number {control} came {count} times" for control, count in controls.items() if count > 1])
