@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-PARTS = ("reading", "mapping", "gateway")
+PARTS = ("reading", "mapping", "writing", "gateway")
 
 
 def machine() -> str:
