@@ -96,6 +96,10 @@ def _goods(data: Data) -> Iterator[str]:
     for order in data.get("orders", [])[:MOST_LINES]:
         if "purchase_order" in order:
             yield f"order {order['purchase_order']}"
+    for stop in data.get("stops", [])[:MOST_LINES]:
+        names = ", ".join(party.get("name", "") for party in stop.get("parties", []))
+        when = ", ".join(moment(one["moment"]) for one in stop.get("times", []) if "moment" in one)
+        yield f"stop {stop['number']}: {stop.get('kind', '')} {names} {when}".rstrip()
     packs = data.get("packs", [])
     for pack in packs[:MOST_LINES]:
         marks = [pack["sscc"]] if "sscc" in pack else [mark["value"] for mark in pack.get("marks", [])]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from translators.events import exchange, fulfilment, inventory, shipment_notified, shipment_status, warehouse
+from translators.events import exchange, fulfilment, inventory, load, shipment_notified, shipment_status, warehouse
 from translators.events.family import Family, OwnFamily
 
 FAMILIES: dict[str, Family] = {
@@ -16,6 +16,8 @@ FAMILIES: dict[str, Family] = {
         warehouse.CONFIRMED,
         inventory.SNAPSHOT,
         inventory.ADJUSTED,
+        load.TENDERED,
+        load.ANSWERED,
     )
 }
 
