@@ -110,7 +110,7 @@ def test_the_same_key_is_the_same_document(tmp_path: Path, database_url: str):
     run(act, tmp_path, database_url)
 
 
-REFUSED = [
+UNSENDABLE = [
     (b"not json", 400, "no JSON"),
     (b"[" * 100_000, 400, "no JSON"),
     (b"[1]", 400, "must be a JSON object"),
@@ -130,7 +130,7 @@ REFUSED = [
 
 def test_refusals_say_what_would_mend_them_and_use_no_number(tmp_path: Path):
     async def act(gateway: Running) -> None:
-        for value, status, words in REFUSED:
+        for value, status, words in UNSENDABLE:
             found, problem = await gateway.release(value)
             assert (found, words in problem["detail"]) == (status, True), problem
         broken = asked()
