@@ -33,7 +33,7 @@ def test_an_event_is_explained_from_its_stored_bytes(tmp_path: Path, database_ur
             assert "rule  SN1/02,03 | quantity(unit)   mappings/x12/856/mapping.yaml:" in capture.get()
             with pytest.raises(Refused, match="has no field colour; it has "):
                 await gateway.operate("explain", id=event, field="colour")
-            with pytest.raises(Refused, match="no event is called"):
+            with pytest.raises(Refused, match="no event and no document of ours is called"):
                 await gateway.operate("explain", id="nothing")
 
     asyncio.run(act())

@@ -282,6 +282,14 @@ def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(found for key, one in inner for found in places_in(one, (*path, key)))]
 
 
+@pytest.mark.parametrize("wrong", [{"is": None}, {"is": [1]}, {"read": None}])
+def test_a_list_that_is_no_expression_is_told(wrong: Any):
+    value = copy.deepcopy(written(SOUND).value)
+    value["fields"]["references[]"] = wrong
+    with pytest.raises(MappingError, match="must be an expression such as"):
+        compile_mapping(Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial")
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_mapping_compiles_or_is_told(data: st.DataObject):

@@ -21,8 +21,12 @@ class Lading(Part):
     """What it is."""
     weight: Weight | None = None
     """Weight together."""
+    unit_weight: Weight | None = None
+    """Weight of one."""
     volume: Quantity | None = None
     """Volume together."""
+    ids: list[Identifier] | None = None
+    """Product numbers of what is in them."""
 
 
 class Dimensions(Part):

@@ -177,7 +177,9 @@ class BlockCompiler:
                 continue
         return joined(reads)
 
-    def _list_expression(self, path: Path, spec: str, item: Any, around: Surroundings) -> Read:
+    def _list_expression(self, path: Path, spec: Any, item: Any, around: Surroundings) -> Read:
+        if not isinstance(spec, str):
+            self._stop(path, "must be an expression such as W6/01..04")
         try:
             read, gives = compile_list(self.words.expression(spec), around)
         except language.LanguageError as fault:
