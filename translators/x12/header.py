@@ -107,7 +107,7 @@ def header_at(read: ReadAt, offset: int, options: Options) -> Header | None:
         return None
     separator = window[3:4]
     if all(window[at : at + 1] == separator for at in SEPARATORS_AT[:-1]):
-        if window[103:104] == separator:
+        if window[103:104] == separator and len(window) >= 106:
             return _judged(_positioned(window, offset, separator, options), options)
         if _ends_segment(window[103:104], window[104:], separator):
             return _judged(_without_component(window, offset, 103, separator, options), options)
