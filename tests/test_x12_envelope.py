@@ -257,6 +257,7 @@ def test_a_million_sets_take_no_memory_of_their_own():
         (b"ISA*00*          *00*          *08*A~\nGS*OW*A", "has 6 elements"),
         (b"ISA00          00          ZZACME", "separates the elements"),
         (b"isa*00*", "small letters"),
+        (isa().encode()[:104], "cannot be told from what follows"),
         (b"hello", "does not look like X12"),
     ],
 )

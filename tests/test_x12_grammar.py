@@ -125,7 +125,7 @@ def test_a_lost_or_doubled_segment_is_counted(made: MadeSet, change: str, data: 
 
 
 @given(ANY_GUIDE.flatmap(lambda guide: valid_interchanges(guide)), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_changed_count_or_number_is_found(interchange: bytes, data: st.DataObject):
     """SE, GE and IEA, ST02, GS06 and ISA13: another digit, a digit more, none, or no digit."""
     segments = interchange.split(b"~")
@@ -220,7 +220,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated(), st.sampled_from([STRICT, LENIENT]))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_becomes_of_a_set_there_is_a_report(data: bytes, options):
     everything(data, options)
 

@@ -14,6 +14,7 @@ from tests.corpus import corpus_files
 from tests.x12 import SAMPLES, SHIP_NOTICE, STRICT, TORTURE, Read, group, interchange, read_all, read_at
 from translators.document import Node
 from translators.x12.acknowledge import SetVerdict, functional_ack, stamp
+from translators.x12.envelope import outline
 from translators.x12.explain import explain_report
 from translators.x12.options import LENIENCIES, Options
 from translators.x12.reader import SetReading, read_sets
@@ -134,6 +135,38 @@ def test_a_large_message_is_never_read_at_once():
     assert len(data) > 2 << 20
     assert max(asked) <= 1 << 20
     assert [one["ack"] for one in report["interchanges"][0]["groups"]] == ["A"]
+
+
+class Searched(bytes):
+    """Bytes that count how far they were searched."""
+
+    total = 0
+
+    def find(self, *wanted) -> int:
+        at = super().find(*wanted)
+        Searched.total += (len(self) if at < 0 else at) - (wanted[1] if len(wanted) > 1 else 0)
+        return at
+
+
+def test_a_chunk_is_not_searched_again_for_each_binary_segment():
+    """Binary segments by the thousand once cost 45 s a MiB: each looked for the next ISA through the whole chunk."""
+    data = interchange(group(["214", "B10*1*2*ABCD", "LX*1", *["EFI*ZZ", "BIN*5*abcde"] * 5_000], functional="QM"))
+    Searched.total = 0
+    outline(lambda offset, length: Searched(data[offset : offset + length]), len(data), STRICT)
+    assert 0 < Searched.total < 30 * len(data)
+
+
+def test_many_small_interchanges_are_not_read_a_mebibyte_each():
+    data = b"".join(interchange(control=f"{number:09}") for number in range(2_000))
+    asked = 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal asked
+        asked += len(data[offset : offset + length])
+        return data[offset : offset + length]
+
+    assert len(outline(read, len(data), STRICT).interchanges) == 2_000
+    assert asked < 2_000 * 50_000
 
 
 @pytest.mark.corpus

@@ -52,17 +52,14 @@ class Terms:
     """Tag -> the choices of optional elements that may be asked for together; others come only where a condition wants them."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class MadeSet:
     """A set, ST to SE, as text; `uses` names the place in the guide that each segment fills."""
 
-    guide: Guide
+    guide: Guide = field(repr=False)
     segments: tuple[tuple[Value, ...], ...]
     """Each its id, then its elements without empty ones at the end."""
-    uses: tuple[Place, ...]
-
-    def __repr__(self) -> str:
-        return f"<{self.guide.set_id} {self.guide.release}: {self.segments}>"
+    uses: tuple[Place, ...] = field(repr=False)
 
     def reached(self) -> Iterator[tuple[str, int]]:
         """(path of the place, element) of every element that has a value; element 0 is the segment itself."""

@@ -7,7 +7,7 @@ import hashlib
 
 from translators.document import Finding
 from translators.x12.controls import Controls
-from translators.x12.envelope_scan import CHUNK, ControlSegment, control_segments, tail_bytes
+from translators.x12.envelope_scan import CHUNK, FIRST_CHUNK, ControlSegment, control_segments, tail_bytes
 from translators.x12.groups import add_code, judge_group_header
 from translators.x12.header import Header, header_at
 from translators.x12.interchange import MOST_ACKNOWLEDGMENTS, Group, Interchange, Outline
@@ -288,9 +288,9 @@ def _group(ordinal: int, fields: list[str], start: int, end: int) -> Group:
 
 def _next_header(read: ReadAt, start: int, size: int, options: Options) -> Header | None:
     """The first provable ISA from `start` on: bare letters in a text do not count."""
-    at = start
+    at, chunk = start, min(FIRST_CHUNK, CHUNK)
     while at < size:
-        data = read(at, CHUNK)
+        data, chunk = read(at, chunk), CHUNK
         found = data.find(b"ISA")
         while found >= 0:
             if header := header_at(read, at + found, options):

@@ -13,6 +13,9 @@ from translators.x12.options import Options, ReadAt
 
 CHUNK = 1 << 20
 
+FIRST_CHUNK = 1 << 14
+"""Read first of an interchange: a message may hold thousands of small ones."""
+
 
 class ControlSegment(NamedTuple):
     """One control segment; `tag` is "ISA" for the header of a next interchange, "" for the end of the message."""
@@ -64,7 +67,7 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
     """
     terminator, separator = delimiters.segment, delimiters.element
     pattern, breaks = _pattern(delimiters), break_bytes(delimiters)
-    base, at, data = start, 0, read(start, CHUNK)
+    base, at, data = start, 0, read(start, min(FIRST_CHUNK, CHUNK))
     isa = data.find(b"ISA")
     while True:
         found = pattern.search(data, at)
@@ -94,7 +97,8 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
                 at = after - base
             else:
                 base, at, data = after, 0, read(after, CHUNK)
-            isa = data.find(b"ISA", at)
+            if -1 < isa < at:
+                isa = data.find(b"ISA", at)
             continue
         end = data.find(terminator, found.end())
         while end < 0 and base + len(data) < size and len(data) - found.start() <= options.limits.segment_bytes:

@@ -69,7 +69,7 @@ class Dictionary:
     """Data element number -> code -> our words."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Guide:
     """What one set of one release may contain."""
 
@@ -81,9 +81,6 @@ class Guide:
     dictionary: Dictionary
     machines: dict[Any, Any] = field(default_factory=dict)
     """Compiled forms by delimiters, kept by machine.py."""
-
-    def __repr__(self) -> str:
-        return f"Guide({self.set_id} {self.release})"
 
 
 def dictionary(release: str, *, segments: Any, composites: Any, codes: Any, known_ids: frozenset[str]) -> Dictionary:

@@ -107,11 +107,11 @@ def header_at(read: ReadAt, offset: int, options: Options) -> Header | None:
         return None
     separator = window[3:4]
     if all(window[at : at + 1] == separator for at in SEPARATORS_AT[:-1]):
-        if window[103:104] == separator:
+        if window[103:104] == separator and len(window) >= 106:
             return _judged(_positioned(window, offset, separator, options), options)
         if _ends_segment(window[103:104], window[104:], separator):
             return _judged(_without_component(window, offset, 103, separator, options), options)
-    if separator.isalnum() or separator in (b" ", b""):
+    if separator.isalnum() or separator in (b" ", b"") or not any(tag + separator in window for tag in AFTER_HEADER):
         return None
     return _counted(window, offset, separator, options)
 
