@@ -10,6 +10,8 @@ from gateway.exits import FAILED, GOOD, USAGE
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from tests.mapping_fixtures import context, documents
+from tests.test_mapping_write import NAMED
+from tests.x12_strategies import Terms as Made
 from tests.x12_strategies import by_chance, guide_of, made_set, written
 from translators.mapping import MappingProblem
 from translators.mapping.coverage import coverage, summed
@@ -72,7 +74,9 @@ def test_the_table_is_true_of_right_sets(name: str, release: str):
     open_to = {(row.path.split(" > ")[-1].split("[")[0], row.element) for row in rows if row.kind == "unmapped"}
     told = 0
     for seed in range(12):
-        for document, around in documents(written([made_set(guide_of(set_id, release), by_chance(f"table {name} {release} {seed}"))])):
+        for document, around in documents(
+            written([made_set(guide_of(set_id, release), by_chance(f"table {name} {release} {seed}"), NAMED.get(set_id, Made()))])
+        ):
             try:
                 mapped = shipped().mapping(name).read(document, around)
             except MappingProblem:
@@ -82,5 +86,5 @@ def test_the_table_is_true_of_right_sets(name: str, release: str):
                 tag, number = entry.path.split(" > ")[-1].split("[")[0].split("/")[0], int(entry.path.rsplit("/", 1)[1].split("-")[0])
                 assert (tag, number) in open_to | never or (tag, 0) in open_to, entry
                 assert (tag, number) not in every or (tag, number) in open_to | never, entry
-    assert told or set_id == "997"
+    assert told or summed(rows)["unmapped"] < 5
     assert len(rows) == sum(summed(rows).values())

@@ -33,6 +33,7 @@ NAMED = {
     "945": Made(elements={"W06": ((2, 4), tuple(range(2, 13)))}),
     "214": Made(elements={"B10": ((1, 2), tuple(range(1, 8)))}),
     "204": Made(elements={"B2": ((2, 4), tuple(range(1, 13)))}),
+    "990": Made(elements={"B1": ((2, 4), (2, 3, 4))}),
     "943": Made(elements={"W06": ((2, 4), tuple(range(2, 13)))}),
     "947": Made(elements={"W15": ((2, 3), tuple(range(2, 7)))}),
 }

@@ -133,6 +133,12 @@ class LoadAnswered(Load):
     decline_reason: Text | None = None
     """Why it was declined, code as written."""
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.cancelled or self.answer_code):
+            raise ValueError("has no answer_code; an answer must say yes or no")
+        return self
+
 
 _CORRELATION = ("shipment", "bill_of_lading", "purchase_order")
 _REFERENCES = {
