@@ -13,8 +13,10 @@ from partners.guides import shipped_guides
 from partners.mappings import shipped
 from translators.document import Document
 from translators.mapping import CompiledMapping, Context
-from translators.mapping.compose import compose, row_of
+from translators.mapping.compose import compose
+from translators.mapping.compose_x12 import X12Medium, row_of
 from translators.mapping.inverses import Zones
+from translators.mapping.placing_x12 import X12Form
 from translators.mapping.write import write
 from translators.x12.guide import Guide
 from translators.x12.write import Terms, compose_interchange
@@ -60,7 +62,7 @@ def _both_ways(set_id: str, name: str, messages: Sequence[bytes]) -> list[Row]:
 
     def composed() -> None:
         for _, context, data in told:
-            compose(mapping, data, guide=guide, terms=TERMS, context=context)
+            compose(mapping, data, X12Medium(guide, TERMS), context)
 
     each = 1e6 / len(told)
     rows = []
@@ -77,7 +79,7 @@ def _both_ways(set_id: str, name: str, messages: Sequence[bytes]) -> list[Row]:
 
 
 def _write(mapping: CompiledMapping, data: dict[str, object], guide: Guide, context: Context) -> None:
-    found = write(mapping.plan, data, guide, Zones(context.zone_offset, context.default_zone))
+    found = write(mapping.plan, data, X12Form(guide), Zones(context.zone_offset, context.default_zone))
     compose_interchange([row_of(node) for node in found.nodes[1:]], set_id=guide.set_id, functional=guide.functional, terms=TERMS)
 
 

@@ -6,6 +6,7 @@ Knows neither partners nor messages; what a mapping means is `translators.mappin
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from partners.guides import shipped_dictionary
@@ -54,14 +55,17 @@ class MappingLibrary:
         if key not in self._compiled:
             full = " + ".join((name, *overlays))
             written = self.written(name, overlays)
-            self._compiled[key] = compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full)
+            self._compiled[key] = self._compile(name, written, full)
         return self._compiled[key]
 
     def traced(self, name: str, overlays: tuple[str, ...] = ()) -> CompiledMapping:
         """The same, compiled to explain (translators.mapping.explain). Raises MappingError."""
         written = self.written(name, overlays)
-        full = " + ".join((name, *overlays))
-        return compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words_of(name), name=full, trace=True)
+        return self._compile(name, written, " + ".join((name, *overlays)), trace=True)
+
+    def _compile(self, name: str, written: Written, full: str, *, trace: bool = False) -> CompiledMapping:
+        words, form = words_of(name, written)
+        return compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words, form=form, name=full, trace=trace)
 
     def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
         """Base and overlays as one YAML text; lines of an overlay say so."""
@@ -110,9 +114,14 @@ class MappingLibrary:
         return Written.of(value, places, self._label(path))
 
 
-@lru_cache(maxsize=8)
-def words_of(name: str) -> Language:
-    """The mapping language over the paths of a mapping's format, which the first part of its name says."""
+def words_of(name: str, written: Written) -> tuple[Language, Any]:
+    """The mapping language over the paths of a mapping's format, which the first part of its name says, and what the mapping says of the format
+    itself (a CSV dialect, an XML layout; None for X12). Raises MappingError."""
+    return _x12(), None
+
+
+@lru_cache(maxsize=1)
+def _x12() -> Language:
     return Language(X12Syntax(segment_sizes()))
 
 

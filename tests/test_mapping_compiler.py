@@ -51,7 +51,9 @@ def compiled(text: str, *overlays: str) -> CompiledMapping:
     whole = written(text)
     for number, overlay in enumerate(overlays):
         whole = lay_over(whole, written(overlay, f"overlay{number}.yaml"))
-    return compile_mapping(whole, tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial")
+    return compile_mapping(
+        whole, tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214", Written({}))[0], name="trial"
+    )
 
 
 def document(text: str) -> Document:
@@ -287,7 +289,9 @@ def test_a_list_that_is_no_expression_is_told(wrong: Any):
     value = copy.deepcopy(written(SOUND).value)
     value["fields"]["references[]"] = wrong
     with pytest.raises(MappingError, match="must be an expression such as"):
-        compile_mapping(Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial")
+        compile_mapping(
+            Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214", Written({}))[0], name="trial"
+        )
 
 
 @given(st.data())
@@ -306,7 +310,7 @@ def test_any_mapping_compiles_or_is_told(data: st.DataObject):
         at[path[-1]] = replacement
     with contextlib.suppress(MappingError):
         mapping = compile_mapping(
-            Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214"), name="trial"
+            Written(value), tables=shipped().tables(), shapes=shipped().shapes("x12/214"), words=words_of("x12/214", Written({}))[0], name="trial"
         )
         with contextlib.suppress(MappingProblem):
             mapping.read(document(SMALL), context())

@@ -19,6 +19,7 @@ from tests.x12_strategies import by_chance, guide_of, made_set, reachable, writt
 from translators.document import Delimiters, Document
 from translators.mapping import Context, Mapped, MappingProblem
 from translators.mapping.compose import Composed, ComposeProblem, compose
+from translators.mapping.compose_x12 import X12Medium
 from translators.mapping.inverses import INVERSES
 from translators.mapping.transforms import TRANSFORMS, decimal_text
 from translators.x12.envelope_write import stamp
@@ -49,7 +50,7 @@ def composed(
     set_id: str, data: dict[str, Any], *, release: str = "004010", zone: str | None = None, around: Context | None = None, **changes: Any
 ) -> Composed:
     around = around or context(zone=zone)
-    return compose(shipped().mapping(f"x12/{set_id}"), data, guide=guide_of(set_id, release), terms=terms_of(release, **changes), context=around)
+    return compose(shipped().mapping(f"x12/{set_id}"), data, X12Medium(guide_of(set_id, release), terms_of(release, **changes)), around)
 
 
 def bytes_of(result: Composed) -> bytes:
@@ -93,7 +94,7 @@ def test_every_event_of_a_fixture_is_written_and_read_again(file: Any):
     for document, around, mapped in events_of(file):
         for draft in mapped.events:
             guide = guide_of(document.set_id, document.release)
-            again = compose(mapping_of(file), draft.data, guide=guide, terms=terms_of(document.release), context=around)
+            again = compose(mapping_of(file), draft.data, X12Medium(guide, terms_of(document.release)), around)
             assert meaning(again.data) == meaning(draft.data)
             assert not again.not_written
             assert (again.business_key, again.subject) == (draft.business_key, draft.subject)
@@ -130,7 +131,7 @@ def test_right_sets_are_written_as_they_were_read(set_id: str, release: str):
             reached |= set(made.reached())
             draft = mapped.events[0]
             try:
-                again = compose(mapping, draft.data, guide=guide, terms=terms_of(release), context=around)
+                again = compose(mapping, draft.data, X12Medium(guide, terms_of(release)), around)
             except ComposeProblem:
                 assert mapped.unmapped, seed
                 refused += 1
@@ -154,7 +155,7 @@ def test_no_value_that_was_carried_is_missing_in_the_written_document(file: Any)
         if len(mapped.events) != 1 or mapped.unmapped:
             continue
         mapping, guide = mapping_of(file), guide_of(document.set_id, document.release)
-        again = compose(mapping, mapped.events[0].data, guide=guide, terms=terms_of(document.release), context=around)
+        again = compose(mapping, mapped.events[0].data, X12Medium(guide, terms_of(document.release)), around)
         [(other, _)] = documents(bytes_of(again), zone=terms(file)["zone"])
         assert not values(document, set(mapping.drops)) - values(other, set())
 

@@ -3,7 +3,7 @@
 Knows nothing of X12, XML or CSV by name, and nothing of the world.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -52,6 +52,10 @@ class Finding(NamedTuple):
     """A warning changes no verdict: a leniency that was used, or a rule that public sources do not agree on."""
     leniency: str | None = None
     """The named leniency that let it pass, or that would."""
+    line: int | None = None
+    """The line of the file, from 1, where the format has lines (CSV, XML)."""
+    path: str | None = None
+    """The column (CSV) or the way to the element (XML), as the document names it."""
 
 
 @dataclass(slots=True)
@@ -103,7 +107,11 @@ class Delimiters(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Document:
-    """One transaction set as a tree. The root is the header segment (ST), its children the set's segments and loops."""
+    """One transaction set (X12), root element (XML) or group of rows (CSV) as a tree.
+
+    X12: the root is the header segment (ST), its children the set's segments and loops. XML: attributes are children "@name".
+    CSV: the root is "file", its children the records.
+    """
 
     set_id: str
     release: str
@@ -111,6 +119,14 @@ class Document:
     root: Node
     delimiters: Delimiters
     encoding: str = "utf-8"
+    format: str = "x12"
+    """x12, xml or csv."""
+    names: Mapping[str, str] | None = None
+    """For formats whose tags are no words for people (XML with namespaces): tag -> the name as the document has it."""
+    columns: Mapping[int, str] | None = None
+    """CSV: element number -> the column's name."""
+    lines: Sequence[int] | None = None
+    """CSV: segment position -> the line of the file, from 1."""
 
 
 class Control(NamedTuple):

@@ -15,6 +15,7 @@ from partners.mappings import shipped, zone_offset
 from translators.document import Control
 from translators.mapping import Context, MappingError
 from translators.mapping.compose import ComposeProblem, compose
+from translators.mapping.compose_x12 import X12Medium
 from translators.x12.envelope_write import stamp
 from translators.x12.write import Terms
 
@@ -42,7 +43,7 @@ def compose_file(set_id: str, file: Path, *, release: str, zone: str | None, ove
     if not isinstance(data, dict):
         return _complain(f"{file}: it holds no event; an object with its data is wanted, or a CloudEvent", BAD_DATA)
     try:
-        composed = compose(shipped().mapping(name, overlays), data, guide=guide, terms=_terms(guide.release), context=_context(zone))
+        composed = compose(shipped().mapping(name, overlays), data, X12Medium(guide, _terms(guide.release)), _context(zone))
     except MappingError as error:
         return _complain(str(error), USAGE)
     except ComposeProblem as refused:

@@ -16,6 +16,7 @@ from partners.mappings import MappingLibrary, shipped, zone_offset
 from translators.document import Control, Document
 from translators.mapping import CompiledMapping, Context, MappingError, MappingProblem
 from translators.mapping.compose import ComposeProblem, compose
+from translators.mapping.compose_x12 import X12Medium
 from translators.mapping.coverage import coverage, grouped, summed
 from translators.x12.envelope import outline
 from translators.x12.options import Options
@@ -128,7 +129,7 @@ def _judged(mapping: CompiledMapping, document: Document, context: Context, expe
         late = document.release > "004010"
         terms = Terms("ZZ", "US", "ZZ", "THEM", "US", "THEM", version=document.release, envelope_version="00501" if late else "00401")
         try:
-            again = compose(mapping, data, guide=guide, terms=terms, context=context)
+            again = compose(mapping, data, X12Medium(guide, terms), context)
         except ComposeProblem as problem:
             yield f"it cannot be written: {problem}"
             return

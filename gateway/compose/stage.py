@@ -23,6 +23,7 @@ from partners.profile import AFTER, Agreement, Profile
 from translators.document import Control, Delimiters
 from translators.mapping import CompiledMapping, Context, MappingError
 from translators.mapping.compose import Composed, ComposeProblem, compose
+from translators.mapping.compose_x12 import X12Medium
 from translators.x12.guide import Guide
 from translators.x12.write import Terms
 
@@ -151,7 +152,7 @@ def _composed(profile: Profile, agreement: Agreement, request: ReleaseRequest, n
         default_zone=agreement.default_zone,
     )
     try:
-        return compose(_mapping(agreement), request.data, guide=guide, terms=_terms(profile, agreement, request), context=context)
+        return compose(_mapping(agreement), request.data, X12Medium(guide, _terms(profile, agreement, request)), context)
     except ComposeProblem as error:
         told = [{"field": name, "text": text} for name, text in error.problems]
         detail = f"{told[0]['field'] or 'the event'}: {told[0]['text']}" + (f"; and {len(told) - 1} more" if len(told) > 1 else "")

@@ -33,6 +33,8 @@ from translators.mapping.write_rules import Plan, PlanCompiler
 from translators.mapping.written import Path, Written, use_shapes
 
 TOP = ("title", "event", "each", "whole", "fields", "identity", "drops", "codes")
+FORMS = ("csv", "xml")
+"""What a mapping says of its format itself: a dialect, namespaces; read by that format (partners/mappings.py)."""
 IDENTITY = ("business", "event", "subject", "purpose", "time")
 PURPOSES: tuple[Purpose, ...] = ("original", "correct", "cancel")
 MAX_PROBLEMS = 20
@@ -70,6 +72,8 @@ class CompiledMapping:
     origins: dict[str, str]
     plan: Plan
     """The way out: which elements each field is written to (write.py)."""
+    form: Any = None
+    """What the mapping says of its format: a CSV dialect, an XML layout; None for X12, whose guides are files of their own."""
 
     def read(self, document: Document, context: Context) -> Mapped:
         """The document's events, what was not carried over, and what could not be read.
@@ -187,7 +191,7 @@ class CompiledMapping:
             "partner": context.partner,
         }
         return {
-            "format": "x12",
+            "format": document.format,
             "set": document.set_id,
             "release": document.release,
             **{name: value for name, value in given.items() if value},
@@ -249,23 +253,25 @@ def compile_mapping(
     tables: Mapping[str, CodeTable],
     shapes: Mapping[str, Written] | None = None,
     words: Language = X12,
+    form: Any = None,
     name: str,
     trace: bool = False,
 ) -> CompiledMapping:
     """The mapping, checked whole. Raises MappingError with every fault on a line of its own: file, line, column, path, mend.
 
-    `words`: the language over the format's own paths (syntax.py). `trace`: compiled to explain (tracing.py), not for delivery.
+    `words`: the language over the format's own paths (syntax.py). `form`: what the mapping says of its format. `trace`: compiled to explain (tracing.py), not for delivery.
     """
     if not isinstance(written.value, dict):
         raise MappingError(written.at((), "is no mapping; it needs event, each, identity and fields"))
     written = use_shapes(written, shapes or {})
-    return _Compiler(written, tables, words, name, trace=trace).compile()
+    return _Compiler(written, tables, words, form, name, trace=trace).compile()
 
 
 class _Compiler:
-    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, name: str, *, trace: bool) -> None:
+    def __init__(self, written: Written, tables: Mapping[str, CodeTable], words: Language, form: Any, name: str, *, trace: bool) -> None:
         self.name = name
         self.words = words
+        self.form = form
         self.written = written
         self.blocks = BlockCompiler(written, self._tables(tables), words, trace=trace)
 
@@ -283,7 +289,7 @@ class _Compiler:
     def compile(self) -> CompiledMapping:
         blocks, value = self.blocks, self.written.value
         for key in value:
-            if key not in TOP:
+            if key not in TOP and not (key in FORMS and self.form is not None):
                 near = get_close_matches(str(key), TOP, 1)
                 blocks.fault((key,), f"is not known here; did you mean {near[0]!r}?" if near else f"is not known here; {', '.join(TOP)} are")
         family = FAMILIES.get(str(value.get("event")))
@@ -311,6 +317,7 @@ class _Compiler:
             drops,
             blocks.origins,
             plan,
+            self.form,
         )
 
     def _plan(self) -> Plan:

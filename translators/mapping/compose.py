@@ -1,12 +1,12 @@
-"""The way out, pure: an event and a partner's terms in, an interchange with slots out, proved by reading it again.
+"""The way out, pure: an event and a partner's terms in, a document out (with slots, where it has an envelope), proved by reading it again.
 
-What is written is read back by the same engine under the same guide, and mapped by the same mapping: it may only leave if the guide finds no
-fault in it and it tells what the event told. Knows no store, no clock and no control number.
+What is written is read back by the same engine under the same guide, and mapped by the same mapping: it may only leave if no fault is found in it
+and it tells what the event told. Knows a format only as a Medium (X12's is compose_x12.py); knows no store, no clock and no control number.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -14,16 +14,10 @@ from translators.document import Document, Finding
 from translators.mapping.compiler import CompiledMapping
 from translators.mapping.errors import MappingProblem
 from translators.mapping.inverses import Zones
-from translators.mapping.placing import NewNode
+from translators.mapping.placing import Form, NewNode
 from translators.mapping.references import correlation_of, references_of
 from translators.mapping.values import Context
 from translators.mapping.write import MADE, Written, write
-from translators.x12.envelope import outline
-from translators.x12.envelope_write import stamp
-from translators.x12.guide import Guide, GuideBook
-from translators.x12.options import Options
-from translators.x12.reader import SetReading, read_sets
-from translators.x12.write import Parts, Row, Terms, compose_interchange
 
 MAX_PROBLEMS = 50
 DERIVED = frozenset({"certainty", "instant", "zone", "doubtful"})
@@ -36,6 +30,42 @@ class ComposeProblem(ValueError):
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {text}" if field else text for field, text in problems))
         self.problems = list(problems)
+
+
+Parts = list[str | dict[str, str]]
+"""A document with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands."""
+
+
+@dataclass(slots=True)
+class Put:
+    """A tree as bytes, and what its values had to give up."""
+
+    parts: Parts
+    replaced: list[tuple[int, int, str]] = field(default_factory=list)
+    """(node, element, text as it was) where a character was replaced; nodes by their place in `Written.nodes`."""
+    refused: list[tuple[int, int, str]] = field(default_factory=list)
+    """(node, element, why); then it must not be sent."""
+
+
+class Medium(Protocol):
+    """One kind of document as one partner wants it: how a tree becomes bytes, and how these are read again, strictly."""
+
+    @property
+    def form(self) -> Form: ...
+
+    @property
+    def evidence(self) -> Mapping[str, str]:
+        """What an event read from it would say of its origin: format, set, release."""
+
+    @property
+    def upper_case(self) -> bool:
+        """True where all text is written in capitals."""
+
+    def put(self, written: Written) -> Put:
+        """The tree as bytes."""
+
+    def read(self, parts: Parts) -> tuple[Document | None, list[Finding]]:
+        """Our own output, read as a partner's would be: the document, and its faults. No document: it would be refused whole."""
 
 
 @dataclass(slots=True)
@@ -56,55 +86,36 @@ class Composed:
     """The event's data as the document tells it."""
 
 
-def compose(mapping: CompiledMapping, data: Mapping[str, Any], *, guide: Guide, terms: Terms, context: Context) -> Composed:
+def compose(mapping: CompiledMapping, data: Mapping[str, Any], medium: Medium, context: Context) -> Composed:
     """The document that tells `data`, a mapping's event without evidence and quality. Raises ComposeProblem with every fault found."""
-    checked = _checked(mapping, data, guide)
-    written = write(mapping.plan, checked, guide, Zones(context.zone_offset, context.default_zone))
+    checked = _checked(mapping, data, medium)
+    written = write(mapping.plan, checked, medium.form, Zones(context.zone_offset, context.default_zone))
     if written.problems:
         raise ComposeProblem(written.problems[:MAX_PROBLEMS])
-    rows = [row_of(node) for node in written.nodes[1:]]
-    interchange = compose_interchange(rows, set_id=guide.set_id, functional=guide.functional, terms=terms)
-    if interchange.refused:
-        raise ComposeProblem([(_field_at(written.nodes[row + 1], element), why) for row, element, why in interchange.refused[:MAX_PROBLEMS]])
-    reading, document = _read(interchange.parts, guide, terms)
-    faults = [finding for finding in reading.findings if finding.severity == "error"]
-    if faults or document is None or reading.codes:
-        raise ComposeProblem([_worded(finding, written, mapping) for finding in faults[:MAX_PROBLEMS]] or [("", "the set would be rejected")])
+    put = medium.put(written)
+    if put.refused:
+        raise ComposeProblem([(_field_at(written.nodes[node], element), why) for node, element, why in put.refused[:MAX_PROBLEMS]])
+    document, findings = medium.read(put.parts)
+    faults = [finding for finding in findings if finding.severity == "error"]
+    if faults or document is None:
+        raise ComposeProblem([_worded(finding, written, mapping) for finding in faults[:MAX_PROBLEMS]] or [("", "the document would be rejected")])
     told = _told(mapping, document, context)
-    replaced = [_field_at(written.nodes[row + 1], element) for row, element, _ in interchange.replaced]
-    _compare(checked, told.data, written, replaced, terms)
+    replaced = [_field_at(written.nodes[node], element) for node, element, _ in put.replaced]
+    _compare(checked, told.data, written, replaced, fold=medium.upper_case)
     references = references_of(mapping.family, told.data)
     return Composed(
-        interchange.parts, guide.set_id, told.business_key, references, correlation_of(mapping.family, references), told.subject,
+        put.parts, medium.form.set_id, told.business_key, references, correlation_of(mapping.family, references), told.subject,
         written.unwritten, replaced, told.data,
     )  # fmt: skip
 
 
-def row_of(node: NewNode) -> Row:
-    """A segment as its tag and elements, components as lists."""
-    row: list[Any] = [node.tag]
-    for key, text in node.texts.items():
-        element, component = key if isinstance(key, tuple) else (key, 0)
-        if len(row) <= element:
-            row += [""] * (element + 1 - len(row))
-        if not component:
-            row[element] = text
-            continue
-        parts = row[element] if isinstance(row[element], list) else ([row[element]] if row[element] else [])
-        parts += [""] * (component - len(parts))
-        parts[component - 1] = text
-        row[element] = parts
-    return row
-
-
-def _checked(mapping: CompiledMapping, data: Mapping[str, Any], guide: Guide) -> dict[str, Any]:
+def _checked(mapping: CompiledMapping, data: Mapping[str, Any], medium: Medium) -> dict[str, Any]:
     """The event's data, which its schema allows; evidence is ours to give, so a stand-in is checked in its place."""
     given = {key: value for key, value in data.items() if key not in MADE}
     purpose = given.setdefault("purpose", "original")
-    made = {"evidence": {"format": "x12", "set": guide.set_id, "release": guide.release, "byte_start": 0, "byte_end": 0, "segments": [1, 1]}}
-    made["evidence"] |= {"mapping": mapping.name}
+    made: dict[str, Any] = {"evidence": {**medium.evidence, "byte_start": 0, "byte_end": 0, "segments": [1, 1], "mapping": mapping.name}}
     if purpose == "cancel":
-        made["cancelled"] = True  # type: ignore[assignment]
+        made["cancelled"] = True
     try:
         mapping.family.model.model_validate({**given, **made})
     except ValidationError as error:
@@ -125,26 +136,6 @@ def _fault(fault: Any) -> tuple[str, str]:
     for part in fault["loc"]:
         where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
     return where, text
-
-
-def _read(parts: Parts, guide: Guide, terms: Terms) -> tuple[SetReading, Document | None]:
-    """Our own output, read by the engine as a partner's would be, strictly."""
-    data = stamp(parts, interchange_control=1, group_control=1, date6="260101", date8="20260101", time4="0000")
-    options = Options("strict", frozenset({"latin-1-fallback"}))
-
-    def read(offset: int, length: int) -> bytes:
-        return data[offset : offset + length]
-
-    found = outline(read, len(data), options)
-    faults = [*found.findings, *(finding for one in found.interchanges for finding in one.findings)]
-    faults += [finding for one in found.interchanges for group in one.groups for finding in group.findings]
-    hard = [("", f"the envelope would be refused: {finding.text}") for finding in faults if finding.severity == "error"]
-    if hard or not found.interchanges or not found.interchanges[0].groups:
-        raise ComposeProblem(hard or [("", "the envelope would be refused")])
-    interchange = found.interchanges[0]
-    book = GuideBook({guide.set_id: (guide.release,)}, lambda set_id, release, dictionary: guide)
-    reading = next(iter(read_sets(read, interchange, interchange.groups[0], book, options)))
-    return reading, reading.document()
 
 
 def _worded(finding: Finding, written: Written, mapping: CompiledMapping) -> tuple[str, str]:
@@ -177,10 +168,10 @@ def _told(mapping: CompiledMapping, document: Document, context: Context) -> Any
     return events[0]
 
 
-def _compare(given: Mapping[str, Any], told: Mapping[str, Any], written: Written, replaced: Sequence[str], terms: Terms) -> None:
+def _compare(given: Mapping[str, Any], told: Mapping[str, Any], written: Written, replaced: Sequence[str], *, fold: bool) -> None:
     """Raises ComposeProblem where the document says something else than the event."""
     skipped = {name for name, _ in written.unwritten} | set(replaced)
-    comparison = _Comparison(written, skipped, fold=terms.upper_case)
+    comparison = _Comparison(written, skipped, fold=fold)
     comparison.objects(given, told, "")
     if comparison.problems:
         raise ComposeProblem(comparison.problems[:MAX_PROBLEMS])

@@ -140,6 +140,9 @@ class Syntax(Protocol):
 
 
 _KINDS = ("literal", "step", "elements", "call", "mark")
+_CALL = re.compile(r"\s*(?P<call>[a-z][a-z0-9_]*)(?:\((?P<arguments>[^()]*)\))?(?![\w(])")
+_WORD = re.compile(r"\s*(?P<call>else|nearest|outward|not)(?![\w/@\[:.-])")
+"""The language's own words, which no format's names may hide."""
 
 
 class _Token(NamedTuple):
@@ -151,10 +154,12 @@ class _Token(NamedTuple):
 def _tokens(text: str, pattern: "re.Pattern[str]") -> list[_Token]:
     if len(text) > MAX_EXPRESSION:
         raise LanguageError(f"longer than {MAX_EXPRESSION} characters; split it into several fields")
-    found, at, text = [], 0, text.rstrip()
+    found: list[_Token] = []
+    at, text = 0, text.rstrip()
     while at < len(text):
-        match = pattern.match(text, at)
-        if match is None:
+        behind_bar = bool(found) and found[-1].text == "|"
+        match = (behind_bar and _CALL.match(text, at)) or _WORD.match(text, at) or pattern.match(text, at)
+        if not match:
             raise LanguageError(f"cannot read {text[at:].strip()[:30]!r}; write a path (N1[01=ST]/02), a constant (=text) or a transform (| date)")
         kind = next(name for name in _KINDS if name in pattern.groupindex and match.group(name) is not None)
         found.append(_Token(kind, match.group().strip(), match))

@@ -1,29 +1,24 @@
-"""The document while it is being written: a tree of segments, each put where the guide has a place for it.
+"""The document while it is being written: a tree of segments, each put where its format has a place for it.
 
-Knows the guide's layout; knows no event, no rule and no delimiter.
+Knows a format only as a Form (X12's is placing_x12.py); knows no event, no rule and no delimiter.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
-
-from translators.x12.guide import Guide
-from translators.x12.layout import Loop
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 Key = int | tuple[int, int]
 """An element, or (element, component)."""
 HL = "HL"
-LX = "LX"
 AFTER_ALL = 1 << 30
 """Lower levels of a hierarchy stand behind everything of their own level."""
 
 
 class Slot(NamedTuple):
-    """Where a segment may stand in a loop."""
+    """Where a segment may stand below another."""
 
     order: int
-    loop: Loop | None
-    """The loop it opens, None for a single segment."""
+    loop: Any
+    """What its form needs to find places below it (X12: the loop it opens); None where nothing stands below it."""
     maximum: int | None
 
 
@@ -52,30 +47,45 @@ class NewNode:
             node = node.parent
 
 
-@lru_cache(maxsize=4096)
-def _slots(loop: Loop) -> dict[str, Slot]:
-    """tag -> its first place in a loop."""
-    found: dict[str, Slot] = {}
-    for index, item in enumerate(loop.items):
-        if index or loop.parent is None:
-            found.setdefault(item.tag, Slot(index, item if isinstance(item, Loop) else None, item.maximum))
-    return found
+class Form(Protocol):
+    """What one kind of document may contain: an X12 guide, a CSV dialect, an XML layout."""
+
+    @property
+    def set_id(self) -> str: ...
+
+    @property
+    def release(self) -> str: ...
+
+    def root(self) -> tuple[str, Slot]:
+        """The tag and the slot of the root."""
+
+    def slot(self, node: NewNode, tag: str) -> Slot | None:
+        """Where a segment may stand below a node; None if there is no place for it there."""
+
+    def required(self, tag: str, element: int) -> bool:
+        """Whether that element must be there wherever the segment is."""
+
+    def paired(self, tag: str, key: Key) -> Sequence[tuple[int, ...]]:
+        """Groups of elements that stand together or not at all, and that have this one among them."""
+
+    def finish(self, ordered: list[NewNode]) -> None:
+        """Fills in what follows from the whole tree: ids of levels, line numbers."""
 
 
 class Tree:
-    """All segments from ST to the last before SE."""
+    """All segments of the document; in X12 from ST to the last before SE."""
 
-    def __init__(self, guide: Guide) -> None:
-        self.guide = guide
-        self.root = NewNode("ST", Slot(0, guide.layout.root, 1), None, 0)
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        tag, slot = form.root()
+        self.root = NewNode(tag, slot, None, 0)
+        self.slot = form.slot
         self._serial = 0
-        self._levels = _slots(guide.layout.root).get(HL)
 
-    def slot(self, node: NewNode, tag: str) -> Slot | None:
-        """Where a segment may stand below a node; None if the guide has no place for it there."""
-        if node.tag == HL and tag == HL:
-            return Slot(AFTER_ALL, self._levels.loop, None) if self._levels else None
-        return _slots(node.loop).get(tag) if node.loop is not None else None
+    @property
+    def called(self) -> str:
+        """The document, as words about it name it: "856 of 004010"."""
+        return f"{self.form.set_id} of {self.form.release}" if self.form.release else self.form.set_id
 
     def room(self, node: NewNode, tag: str) -> Slot | None:
         """As `slot`, and None if there are as many as there may be."""
@@ -92,7 +102,7 @@ class Tree:
         return child
 
     def finish(self) -> list[NewNode]:
-        """All segments in the order of the guide, numbered; hierarchies and line numbers filled in."""
+        """All segments in the order of the form, numbered; what follows from the whole is filled in."""
         self._drop_lonely_qualifiers()
         ordered: list[NewNode] = []
         waiting = [self.root]
@@ -104,29 +114,13 @@ class Tree:
             if len(node.children) > 1:
                 node.children.sort(key=_place)
             waiting.extend(reversed(node.children))
-        for node in ordered:
-            if node.tag == HL:
-                self._hierarchy(node)
-            elif node.tag == LX and 1 not in node.texts:
-                node.texts[1] = str(node.number)
+        self.form.finish(ordered)
         return ordered
 
-    def _hierarchy(self, node: NewNode) -> None:
-        node.texts[1] = str(node.number)
-        if node.parent is not None and node.parent.tag == HL:
-            node.texts[2] = str(node.parent.number)
-        node.texts[3] = node.level
-        node.texts[4] = "1" if any(child.tag == HL for child in node.children) else "0"
-
     def _drop_lonely_qualifiers(self) -> None:
-        segments = self.guide.dictionary.segments
         for node in self.walk():
             for key in node.assumed:
-                rules = segments.get(node.tag)
-                pairs = (
-                    [condition.elements for condition in rules.conditions if condition.letter == "P" and key in condition.elements] if rules else []
-                )
-                if any(element not in node.texts for pair in pairs for element in pair):
+                if any(element not in node.texts for pair in self.form.paired(node.tag, key) for element in pair):
                     node.texts.pop(key, None)
 
     def walk(self) -> Iterator[NewNode]:

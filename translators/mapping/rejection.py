@@ -12,6 +12,7 @@ from translators.mapping.compiler import CompiledMapping
 from translators.mapping.compose import settled_data
 from translators.mapping.inverses import Zones
 from translators.mapping.placing import NewNode
+from translators.mapping.placing_x12 import X12Form
 from translators.mapping.values import Context
 from translators.mapping.write import write
 from translators.x12.guide import Guide
@@ -50,7 +51,7 @@ def locate(
 ) -> list[Located]:
     """Each fault against our own document, `data` being the event it was written from. In the faults' order."""
     nodes = {node.segment.position: node for node in document.root.walk()}
-    written = write(mapping.plan, settled_data(mapping, data), guide, Zones(context.zone_offset, context.default_zone)).nodes
+    written = write(mapping.plan, settled_data(mapping, data), X12Form(guide), Zones(context.zone_offset, context.default_zone)).nodes
     return [_located(fault, nodes, written, mapping, document) for fault in faults]
 
 

@@ -1,4 +1,4 @@
-"""Writes an event as a document: every field to the elements its rule names, every segment where the guide has a place for it.
+"""Writes an event as a document: every field to the elements its rule names, every segment where the form has a place for it.
 
 Knows the plan (write_rules.py) and the tree (placing.py); knows no delimiter, no envelope and no control number.
 """
@@ -10,9 +10,8 @@ from typing import Any
 
 from translators.mapping.inverses import Unwritable, Zones
 from translators.mapping.language import Path, Step
-from translators.mapping.placing import HL, Key, NewNode, Tree
+from translators.mapping.placing import HL, Form, Key, NewNode, Tree
 from translators.mapping.write_rules import Chain, ItemRule, ListRule, ObjectRule, Plan, Rule, Sets, Source, TextsRule, ValueRule, assumed_texts
-from translators.x12.guide import Guide
 
 MADE = frozenset({"evidence", "quality", "cancelled"})
 """Fields of an event that say how it was read; nothing of them is written."""
@@ -25,7 +24,7 @@ class Written:
     """A document before it has an envelope."""
 
     nodes: list[NewNode]
-    """ST first, in the order of the guide; SE is not there yet."""
+    """The root first (ST; SE is not there yet), in the order of the form."""
     unwritten: list[tuple[str, str]] = field(default_factory=list)
     """Fields without a place in this document, and why."""
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -36,22 +35,22 @@ class Written:
     """Ids of items: (identity of the item's dict, field) -> the segment whose ordinal they become."""
 
 
-def write(plan: Plan, data: Mapping[str, Any], guide: Guide, zones: Zones) -> Written:
+def write(plan: Plan, data: Mapping[str, Any], form: Form, zones: Zones) -> Written:
     """The segments that tell `data`. Total: what cannot be told is in `unwritten` and `problems`."""
-    return _Writer(plan, data, guide, zones).run()
+    return _Writer(plan, data, form, zones).run()
 
 
 class _NoPlace(Exception):
-    """A rule's path has no place in this guide, or none that is free."""
+    """A rule's path has no place in this form, or none that is free."""
 
 
 Mark = tuple[int, int, int, int, int]
 
 
 class _Writer:
-    def __init__(self, plan: Plan, data: Mapping[str, Any], guide: Guide, zones: Zones) -> None:
+    def __init__(self, plan: Plan, data: Mapping[str, Any], form: Form, zones: Zones) -> None:
         self.plan, self.data, self.zones = plan, data, zones
-        self.tree = Tree(guide)
+        self.tree = Tree(form)
         self.written = Written([])
         self.journal: list[tuple[NewNode, Key | None]] = []
         """What was done, to be undone when a trial fails: a new segment (None) or an element that got its text."""
@@ -70,13 +69,12 @@ class _Writer:
         return self.written
 
     def _says_purpose(self, rule: ValueRule) -> bool:
-        """An original needs no word of it where the partner's guide wants none."""
+        """An original needs no word of it where the partner's form wants none."""
         if self.data[PURPOSE] != ORIGINAL:
             return True
         for chain in self._chains(rule, self.data):
             source = chain.sources[0]
-            rules = self.tree.guide.dictionary.segments.get(source.path.steps[-1].tag) if source.path.steps else None
-            if rules is not None and isinstance(source.keys[0], int) and rules.elements[source.keys[0] - 1].required == "M":
+            if source.path.steps and isinstance(source.keys[0], int) and self.tree.form.required(source.path.steps[-1].tag, source.keys[0]):
                 return True
         return False
 
@@ -352,16 +350,14 @@ class _Writer:
                     return level
             elif self.tree.room(level, first.tag) is not None and first.tag != HL:
                 return self._new(level, first)
-        guide = self.tree.guide
         full = any(self.tree.slot(level, first.tag) is not None for level in levels)
         words = "no more room" if full else "no place"
-        raise _NoPlace(f"the {guide.set_id} of {guide.release} has {words} for {path.text or first.tag}{'' if outward else f' in {scope.tag}'}")
+        raise _NoPlace(f"the {self.tree.called} has {words} for {path.text or first.tag}{'' if outward else f' in {scope.tag}'}")
 
     def _new(self, node: NewNode, step: Step) -> NewNode:
         slot = self.tree.room(node, step.tag)
         if slot is None:
-            guide = self.tree.guide
-            raise _NoPlace(f"the {guide.set_id} of {guide.release} has no place for {step.tag} in {node.tag}")
+            raise _NoPlace(f"the {self.tree.called} has no place for {step.tag} in {node.tag}")
         child = self.tree.add(node, step.tag, slot)
         self.journal.append((child, None))
         if step.levels:
@@ -533,7 +529,7 @@ class _Writer:
             for level in levels:
                 if self.tree.slot(level, last.tag) is not None:
                     return level
-            raise _NoPlace(f"the {self.tree.guide.set_id} of {self.tree.guide.release} has no place for {path.text}")
+            raise _NoPlace(f"the {self.tree.called} has no place for {path.text}")
         if path.reach == "nearest":
             return self._through(self._existing(scope, Path(path.text, "nearest", path.steps[:1], (), False), outward=False), path.steps[1:-1], path)
         if encloses is not None:
@@ -564,7 +560,7 @@ class _Writer:
             if self.tree.room(level, first.tag) is None:
                 return next(child for child in level.children if child.tag == first.tag)
             return self._new(level, first)
-        raise _NoPlace(f"the {self.tree.guide.set_id} of {self.tree.guide.release} has no place for {path.text}")
+        raise _NoPlace(f"the {self.tree.called} has no place for {path.text}")
 
     def _enclosing(self, block: ItemRule, item: Mapping[str, Any]) -> NewNode | None:
         """The innermost segment among those that the item names as enclosing it. Raises Unwritable if they do not lie in each other."""
@@ -664,7 +660,7 @@ class _Writer:
     def _another(self, scope: NewNode, path: Path, *, outward: bool) -> NewNode:
         parent = self._parent(scope, path, outward=outward, make=True)
         if parent is None or (parent.tag == path.steps[-1].tag and len(path.steps) == 1):
-            raise _NoPlace(f"the {self.tree.guide.set_id} of {self.tree.guide.release} has no more room for {path.text}")
+            raise _NoPlace(f"the {self.tree.called} has no more room for {path.text}")
         return self._new(parent, path.steps[-1])
 
     def _parent(self, scope: NewNode, path: Path, *, outward: bool, make: bool) -> NewNode | None:
