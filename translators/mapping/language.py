@@ -161,7 +161,7 @@ def _tokens(text: str, pattern: "re.Pattern[str]") -> list[_Token]:
         match = (behind_bar and _CALL.match(text, at)) or _WORD.match(text, at) or pattern.match(text, at)
         if not match:
             raise LanguageError(f"cannot read {text[at:].strip()[:30]!r}; write a path (N1[01=ST]/02), a constant (=text) or a transform (| date)")
-        kind = next(name for name in _KINDS if name in pattern.groupindex and match.group(name) is not None)
+        kind = next(name for name in _KINDS if name in match.re.groupindex and match.group(name) is not None)
         found.append(_Token(kind, match.group().strip(), match))
         at = match.end()
     return found
