@@ -28,7 +28,7 @@ demo: setup
 	@$(BIN)/crossdock demo
 
 test: setup-test
-	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider
+	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 2 --dist loadfile
 
 test-all: setup-test
 	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from partners.guides import shipped_dictionary
 from partners.positioned import PositionedError, load
+from translators.csv.dialect import dialect_of
+from translators.csv.paths import CsvSyntax
 from translators.mapping import CodeTable, CompiledMapping, MappingError, Written, compile_mapping, effective_text, lay_over, read_table
 from translators.mapping.language import Language
 from translators.mapping.syntax import X12Syntax
@@ -117,6 +119,9 @@ class MappingLibrary:
 def words_of(name: str, written: Written) -> tuple[Language, Any]:
     """The mapping language over the paths of a mapping's format, which the first part of its name says, and what the mapping says of the format
     itself (a CSV dialect, an XML layout; None for X12). Raises MappingError."""
+    if name.startswith("csv/"):
+        dialect = dialect_of(written, name.partition("/")[2])
+        return Language(CsvSyntax(dialect)), dialect
     return _x12(), None
 
 

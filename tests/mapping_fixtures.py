@@ -12,6 +12,7 @@ from typing import Any
 
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
+from translators.csv import read as read_csv
 from translators.document import Control, Document
 from translators.mapping import CompiledMapping, Context, Mapped
 from translators.x12.envelope import outline
@@ -20,7 +21,10 @@ from translators.x12.reader import read_sets
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = sorted((ROOT / "mappings").rglob("fixtures/*.edi"))
+CSV_FIXTURES = sorted((ROOT / "mappings" / "csv").rglob("fixtures/*.csv"))
 RECEIVED = "2026-11-20T00:00:00Z"
+NO_ENVELOPE = Control("", "", "", "", "", "acme", "", "P")
+"""Of formats without one."""
 
 
 def golden_path(file: Path) -> Path:
@@ -65,9 +69,18 @@ def context(control: Control | None = None, *, zone: str | None = None, written:
     )
 
 
+def csv_documents(file: Path, mapping: CompiledMapping) -> Iterator[tuple[Document, Context]]:
+    """The documents of a CSV file as trees, each with its context."""
+    for one in read_csv(file.read_bytes(), mapping.form).sets():
+        document = one.document()
+        assert document is not None, one.findings
+        yield document, context(NO_ENVELOPE, zone=terms(file)["zone"])
+
+
 def mapped(file: Path) -> list[Mapped]:
     mapping = mapping_of(file)
-    return [mapping.read(document, around) for document, around in documents(file.read_bytes(), zone=terms(file)["zone"])]
+    found = csv_documents(file, mapping) if file.suffix == ".csv" else documents(file.read_bytes(), zone=terms(file)["zone"])
+    return [mapping.read(document, around) for document, around in found]
 
 
 def told(file: Path) -> dict[str, Any]:
@@ -84,7 +97,7 @@ def copied(document: Document) -> Document:
 
 
 def write() -> None:
-    for file in FIXTURES:
+    for file in [*FIXTURES, *CSV_FIXTURES]:
         text = json.dumps(told(file), indent=1, ensure_ascii=False)
         golden_path(file).write_text(text + "\n", encoding="utf-8")
 

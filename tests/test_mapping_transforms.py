@@ -122,6 +122,39 @@ CASES: list[tuple[str, tuple[str, ...], Any, Any]] = [
     ("degrees", (), ["0471510", "N"], "47.252778"),
     ("degrees", (), ["0000000", "S"], "0"),
     ("degrees", (), ["", "S"], None),
+    ("timestamp", (), [""], None),
+    ("timestamp", (), ["2026-11-16"], {"local": "2026-11-16"}),
+    ("timestamp", (), ["2026-11-16Z"], {"local": "2026-11-16", "zone_code": "Z"}),
+    (
+        "timestamp",
+        (),
+        ["2026-11-16T14:05:30.25-0600"],
+        {
+            "local": "2026-11-16T14:05:30.25",
+            "zone_code": "-06:00",
+            "instant": "2026-11-16T14:05:30.25-06:00",
+            "zone": "-06:00",
+            "certainty": "stated",
+        },
+    ),
+    (
+        "timestamp",
+        ("split",),
+        ["2026-11-16", "14:05Z"],
+        {"local": "2026-11-16T14:05", "zone_code": "Z", "instant": "2026-11-16T14:05:00Z", "zone": "UTC", "certainty": "stated"},
+    ),
+    (
+        "timestamp",
+        ("split",),
+        ["2026-11-16", "14:05", "CT"],
+        {
+            "local": "2026-11-16T14:05",
+            "zone_code": "CT",
+            "instant": "2026-11-16T14:05:00-06:00",
+            "zone": "America/Chicago",
+            "certainty": "stated",
+        },
+    ),
 ]
 
 

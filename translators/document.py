@@ -123,8 +123,8 @@ class Document:
     """x12, xml or csv."""
     names: Mapping[str, str] | None = None
     """For formats whose tags are no words for people (XML with namespaces): tag -> the name as the document has it."""
-    columns: Mapping[int, str] | None = None
-    """CSV: element number -> the column's name."""
+    columns: Mapping[tuple[str, int], str] | None = None
+    """CSV: (record, element number) -> the column's name."""
     lines: Sequence[int] | None = None
     """CSV: segment position -> the line of the file, from 1."""
 

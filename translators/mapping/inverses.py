@@ -3,6 +3,7 @@
 Knows no path and no event family. What cannot be undone says so: a rule with it is read only, unless the mapping gives a `write:`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -162,6 +163,23 @@ def _moment(arguments: Sequence[str], tables: Tables) -> Invert:
     return write
 
 
+_OFFSET = re.compile(r"Z|[+-]\d\d:\d\d")
+
+
+def _timestamp(arguments: Sequence[str], tables: Tables) -> Invert:
+    split = bool(arguments)
+
+    def write(value: Any, zones: Zones) -> Texts:
+        day, _, clock = local_of(value, zones).partition("T")
+        code = value.get("zone_code") or ""
+        offset, code = (code, "") if _OFFSET.fullmatch(code) else ("", code)
+        if split:
+            return [day, clock + offset, code] if clock else [day + offset, "", code]
+        return [f"{day}T{clock}{offset}" if clock else day + offset]
+
+    return write
+
+
 def _date(arguments: Sequence[str], tables: Tables) -> Invert:
     def write(value: Any, zones: Zones) -> Texts:
         date, time = _digits(local_of(value, zones))
@@ -221,6 +239,7 @@ INVERSES: dict[str, Inverse] = {
     "weight": Inverse(_weight),
     "date": Inverse(_date),
     "moment": Inverse(_moment),
+    "timestamp": Inverse(_timestamp),
     "pairs": Inverse(_pairs, "pairs"),
     "pick": Inverse(_pick, "pairs"),
     "split": Inverse(_split),

@@ -3,6 +3,7 @@
 Pure: zone rules come in through the context; no clock and no zone data here.
 """
 
+import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
@@ -47,6 +48,30 @@ def iso_time(text: str) -> str:
     return f"{parts}.{digits[6:]}" if len(digits) > 6 else parts
 
 
+_TIMESTAMP = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)?(?:(?<=\d)[T ])?(?P<time>\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?\s?(?P<offset>[Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+
+
+@lru_cache(maxsize=4096)
+def iso_parts(text: str) -> tuple[str, str, str]:
+    """ "2026-11-16T14:05:30-06:00" as ("2026-11-16", "14:05:30", "-06:00"); what is not there is "" (ISO 8601, xs:date, xs:dateTime, xs:time).
+
+    Raises Unreadable.
+    """
+    match = _TIMESTAMP.fullmatch(text.strip())
+    if match is None or not (match["date"] or match["time"]):
+        raise Unreadable(f"{text!r} is no date or time; 2026-11-16, 2026-11-16T14:05 and 2026-11-16T14:05:30-06:00 are")
+    date, time, offset = match["date"] or "", (match["time"] or "").replace(",", "."), (match["offset"] or "").upper()
+    if len(offset) == 5:
+        offset = f"{offset[:3]}:{offset[3:]}"
+    try:
+        datetime.fromisoformat(f"{date or '2000-01-01'}T{time[:8] or '00:00'}{offset.replace('Z', '+00:00')}")
+    except ValueError:
+        raise Unreadable(f"{text!r} is no moment of the calendar and the clock") from None
+    return date, time, offset
+
+
 def offset_text(minutes: int) -> str:
     """-300 as "-05:00", 0 as "Z"."""
     if not minutes:
@@ -65,14 +90,17 @@ def offset_of(zone: str, local: datetime, run: Run) -> tuple[int, bool] | None:
     return run.context.zone_offset(zone, local)
 
 
-def build_moment(run: Run, date: str, time: str, *, code: str, place_zone: str | None, zones: CodeTable) -> dict[str, Any]:
-    """The Moment of an ISO date and time ("" if only a day is told), with the zone by code, place or profile, in this order."""
+def build_moment(run: Run, date: str, time: str, *, code: str, place_zone: str | None, zones: CodeTable, offset_told: bool = False) -> dict[str, Any]:
+    """The Moment of an ISO date and time ("" if only a day is told), with the zone by code, place or profile, in this order.
+
+    `offset_told`: `code` is an offset ("Z", "-06:00"), no code of a zone.
+    """
     moment: dict[str, Any] = {"local": f"{date}T{time}" if time else date}
     if code:
         moment["zone_code"] = code
     if not time:
         return moment
-    zone, certainty = _zone(run, code, place_zone, zones)
+    zone, certainty = (_fixed(code), "stated") if offset_told else _zone(run, code, place_zone, zones)
     offset = offset_of(zone, datetime.fromisoformat(f"{date}T{time[:8]}"), run) if zone else None
     if zone is None or offset is None:
         moment["certainty"] = "none"
@@ -84,6 +112,10 @@ def build_moment(run: Run, date: str, time: str, *, code: str, place_zone: str |
     if not offset[1]:
         moment["doubtful"] = True
     return moment
+
+
+def _fixed(offset: str) -> str:
+    return "UTC" if offset in ("Z", "+00:00", "-00:00") else offset
 
 
 def _zone(run: Run, code: str, place_zone: str | None, zones: CodeTable) -> tuple[str | None, str]:

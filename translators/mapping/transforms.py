@@ -11,7 +11,7 @@ from decimal import InvalidOperation
 from typing import Any, Literal
 
 from translators.events.parts import Identifier, Moment, Quantity, Weight
-from translators.mapping.moments import Unreadable, build_moment, iso_date, iso_time
+from translators.mapping.moments import Unreadable, build_moment, iso_date, iso_parts, iso_time
 from translators.mapping.run import Run
 from translators.mapping.tables import REGION_ZONES, TIME_ZONES, CodeTable
 
@@ -192,6 +192,39 @@ def _moment(arguments: Sequence[str], tables: Tables) -> Reader:
     return read
 
 
+def _timestamp(arguments: Sequence[str], tables: Tables) -> Reader:
+    zones, regions = table_of(TIME_ZONES, tables), table_of(REGION_ZONES, tables)
+    if arguments not in ([], ["split"], (), ("split",)):
+        raise ArgumentError("takes nothing, or `split` where date and time stand apart")
+
+    def read(run: Run, texts: list[str]) -> dict[str, Any] | None:
+        first, second, code, region, country = (*texts, "", "", "", "")[:5]
+        if not first:
+            return None
+        date, time, offset = iso_parts(first)
+        if not date:
+            raise Unreadable(f"{first!r} has no day; 2026-11-16 and 2026-11-16T14:05 have")
+        if second and not time:
+            try:
+                _, time, later = iso_parts(second)
+                offset = later or offset
+            except Unreadable as fault:
+                run.used = [0]
+                run.note_partly(1, str(fault))
+        place = None
+        if not offset and region and country.upper() in ("", "US", "USA", "CA", "CAN"):
+            row = regions.rows.get(region.upper())
+            place = row[0] if row else None
+        moment = build_moment(run, date, time, code=offset or code, place_zone=place, zones=zones, offset_told=bool(offset))
+        if run.used is None:
+            run.used = [0, 1] if offset else [0, 1, 2]
+            if run.tracing and moment.get("certainty") == "place":
+                run.used += [3, 4]
+        return moment
+
+    return read
+
+
 def _date(arguments: Sequence[str], tables: Tables) -> Reader:
     return lambda run, text: {"local": iso_date(text)}
 
@@ -300,6 +333,9 @@ _TABLE: tuple[Transform, ...] = (
     Transform("weight", "many", Weight, (2, 2), _weight, "weight(units, kinds) of value, unit, kind"),
     Transform("date", "one", Moment, (0, 0), _date, "a day"),
     Transform("moment", "many", Moment, (0, 0), _moment, "date, time, zone code, state, country: one instant and how sure we are of it"),
+    Transform(
+        "timestamp", "many", Moment, (0, 1), _timestamp, "an ISO 8601 date or date-time; timestamp(split): date, time, zone code, state, country"
+    ),
     Transform("pairs", "many", list[Identifier], (1, 1), _pairs, "pairs(table) of qualifier, value, qualifier, value …"),
     Transform("pick", "many", list[str], (1, 9), _pick, "pick(LT): the values of pairs with these qualifiers"),
     Transform("split", "one", list[str], (0, 1), _split, "split(;): the parts of a text, by a separator or by spaces"),
