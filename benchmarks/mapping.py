@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.generate import write
 from benchmarks.peers import status_message
 from benchmarks.rows import Row, table
-from gateway.translate.work import Job, MessageWork
+from gateway.translate.telling import Job
+from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
 from partners.profile import read_profile

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from gateway.clock import Instant
 from gateway.store.payloads import Payload
+from gateway.ways import MEDIA_TYPE
 
 # ---- receive ----------------------------------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ class ToTranslate:
     losses: int
     traceparent: str | None
     override: str | None
+    file_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,13 @@ class Receipt:
     """An answer of ours to a partner: an interchange with slots, and how it goes back."""
 
     form: str
-    """TA1, 997, 999 or 824."""
+    """TA1, 997, 999 or 824; "report" for the faults of a file."""
     parts: list[Any]
     scope: str
     """Whose control numbers: sender and receiver as we write them."""
     destination: str
     file_name: str
+    media_type: str = MEDIA_TYPE
 
 
 @dataclass(slots=True)

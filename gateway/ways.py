@@ -6,6 +6,8 @@ Knows profiles; knows neither stages nor rows.
 from partners.profile import Profile
 
 MEDIA_TYPE = "application/edi-x12"
+MEDIA_TYPES = {"x12": MEDIA_TYPE, "csv": "text/csv; charset=utf-8", "xml": "application/xml"}
+"""Of what we write, by format."""
 MOST_SCOPE = 120
 MOST_NAME = 200
 
@@ -20,7 +22,7 @@ def scope(ours: str, theirs: str) -> str:
     return f"interchange {ours} {theirs}"[:MOST_SCOPE]
 
 
-def file_name(*parts: str) -> str:
+def file_name(*parts: str, ending: str = "edi") -> str:
     """A name for people and for partners that keep files: never a path."""
-    text = "-".join(part for part in parts if part)
-    return "".join(one if one.isalnum() or one in "-._" else "_" for one in text)[: MOST_NAME - 4] + ".edi"
+    text = "-".join(part.replace("/", "-") for part in parts if part)
+    return "".join(one if one.isalnum() or one in "-._" else "_" for one in text)[: MOST_NAME - 4] + f".{ending}"

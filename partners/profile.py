@@ -90,7 +90,7 @@ class Token(Model):
 
 
 class Identities(Model):
-    isa: list[InterchangeId] = Field(min_length=1, description="who the partner is in ISA05 and ISA06; the first is whom we write to")
+    isa: list[InterchangeId] = Field(default_factory=list, description="who the partner is in ISA05 and ISA06; the first is whom we write X12 to")
     gs: str | None = Field(default=None, min_length=2, max_length=15, description="who we write to in GS03; default: the id of the first isa")
     tokens: list[Token] = Field(default_factory=list, description="its bearer tokens; several while one replaces another")
 
@@ -133,6 +133,9 @@ class Duties(Model):
     application_advice: Literal["none", "errors", "all"] = Field(
         default="none", description="824: what our mapping or the ERP would not take (errors), and what the ERP has taken, too (all)"
     )
+    error_report: Literal["errors", "all", "none"] = Field(
+        default="errors", description="CSV and XML: a CSV file of what is wrong, row by row: for files with faults, for every file, or never"
+    )
 
 
 class Owed(Model):
@@ -170,12 +173,19 @@ class PartnerDuties(Model):
     )
 
 
+KIND = r"^([0-9]{3}|(csv|xml)/[a-z0-9][a-z0-9_-]{0,50})$"
+"""A transaction set, or a kind of file: its format and a name."""
+
+
 class Agreement(Model):
     """What we take from the partner, or send it: a transaction set, how it is read or written, and where its events go or come from."""
 
-    receive: str | None = Field(default=None, pattern=r"^[0-9]{3}$", description="the transaction set that we take, such as 856")
-    send: str | None = Field(default=None, pattern=r"^[0-9]{3}$", description="the transaction set that we send, such as 940")
-    mapping: str | None = Field(default=None, description="default: the shipped mapping of the set, x12/NNN")
+    receive: str | None = Field(
+        default=None, pattern=KIND, description="what we take: a transaction set such as 856, or a kind of file such as csv/status"
+    )
+    send: str | None = Field(default=None, pattern=KIND, description="what we send: a transaction set such as 940, or a kind of file such as csv/asn")
+    file: str | None = Field(default=None, min_length=1, max_length=200, description="the names of such files, as ASN_*.csv; for CSV and XML")
+    mapping: str | None = Field(default=None, description="default: the shipped mapping, x12/NNN or the kind of file itself")
     overlays: Names = Field(default_factory=list, description="differences on top of the mapping, in order")
     default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
     target: Name = "erp"
@@ -201,7 +211,19 @@ class Agreement(Model):
         if foreign:
             direction, other = ("receive", "send") if self.receive else ("send", "receive")
             raise ValueError(f"{foreign[0]} is a term of agreements with {other}; this one has {direction}")
+        strange = sorted(self.model_fields_set & (X12_ONLY if self.format != "x12" else FILE_ONLY))
+        if strange:
+            raise ValueError(
+                f"{strange[0]} is no term of an agreement on {self.set_id}; it is for {'X12' if self.format != 'x12' else 'CSV and XML'}"
+            )
+        if self.mapping_name.partition("/")[0] != self.format:
+            raise ValueError(f"mapping {self.mapping} is for another format than {self.set_id}")
         return self
+
+    @property
+    def format(self) -> str:
+        """x12, csv or xml."""
+        return self.set_id.partition("/")[0] if "/" in self.set_id else "x12"
 
     @property
     def set_id(self) -> str:
@@ -209,7 +231,7 @@ class Agreement(Model):
 
     @property
     def mapping_name(self) -> str:
-        return self.mapping or f"x12/{self.set_id}"
+        return self.mapping or (self.set_id if "/" in self.set_id else f"x12/{self.set_id}")
 
     @property
     def isa_version(self) -> str:
@@ -217,8 +239,11 @@ class Agreement(Model):
         return self.envelope_version or ("00501" if self.version[:6] >= "005010" else "00401")
 
 
+X12_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
+FILE_ONLY = frozenset({"file"})
+"""Terms of one format only."""
 SEND_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
-RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict"})
+RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict", "file"})
 """Terms that say something of one direction only."""
 
 
@@ -254,6 +279,9 @@ class Profile(Model):
             twice = sorted({name for name in sets if sets.count(name) > 1})
             if twice:
                 raise ValueError(f"agreements name {', '.join(twice)} more than once; keep one agreement a set and direction")
+        x12 = next((one.set_id for one in self.agreements if one.format == "x12"), None)
+        if x12 is not None and not self.identities.isa:
+            raise ValueError(f"identities.isa is missing: who the partner is in the ISA of {x12}; partners with files alone need none")
         unknown = sorted(set(self.leniency) - set(LENIENCIES))
         if unknown:
             raise ValueError(f"leniency {unknown[0]!r} is not known; there are: {', '.join(sorted(LENIENCIES))}")
@@ -265,6 +293,10 @@ class Profile(Model):
     def sending(self, set_id: str) -> Agreement | None:
         """The agreement to send this set."""
         return next((one for one in self.agreements if one.send == set_id), None)
+
+    def files(self, format: str) -> list[Agreement]:
+        """The agreements to take files of a format."""
+        return [one for one in self.agreements if one.receive and one.format == format]
 
     @property
     def receives(self) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Refused
-from gateway.translate.work import Job, MessageWork
+from gateway.translate.telling import Job
+from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from partners.profile import Profile, read_profile

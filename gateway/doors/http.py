@@ -197,7 +197,7 @@ class HttpDoor:
         data = row.data if row.data is not None else await asyncio.to_thread(self._store.files.read, row.sha256)
         attributes = json.loads(row.attributes)
         headers = {"Content-Disposition": f'attachment; filename="{attributes["file_name"]}"', "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=data, content_type=attributes["media_type"], headers=headers)
+        return web.Response(body=data, headers=headers | {"Content-Type": attributes["media_type"]})
 
     async def outbox_ack(self, request: web.Request) -> web.Response:
         """The partner has it: the delivery is delivered. Saying so twice is harmless."""

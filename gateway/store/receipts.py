@@ -14,10 +14,11 @@ from gateway.records import Acknowledgment, Cause, Chunk, Receipt
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.sql import in_lists, one_of
 from gateway.store.writes import Writes, alarm_row, delivery_row
-from gateway.ways import MEDIA_TYPE
 from translators.x12.envelope_write import HIGHEST_CONTROL, stamp
 
-RECEIPTS = ("997:", "999:", "TA1:", "824:", "again:")
+REPORT = "report"
+"""The form of an answer to a file that has no envelope: its faults, row by row."""
+RECEIPTS = ("997:", "999:", "TA1:", "824:", "report:", "again:")
 """How the ids of deliveries begin whose lane holds nothing else."""
 
 _COUNT_UP = text(
@@ -52,6 +53,8 @@ def compose(tx: Connection, writes: Writes, *, ticks: Ticks, files: PayloadFiles
             writes.verdicts.append(_verdict(chunk, acknowledgment, outgoing))
             verdict = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}[acknowledgment.verdict]
             told = f"group {acknowledgment.interchange}.{acknowledgment.group} {verdict}, control number {control}"
+            if receipt.form == REPORT:
+                told = f"the file is {verdict}; the report lists its faults"
             writes.tell(ticks(), chunk, f"{receipt.form} written", f"{told}; {acknowledgment.note}" if acknowledgment.note else told)
 
 
@@ -72,7 +75,7 @@ def send_receipt(writes: Writes, cause: Cause, receipt: Receipt, answers: str, c
     writes.outgoing.append(
         {
             "id": outgoing, "partner": cause.partner, "direction": "out", "channel": cause.channel, "state": "composed", "payload": payload.id,
-            "size": payload.size, "sha256": payload.sha256, "media_type": MEDIA_TYPE, "file_name": receipt.file_name,
+            "size": payload.size, "sha256": payload.sha256, "media_type": receipt.media_type, "file_name": receipt.file_name,
             "profile_revision": cause.profile_revision, "arrival": ticks(), "decided_at": cause.at, "answers": answers, "control": f"{control:09}",
         }
     )  # fmt: skip
@@ -85,7 +88,7 @@ def send_receipt(writes: Writes, cause: Cause, receipt: Receipt, answers: str, c
             position=ticks(),
             kind="receipt",
             payload=payload.id,
-            attributes={"media_type": MEDIA_TYPE, "file_name": receipt.file_name, "answers": answers, "set": receipt.form},
+            attributes={"media_type": receipt.media_type, "file_name": receipt.file_name, "answers": answers, "set": receipt.form},
             on_dead="pass",
             outgoing=outgoing,
         )

@@ -26,7 +26,7 @@ _WAITING = text(
 )
 SHOWN = 1_000
 TOLD = {
-    "received", "translated", "duplicate", "held", "skipped", "997 written", "999 written", "TA1 written", "824 written", "interchange held", "interchange rejected",
+    "received", "translated", "duplicate", "held", "skipped", "997 written", "999 written", "TA1 written", "824 written", "report written", "interchange held", "interchange rejected",
 }  # fmt: skip
 """Steps of a message's life that its partner may see; where its events went is ours."""
 
@@ -74,7 +74,7 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
             "set": json.loads(one.attributes).get("set"),
             "answers": one.answers,
             "state": one.state,
-            "content": one.data.decode("latin-1") if one.data else None,
+            "content": _as_text(one.data) if one.data else None,
         }
         for one in tx.execute(_ACKNOWLEDGMENTS, {"id": message})
     ]
@@ -83,6 +83,13 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
         "file_name": row.file_name, "duplicate_of": row.duplicate_of, "interchanges": interchanges, "acknowledgments": acknowledgments,
         "life": [{"at": as_text(one.at), "step": one.step, "text": one.text} for one in tx.execute(_LIFE, {"id": message}) if one.step in TOLD],
     }  # fmt: skip
+
+
+def _as_text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _shown_finding(stored: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _TAKE = text(
 )
 _WAITING = text(
     "SELECT m.id, m.partner, m.channel, m.arrival, m.size, m.sha256, p.data, p.location, m.profile_revision, m.resume, m.losses, m.traceparent,"
-    " m.override FROM messages m JOIN payloads p ON p.id = m.payload"
+    " m.override, m.file_name FROM messages m JOIN payloads p ON p.id = m.payload"
     " WHERE m.partner = :partner AND m.channel = :channel AND m.state = 'received' ORDER BY m.arrival LIMIT :limit"
 )
 _RELEASE = text(

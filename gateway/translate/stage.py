@@ -261,7 +261,7 @@ class TranslateStage:
             "message": message.id, "partner": message.partner, "revision": message.profile_revision, "profile": None, "size": message.size,
             "path": path, "blob_start": blob_start, "received_at": as_text(message.arrival), "resume": json.loads(resume) if resume else None,
             "resume_text": resume, "dropped": dropped or [], "earlier": earlier or [], "hold": hold,
-            "override": json.loads(message.override)["name"] if message.override else None,
+            "override": json.loads(message.override)["name"] if message.override else None, "file_name": message.file_name,
         }  # fmt: skip
 
     def _blank(self, message: ToTranslate, expected: str | None) -> Chunk:

@@ -5,15 +5,12 @@ Everything it gives back is JSON values: rows ready to be kept. It never opens t
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.translate.answering import Answering
-from partners.mappings import MappingLibrary, zone_offset
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from partners.mappings import MappingLibrary
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
-from translators.events.identity import content_hash, event_id, ordered_data_json
-from translators.mapping import Context, MappingError, MappingProblem
 from translators.x12.acknowledge import SetVerdict
 from translators.x12.answers import ANSWERS, as_json, read_acknowledgment, read_ta1
 from translators.x12.envelope import Group, Interchange, outline
@@ -23,29 +20,7 @@ from translators.x12.guide import GuideBook
 from translators.x12.options import Options, ReadAt
 from translators.x12.reader import SetReading, read_sets
 
-CHUNK_BYTES = 4 * 2**20
-CHUNK_DOCUMENTS = 400
-CHUNK_EVENTS = 2_000
 SHOWN_REASONS = 3
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One message, or the rest of one, as the parent asks for it."""
-
-    message: str
-    size: int
-    received_at: str
-    resume: Row | None
-    """{"i", "g", "s", "o"}: interchange, group and set ordinals from 0, and the byte offset where that set begins; or {"replay": [these]}: only
-    these sets are read again."""
-    earlier: list[Row] = field(default_factory=list)
-    """Verdicts of the present group's sets that earlier chunks committed; in a replay, of all sets of the groups that were never answered."""
-    hold: bool = False
-    """The set at the resume point has cost three workers: step over it and hold it."""
-    override: str | None = None
 
 
 class MessageWork:
@@ -58,6 +33,7 @@ class MessageWork:
         self.mappings = mappings
         self.read = read
         self.answering = Answering(profile, guides)
+        self.telling = Telling(job, profile, mappings)
         self.options = Options(strictness=profile.strictness, allow=profile.allowed)
         self.dropped: set[int] = set()
         """Ordinals (from 1) of interchanges that the store decided against after the first chunk."""
@@ -284,14 +260,6 @@ class MessageWork:
             self._map(interchange, group, reading, agreement, row)
         return row
 
-    def _why_unmapped(self, agreement: Agreement, error: Exception) -> str:
-        if agreement.mapping is None and self.mappings.for_set(agreement.set_id) is None:
-            return (
-                f"no mapping ships for {agreement.set_id}: it was checked and answered, and makes no event; "
-                "name a mapping in the agreement, apply the profile, then replay it"
-            )
-        return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
-
     def _read_answer(self, reading: SetReading, row: Row) -> None:
         """A 997, 999 or 824: verdicts on what we sent, in place of events. Which of ours they mean is for the store to find."""
         document = reading.document()
@@ -305,58 +273,12 @@ class MessageWork:
         if document is None:
             row["state"], row["reason"] = "held", f"there is no grammar to read a {reading.set_id} with"
             return
-        row["mapping"] = agreement.mapping_name
-        row["on_conflict"] = agreement.on_conflict
-        row["advice"] = agreement.duties.application_advice
         control = Control(
             interchange.control, group.control, reading.control, group.functional, group.version,
             f"{interchange.sender_qualifier}:{interchange.sender}", f"{interchange.receiver_qualifier}:{interchange.receiver}", interchange.usage,
         )  # fmt: skip
-        context = Context(
-            control=control,
-            partner=self.profile.partner,
-            received_at=self.job.received_at,
-            zone_offset=zone_offset,
-            default_zone=agreement.default_zone,
-            written=(group.date, group.time),
-            byte_start=reading.byte_start,
-            byte_end=reading.byte_end,
-        )
-        try:
-            mapping = self.mappings.mapping(agreement.mapping_name, tuple(agreement.overlays))
-            mapped = mapping.read(document, context)
-        except (MappingProblem, MappingError) as error:
-            row["state"], row["reason"] = "held", self._why_unmapped(agreement, error)
-            # A mapping of ours that is missing or wrong is no fault of the partner's document.
-            row["refusal"] = str(error) if isinstance(error, MappingProblem) else None
-            return
-        row["content_hash"] = content_hash(document)
-        row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None
-        row["findings"] += [finding_json(finding) for finding in mapped.findings]
-        target = agreement.test_target if row["stream"] == "test" else agreement.target
-        faults = [finding for finding in reading.findings if finding.severity == "error"]
-        references = set(map(tuple, row["references"]))
-        for draft in mapped.events:
-            if faults:
-                draft.add_quality(findings=len(faults))
-            evidence = draft.data.get("evidence")
-            if isinstance(evidence, dict):
-                evidence["message"] = self.job.message
-            references |= set(draft.references)
-            on_dead = agreement.on_dead or ("pass" if draft.pass_on_dead else "block")
-            row["events"].append(
-                {
-                    "identity": event_id(row["stream"], self.profile.partner, reading.set_id, draft.business_key, draft.event_key, draft.ordinal),
-                    "type": draft.type, "subject": draft.subject, "time": draft.time, "purpose": draft.purpose, "meaning_hash": draft.meaning_hash,
-                    "correlation": draft.correlation or "", "data": ordered_data_json(draft.data).decode(), "destination": f"target:{target}",
-                    "on_dead": on_dead,
-                }
-            )  # fmt: skip
-        row["references"] = sorted(references)
-
-
-def finding_json(finding: Finding) -> str:
-    return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+        faults = sum(1 for finding in reading.findings if finding.severity == "error")
+        self.telling.tell(document, control, agreement, row, faults=faults, written=(group.date, group.time))
 
 
 def _verdict_of(reading: SetReading) -> SetVerdict:

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gateway.failpoints import reach
+from gateway.translate.file_work import FileWork
 from gateway.translate.frames import HEAD, pack, sizes
-from gateway.translate.work import Job, MessageWork
+from gateway.translate.telling import Job
+from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from partners.profile import Profile, read_profile
+from translators.formats import recognise
 
 CPU_SECONDS = 10
 CPU_SECONDS_A_MEGABYTE = 1
 PROFILES_KEPT = 256
+HEAD_BYTES = 4_096
+"""Enough of a message to see what format it has."""
 
 
 class Worker:
@@ -30,7 +35,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._profiles: dict[tuple[str, int], Profile] = {}
-        self._work: MessageWork | None = None
+        self._work: MessageWork | FileWork | None = None
         self._resume: str | None = None
         self._opened: int | None = None
 
@@ -55,18 +60,24 @@ class Worker:
             self._forget()
         return {"message": job["message"], "chunk": chunk}
 
-    def _continued(self, job: dict[str, Any]) -> MessageWork | None:
+    def _continued(self, job: dict[str, Any]) -> MessageWork | FileWork | None:
         """The message we are in the middle of, if this call goes on exactly where we are."""
         work = self._work
         if work is not None and work.job.message == job["message"] and self._resume == job["resume_text"] and not job["hold"]:
             return work
         return None
 
-    def _begun(self, job: dict[str, Any], blob: bytes) -> MessageWork:
+    def _begun(self, job: dict[str, Any], blob: bytes) -> MessageWork | FileWork:
         self._forget()
         profile = self._profile(job)
-        value = Job(job["message"], job["size"], job["received_at"], job["resume"], job["earlier"], job["hold"], job["override"])
-        work = MessageWork(value, profile, self._reader(job, blob), guides=shipped_guides(), mappings=shipped())
+        value = Job(job["message"], job["size"], job["received_at"], job["resume"], job["earlier"], job["hold"], job["override"], job["file_name"])
+        read = self._reader(job, blob)
+        format = recognise(read(0, HEAD_BYTES))
+        work: MessageWork | FileWork
+        if format == "xml" or (format == "csv" and profile.files("csv")):
+            work = FileWork(value, profile, read, format=format, mappings=shipped())
+        else:
+            work = MessageWork(value, profile, read, guides=shipped_guides(), mappings=shipped())
         work.dropped |= set(job["dropped"])
         return work
 

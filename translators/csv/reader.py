@@ -22,7 +22,8 @@ class CsvReading:
 
     findings: list[Finding]
     """Faults of the file itself; where one is an error there are no documents."""
-    sets: Callable[[], Iterator[CsvSet]]
+    sets: Callable[..., Iterator[CsvSet]]
+    """The documents from an ordinal (default 0) on."""
 
 
 def read(data: bytes, dialect: Dialect, limits: CsvLimits = DEFAULT) -> CsvReading:
@@ -41,7 +42,7 @@ class _Reader:
         self._open()
         if not self.findings and not self.dialect.type_column:
             self._lay_out()
-        return CsvReading(self.findings, (lambda: iter(())) if self.findings else self._sets)
+        return CsvReading(self.findings, (lambda begin=0: iter(())) if self.findings else self._sets)
 
     def _fault(self, code: str, text: str, at: int = 0, *, path: str | None = None) -> None:
         self.findings.append(Finding("interchange", code, text, at, at, kind="csv", line=1, path=path))
@@ -130,9 +131,11 @@ class _Reader:
 
     # ---- documents
 
-    def _sets(self) -> Iterator[CsvSet]:
+    def _sets(self, begin: int = 0) -> Iterator[CsvSet]:
         told = 0
         for ordinal, runs in enumerate(self._typed_runs() if self.dialect.type_column else self._flat_runs()):
+            if ordinal < begin:
+                continue
             if told >= self.limits.max_findings:
                 yield self._given_up(ordinal, runs[0])
                 return

@@ -1,0 +1,249 @@
+"""What a translation worker does with a CSV or XML file: finds its agreement, reads its documents, maps them, in chunks of bounded size.
+
+The file takes the interchange's place and has one group; there is no receipt but a report of its faults. Everything it gives back is JSON values.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from gateway import ways
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from partners.mappings import MappingLibrary
+from partners.profile import Agreement, Profile
+from translators.document import Control, Finding
+from translators.error_report import MEDIA_TYPE, error_report
+from translators.formats import FileDocument, FileReading, fits, read_file
+from translators.mapping import MappingError
+from translators.x12.options import ReadAt
+
+MOST_BYTES = 100 * 2**20
+"""A file is read whole."""
+SHOWN_FAULTS = 3
+GROUP = 1
+REPORT = "report"
+
+
+class FileWork:
+    """One file on its way through a worker; `chunk()` again and again until its `resume` is None."""
+
+    def __init__(self, job: Job, profile: Profile, read: ReadAt, *, format: str, mappings: MappingLibrary) -> None:
+        self.job, self.profile, self.format, self.mappings = job, profile, format, mappings
+        self.dropped: set[int] = set()
+        """[1] once the store has decided against the file."""
+        self.telling = Telling(job, profile, mappings)
+        self.position = job.resume
+        self.reason = ""
+        """Why nothing of it can be read."""
+        self._first = job.resume is None
+        self._found: _Found | None = None
+        if job.size > MOST_BYTES:
+            self.reason = f"the file has {job.size:,} bytes, and {MOST_BYTES:,} may be; ask the partner for it in parts"
+        else:
+            self.data = read(0, job.size)
+            self._found = self._agreed()
+        self._steps = self._walk()
+
+    def chunk(self, dropped: list[int]) -> Row:
+        self.dropped |= set(dropped)
+        out: Row = {
+            "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
+            "ta1s": [], "envelope_findings": [], "held": None, "resume": None,
+        }  # fmt: skip
+        if self._found is None:
+            out["held"] = self.reason
+            return out
+        if self._first:
+            self._first = False
+            out["interchanges"].append(self._file_row())
+            group = dict.fromkeys(("functional", "control", "version", "sender", "receiver", "codes"), "")
+            out["groups"].append({"interchange": 1, "ordinal": GROUP, **group, "claimed": -1, "found": 0})
+        size = events = 0
+        for kind, row in self._steps:
+            out[kind].append(row)
+            if kind == "documents":
+                size += row["byte_end"] - row["byte_start"]
+                events += len(row["events"])
+                if "replay" in (self.job.resume or {}):
+                    continue  # a replay is bounded by what was asked for, and lands in one commit
+                if size >= CHUNK_BYTES or len(out["documents"]) >= CHUNK_DOCUMENTS or events >= CHUNK_EVENTS:
+                    out["resume"] = _text(self.position)
+                    return out
+        self.position = None
+        return out
+
+    # ---- whose file it is
+
+    def _agreed(self) -> "_Found | None":
+        """The one agreement that the file fits; else None, and `reason` says why."""
+        agreements = self.profile.files(self.format)
+        name = self.job.file_name or ""
+        named = [one for one in agreements if one.file is not None and fnmatchcase(name.casefold(), one.file.casefold())]
+        fitting: list[tuple[Agreement, Any]] = []
+        why: list[str] = []
+        for agreement in named or [one for one in agreements if one.file is None]:
+            try:
+                form = self.mappings.mapping(agreement.mapping_name, tuple(agreement.overlays)).form
+            except MappingError as error:
+                why.append(f"{agreement.set_id}: its mapping cannot be used: {error}")
+                continue
+            if fault := fits(self.data, form):
+                why.append(f"{agreement.set_id}: {fault}")
+            else:
+                fitting.append((agreement, form))
+        if len(fitting) == 1:
+            agreement, form = fitting[0]
+            return _Found(agreement, read_file(self.data, form), form)
+        sole = named[0] if len(named) == 1 else agreements[0] if len(agreements) == 1 and agreements[0].file is None else None
+        if not fitting and sole is not None and len(why) == 1 and "cannot be used" not in why[0]:
+            # It can only be that one: the partner hears what is wrong with it.
+            form = self.mappings.mapping(sole.mapping_name, tuple(sole.overlays)).form
+            return _Found(sole, read_file(self.data, form), form)
+        self.reason = self._not_agreed(agreements, [one for one, _ in fitting], why)
+        return None
+
+    def _not_agreed(self, agreements: list[Agreement], fitting: list[Agreement], why: list[str]) -> str:
+        if not agreements:
+            return f"it looks like {self.format.upper()}, and nothing of that is agreed with {self.profile.partner}; add an agreement and replay it"
+        if fitting:
+            names = " and ".join(one.set_id for one in fitting)
+            return f"the file fits the agreements {names}; say in the profile which file names each has (file: ASN_*.csv), then replay it"
+        told = "; ".join(why) or f"no agreement is for files called {self.job.file_name or '(no name)'}"
+        return f"the file fits none of {self.profile.partner}'s agreements: {told}"
+
+    def _file_row(self) -> Row:
+        """The file, in an interchange's place; its own bytes are its control number, so that the same file again is a duplicate."""
+        sha256 = hashlib.sha256(self.data).hexdigest()
+        return {
+            "ordinal": 1, "stream": "production", "state": "open", "reason": None, "ta1": None, "sender": self.profile.partner[:40],
+            "receiver": self.format, "control": sha256[:32], "version": "", "usage": "P", "date": "", "time": "", "byte_start": 0,
+            "byte_end": len(self.data), "sha256": sha256, "ta1_if_accepted": False, "ta1_if_rejected": False,
+        }  # fmt: skip
+
+    # ---- its documents
+
+    def _walk(self) -> Iterator[tuple[str, Row]]:
+        found = self._found
+        if found is None:
+            return
+        resume = self.job.resume or {"s": 0}
+        if "replay" in resume:
+            yield from self._walk_again(found, {place["s"] for place in resume["replay"]})
+            return
+        told = _Told.of(self.job.earlier)
+        begin = resume["s"]
+        if self.job.hold:
+            yield "documents", self._held(found, begin)
+            begin += 1
+        for one in self._documents(found, begin):
+            if 1 in self.dropped:
+                return
+            row = self._document(found, one)
+            told.add(row)
+            self.position = {"i": 0, "g": 0, "s": one.ordinal + 1, "o": one.byte_end}
+            yield "documents", row
+        yield "acknowledgments", self._answer(found, told)
+
+    def _walk_again(self, found: "_Found", wanted: set[int]) -> Iterator[tuple[str, Row]]:
+        for one in self._documents(found, min(wanted)):
+            if one.ordinal in wanted:
+                yield "documents", self._document(found, one)
+            if one.ordinal >= max(wanted):
+                return
+
+    def _documents(self, found: "_Found", begin: int) -> Iterator[FileDocument]:
+        faults = found.reading.findings
+        if any(fault.severity == "error" for fault in faults):
+            if begin == 0:
+                yield FileDocument(0, 0, len(self.data), 1, faults, None)
+            return
+        yield from found.reading.documents(begin)
+
+    def _row(self, found: "_Found", ordinal: int, start: int, end: int) -> Row:
+        return {
+            "interchange": 1, "group": GROUP, "ordinal": ordinal + 1, "stream": "production", "set_id": found.agreement.set_id, "control": "",
+            "byte_start": start, "byte_end": end, "mapping": None, "content_hash": None, "unmapped": None, "on_conflict": "hold", "findings": [],
+            "references": [], "events": [], "state": "mapped", "reason": None, "verdict": "A", "codes": "", "release": getattr(found.form, "release", "1"),
+        }  # fmt: skip
+
+    def _held(self, found: "_Found", ordinal: int) -> Row:
+        row = self._row(found, ordinal, 0, len(self.data))
+        reason = "reading this document has ended three worker processes; it is held, its siblings go on"
+        return row | {"state": "held", "reason": reason, "verdict": "R", "release": ""}
+
+    def _document(self, found: "_Found", one: FileDocument) -> Row:
+        row = self._row(found, one.ordinal, one.byte_start, one.byte_end)
+        row["verdict"] = one.verdict.value
+        row["findings"] = [finding_json(finding) for finding in one.findings]
+        row["control"] = f"line {one.line}"
+        if one.document is None or (one.verdict == "R" and self.job.override != "rejected"):
+            errors = [finding.text for finding in one.findings if finding.severity == "error"]
+            more = f"; and {len(errors) - SHOWN_FAULTS} more" if len(errors) > SHOWN_FAULTS else ""
+            row["state"], row["reason"] = "rejected", "; ".join(errors[:SHOWN_FAULTS]) + more
+            return row
+        control = Control("", "", "", "", "", self.profile.partner, "", "P")
+        faults = sum(1 for finding in one.findings if finding.severity == "error")
+        row["control"] = (self.telling.tell(one.document, control, found.agreement, row, faults=faults) or row["control"])[:32]
+        if row.get("refusal"):
+            refused = Finding("set", "mapping", f"line {one.line}: {row['refusal']}", one.byte_start, one.byte_end, kind="mapping", line=one.line)
+            row["findings"].append(finding_json(refused))
+        row["advice"] = "none"  # an 824 answers X12; here the report does
+        return row
+
+    # ---- the answer
+
+    def _answer(self, found: "_Found", told: "_Told") -> Row:
+        verdict = "A" if not told.bad else "P" if told.good else "R"
+        row: Row = {"interchange": 1, "group": GROUP, "accepted": told.good, "verdict": verdict, "receipt": None}
+        duty = found.agreement.duties.error_report
+        if duty == "none" or (duty == "errors" and not told.bad):
+            return row
+        parts = [error_report(told.faults).decode("latin-1")]
+        name = (self.job.file_name or self.job.message).rpartition(".")[0] or self.job.message
+        receipt = {
+            "form": REPORT, "parts": parts, "scope": f"reports {self.profile.partner}", "destination": ways.destination(self.profile),
+            "file_name": ways.file_name(name, REPORT, ending="csv"), "media_type": MEDIA_TYPE,
+        }  # fmt: skip
+        return row | {"receipt": receipt}
+
+
+@dataclass(slots=True)
+class _Found:
+    """The agreement of a file, and the file read under it."""
+
+    agreement: Agreement
+    reading: FileReading
+    form: Any
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the report will say."""
+
+    good: int = 0
+    bad: int = 0
+    faults: list[tuple[str, Finding]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, earlier: list[Row]) -> "_Told":
+        """From the rows that earlier chunks committed."""
+        told = cls()
+        for row in earlier:
+            told.add(row)
+        return told
+
+    def add(self, row: Row) -> None:
+        found = [Finding(**json.loads(one)) for one in row["findings"]]
+        errors = [finding for finding in found if finding.severity == "error"]
+        if errors:
+            self.bad += 1
+        else:
+            self.good += 1
+        self.faults += [(row["control"], finding) for finding in errors]
+
+
+def _text(position: Row | None) -> str | None:
+    return None if position is None else json.dumps(position, separators=(",", ":"), sort_keys=True)

@@ -1,0 +1,137 @@
+"""CSV through the whole gateway, over real ports on both databases: whose file it is, what of it is delivered, and what the partner hears."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import Running, running
+
+FIXTURES = Path(__file__).parent.parent / "mappings" / "csv"
+STOCK = (FIXTURES / "inventory" / "fixtures" / "two-warehouses.csv").read_bytes()
+STATUS = (FIXTURES / "status" / "fixtures" / "two-shipments.csv").read_bytes()
+
+PROFILE = """\
+partner: pallas
+name: Pallas Warehousing
+identities:
+  tokens: [{{sha256: {digest}}}]
+agreements:
+  - receive: csv/status
+    default_zone: America/Chicago
+  - receive: csv/inventory
+    duties: {{error_report: all}}
+  - receive: csv/adjustments
+    file: ADJ_*.csv
+"""
+
+
+async def agreed(gateway: Running) -> None:
+    await gateway.operate("partners.apply", text=PROFILE.format(digest=hashlib.sha256(b"pallas").hexdigest()))
+
+
+async def sent(gateway: Running, body: bytes, name: str = "file.csv") -> dict[str, Any]:
+    status, answer = await gateway.partner("pallas").send(gateway.session, name, body)
+    assert status == 202, answer
+    return await gateway.decided("pallas", answer["id"])
+
+
+def sets_of(value: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for group in value["interchanges"][0]["groups"] for one in group["sets"]]
+
+
+def test_a_file_finds_its_agreement_by_its_heading_and_its_events_reach_the_erp(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await agreed(gateway)
+            value = await sent(gateway, STATUS)
+            assert [(one["id"], one["state"], one["control"]) for one in sets_of(value)] == [
+                ("csv/status", "translated", "ABCD|SH-1001"),
+                ("csv/status", "translated", "ABCD|SH-1001"),
+                ("csv/status", "translated", "ABCD|SH-1002"),
+            ]
+            assert value["acknowledgments"] == []
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+            told = [effect.data for effect in gateway.effects("shipment/SH-1001")]
+            assert [one["event"] for one in told] == ["pickup.departed", "transit.en_route"]
+            assert told[0]["evidence"]["format"] == "csv"
+            assert told[0]["evidence"]["message"] == value["id"]
+
+    asyncio.run(act())
+
+
+def test_a_bad_row_rejects_its_document_and_the_partner_gets_a_report(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await agreed(gateway)
+            value = await sent(
+                gateway, STOCK.replace(b"WH2,2026-11-16T06:00:00-06:00,BLU-10,614141000012,Blue widget,EA,12", b"WH2,,=1+1,,,EA,twelve")
+            )
+            assert [(one["state"], one["verdict"]) for one in sets_of(value)] == [("translated", "A"), ("rejected", "R")]
+            assert value["interchanges"][0]["groups"][0]["verdict"] == "P"
+            await gateway.settle(lambda: len(gateway.effects()) == 1)
+            (report,) = value["acknowledgments"]
+            rows = report["content"].lstrip("\ufeff").splitlines()
+            assert rows[0] == '"line","document","place","value","problem"'
+            assert rows[1].startswith('"5","line 5","As Of","","line 5, As Of: it is empty')
+            assert any('"twelve"' in row and "is no number" in row for row in rows)
+            box = gateway.partner("pallas")
+            assert await box.pick_up(gateway.session) == 1
+            assert next(iter(box.picked_up.values())).decode("utf-8-sig").splitlines() == rows
+
+    asyncio.run(act())
+
+
+def test_the_same_file_again_is_a_duplicate_and_the_same_rows_in_another_file_are_too(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await agreed(gateway)
+            first = await sent(gateway, STOCK)
+            again = await gateway.partner("pallas").send(gateway.session, "again.csv", STOCK)
+            assert again[1]["id"] == first["id"]
+            other = await sent(gateway, STOCK.replace(b"\n", b"\r\n"))
+            assert [one["state"] for one in sets_of(other)] == ["duplicate", "duplicate"]
+            assert [len(one["acknowledgments"]) for one in (first, other)] == [1, 1]
+
+    asyncio.run(act())
+
+
+HELD = [
+    ("nobody's", b"a,b\n1,2\n", "x.csv", "csv/status: its heading lacks Shipment ID"),
+    ("another's name", STATUS, "ADJ_7.csv", ""),
+    ("XML", b"<a/>", "x.xml", "nothing of that is agreed with pallas"),
+]
+
+
+@pytest.mark.parametrize(("body", "name", "words"), [case[1:] for case in HELD], ids=[case[0] for case in HELD])
+def test_a_file_that_fits_no_agreement_is_held_in_words(tmp_path: Path, body: bytes, name: str, words: str):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await agreed(gateway)
+            value = await sent(gateway, body, name)
+            if words:
+                assert value["state"] == "held"
+                assert words in value["reason"]
+            else:  # its name says whose it is, so the partner hears what is wrong with it
+                assert [one["state"] for one in sets_of(value)] == ["rejected"]
+                assert "the heading lacks Adjustment Number" in value["acknowledgments"][0]["content"]
+
+    asyncio.run(act())
+
+
+def test_a_file_of_many_documents_survives_being_read_in_chunks(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await agreed(gateway)
+            heading = b"Adjustment Number,Adjustment Date,SKU,Quantity Change,Unit\n"
+            rows = [b"A-%04d,2026-11-16,SKU-%d,%s,EA\n" % (number, number % 7, b"x" if number == 450 else b"5") for number in range(900)]
+            value = await sent(gateway, heading + b"".join(rows), "ADJ_1.csv")
+            states = [one["state"] for one in sets_of(value)]
+            assert (len(states), states.count("translated"), states[450]) == (900, 899, "rejected")
+            assert value["acknowledgments"][0]["content"].count("\n") == 2
+            await gateway.settle(lambda: len(gateway.effects()) == 899)
+            (await gateway.operate("partners.apply", text=PROFILE.format(digest=hashlib.sha256(b"pallas").hexdigest())))
+
+    asyncio.run(act())
