@@ -30,6 +30,9 @@ Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node ke
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 File = Annotated[Path, typer.Argument(help="A file.")]
 Guides = Annotated[Path | None, typer.Option("--guides", help="A folder of your own guides, over those that ship.")]
+FileMapping = Annotated[
+    str | None, typer.Option("--mapping", help="Read a CSV or XML file under this mapping, such as csv/status; default: the one whose form it has.")
+]
 Partner = Annotated[str | None, typer.Option("--partner", help="Read it under this partner's profile: a name, or a profile's file.")]
 
 
@@ -65,21 +68,23 @@ def check(
     partner: Partner = None,
     allow: Annotated[list[str] | None, typer.Option(help="Switch a named leniency on; may be given again.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Judge as most profiles do: element faults alone are accepted with errors.")] = False,
+    mapping: FileMapping = None,
     as_json: Json = False,
 ) -> None:
-    """Explain an X12 file's faults, with the bytes underlined. Exit 0: clean, 1: findings."""
+    """Explain a file's faults, with the bytes (X12) or the lines (CSV, XML). Exit 0: clean, 1: findings."""
     from gateway.commands.check import check as run
 
     strictness, allowed = _terms(partner, tolerant, allow)
-    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout))
+    terms = _profile(partner)
+    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout, partner=terms, mapping=mapping))
 
 
 @app.command()
-def translate(file: File, partner: Partner = None, as_json: Json = False) -> None:
+def translate(file: File, partner: Partner = None, mapping: FileMapping = None, as_json: Json = False) -> None:
     """Show the canonical events of a file, and what was not carried over, without a server. --json: one CloudEvent a line."""
     from gateway.commands.translate import translate as run
 
-    raise typer.Exit(run(file, partner=_profile(partner), as_json=as_json, out=sys.stdout))
+    raise typer.Exit(run(file, partner=_profile(partner), mapping=mapping, as_json=as_json, out=sys.stdout))
 
 
 @app.command()

@@ -262,6 +262,8 @@ class Outgoing:
     """Kind of acknowledgment -> the span within which it is owed."""
     tell: str
     """The destination that is told what the partner says of it."""
+    format: str = "x12"
+    """x12, csv or xml: files of the latter two have no envelope, and no control number that an answer could name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,14 @@ def scope(ours: str, theirs: str) -> str:
     return f"interchange {ours} {theirs}"[:MOST_SCOPE]
 
 
+def content_text(data: bytes) -> str:
+    """What we wrote, as text in JSON: UTF-8 where it is that, else a character a byte."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 def file_name(*parts: str, ending: str = "edi") -> str:
     """A name for people and for partners that keep files: never a path."""
     text = "-".join(part.replace("/", "-") for part in parts if part)

@@ -16,7 +16,7 @@ def problems(profile: Profile) -> list[str]:
                 shipped().mapping(agreement.mapping_name, tuple(agreement.overlays))
         except MappingError as error:
             found.append(f"{where}: {error}")
-        if agreement.send is not None and not shipped_guides().knows(agreement.set_id):
+        if agreement.send is not None and agreement.format == "x12" and not shipped_guides().knows(agreement.set_id):
             found.append(f"{where}.send: there is no guide of the set {agreement.send}, so it cannot be written")
         if agreement.default_zone is not None and not is_zone(agreement.default_zone):
             found.append(f"{where}.default_zone: {agreement.default_zone!r} is no time zone; write an IANA name such as America/Chicago")
@@ -26,4 +26,10 @@ def problems(profile: Profile) -> list[str]:
 def _held_for_want_of_a_mapping(agreement: Agreement) -> bool:
     """Whether the set has a guide but no shipped mapping, and none is asked for: it is checked, answered and held."""
     asked = agreement.mapping is not None or agreement.overlays
-    return not asked and agreement.send is None and shipped().for_set(agreement.set_id) is None and shipped_guides().knows(agreement.set_id)
+    return (
+        not asked
+        and agreement.format == "x12"
+        and agreement.send is None
+        and shipped().for_set(agreement.set_id) is None
+        and shipped_guides().knows(agreement.set_id)
+    )

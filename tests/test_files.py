@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ agreements:
     default_zone: America/Chicago
   - receive: csv/inventory
     duties: {{error_report: all}}
+  - send: csv/asn
   - receive: csv/adjustments
     file: ADJ_*.csv
 """
@@ -133,5 +135,31 @@ def test_a_file_of_many_documents_survives_being_read_in_chunks(tmp_path: Path, 
             assert value["acknowledgments"][0]["content"].count("\n") == 2
             await gateway.settle(lambda: len(gateway.effects()) == 899)
             (await gateway.operate("partners.apply", text=PROFILE.format(digest=hashlib.sha256(b"pallas").hexdigest())))
+
+    asyncio.run(act())
+
+
+def test_the_erp_releases_an_event_and_the_partner_gets_a_csv_file(tmp_path: Path, database_url: str):
+    golden = json.loads((FIXTURES / "asn" / "fixtures" / "two-packs.events.json").read_text(encoding="utf-8"))
+    data = {key: value for key, value in golden["sets"][0]["events"][0]["data"].items() if key not in ("evidence", "quality")}
+
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await agreed(gateway)
+            event = {"partner": "pallas", "type": "shipment.notified", "data": data}
+            status, answer = await gateway.release(event, key="asn-1")
+            assert status == 202, answer
+            assert (answer["set"], answer["control_numbers"]) == ("csv/asn", None)
+            assert await gateway.release(event, key="asn-1") == (202, answer)
+            box = gateway.partner("pallas")
+            await box.pick_up(gateway.session)
+            (body,) = box.picked_up.values()
+            assert body.decode().splitlines()[1:], body
+            assert body.decode().splitlines()[1].startswith("ASN-77,2026-11-16T14:05,2026-11-18,ABCD")
+            assert (await gateway.document(answer["id"]))["state"] == "delivered"
+            status, answer = await gateway.release(event | {"data": data | {"structure": "0001"}})
+            assert [one["field"] for one in answer["not_written"]] == ["structure"]
+            status, answer = await gateway.release(event | {"data": {**data, "lines": [{"id": "1", "pack": "nowhere"}]}})
+            assert (status, answer["problems"][0]["field"]) == (422, "lines[0]")
 
     asyncio.run(act())

@@ -65,6 +65,15 @@ def fits(data: bytes, form: Any) -> str:
     return "its mapping says nothing of files"
 
 
+def strangers(data: bytes, form: Any) -> int:
+    """How many columns of a file its form does not name: of two forms that fit, the one with fewer is meant."""
+    if not isinstance(form, Dialect) or form.type_column or not form.header:
+        return 0
+    names = heading_of(data, form.delimiter, form.quote, form.encoding)
+    known = {csv.folded(heading) for record in form.records for column in record.columns for heading in column.headings}
+    return sum(1 for name in names if name not in known)
+
+
 def read_file(data: bytes, form: Any) -> FileReading:
     """A whole file in the form that its mapping declares. Never raises for what is in it."""
     assert isinstance(form, Dialect)

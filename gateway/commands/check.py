@@ -9,8 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
+from gateway.commands.files import check_file, chosen, complain
+from partners.files import NotAgreed
 from partners.guides import shipped_guides
+from partners.profile import Profile
 from translators.document import TranslationError
+from translators.mapping import MappingError
 from translators.x12.explain import explain_report
 from translators.x12.options import Options, Strictness
 from translators.x12.report import Report, check_report
@@ -20,9 +24,26 @@ CLEAN, FINDINGS, USAGE, UNREADABLE = 0, 1, 2, 65
 
 
 def check(
-    path: Path, *, strictness: Strictness = "strict", allow: Iterable[str] = (), as_json: bool = False, out: TextIO, colour: bool = False
+    path: Path,
+    *,
+    strictness: Strictness = "strict",
+    allow: Iterable[str] = (),
+    as_json: bool = False,
+    out: TextIO,
+    colour: bool = False,
+    partner: Profile | None = None,
+    mapping: str | None = None,
 ) -> int:
-    """Checks a file and prints what was found. 0 clean, 1 findings, 2 no such file or leniency, 65 no interchange in it."""
+    """Checks a file and prints what was found. 0 clean, 1 findings, 2 no such file, mapping or leniency, 65 nothing in it can be read.
+
+    `partner` and `mapping` say how a CSV or XML file is read.
+    """
+    try:
+        file_of_its_own = chosen(path, partner=partner, mapping=mapping)
+        if file_of_its_own is not None:
+            return check_file(file_of_its_own, path, as_json=as_json, out=out)
+    except (OSError, NotAgreed, MappingError) as error:
+        return complain("check", error)
     try:
         options = Options(strictness, frozenset(allow))
         with path.open("rb") as file:

@@ -16,6 +16,7 @@ from translators.document import Control
 from translators.mapping import Context, MappingError
 from translators.mapping.compose import ComposeProblem, compose
 from translators.mapping.compose_x12 import X12Medium
+from translators.mapping.media import medium_of
 from translators.x12.envelope_write import stamp
 from translators.x12.write import Terms
 
@@ -29,9 +30,9 @@ def compose_file(set_id: str, file: Path, *, release: str, zone: str | None, ove
 
     0 written, 1 refused, 2 no such set, file or release, 65 the file holds no event.
     """
-    name = f"x12/{set_id}"
+    name = set_id if "/" in set_id else f"x12/{set_id}"
     guide = shipped_guides().guide(set_id, release)
-    if guide is None or name not in shipped().names():
+    if (guide is None and name.startswith("x12/")) or name not in shipped().names():
         return _complain(f"there is no mapping for {set_id}; there are {', '.join(shipped().names())}", USAGE)
     try:
         given = json.loads(file.read_bytes())
@@ -43,7 +44,9 @@ def compose_file(set_id: str, file: Path, *, release: str, zone: str | None, ove
     if not isinstance(data, dict):
         return _complain(f"{file}: it holds no event; an object with its data is wanted, or a CloudEvent", BAD_DATA)
     try:
-        composed = compose(shipped().mapping(name, overlays), data, X12Medium(guide, _terms(guide.release)), _context(zone))
+        mapping = shipped().mapping(name, overlays)
+        medium = X12Medium(guide, _terms(guide.release)) if guide is not None else medium_of(mapping.form)
+        composed = compose(mapping, data, medium, _context(zone))
     except MappingError as error:
         return _complain(str(error), USAGE)
     except ComposeProblem as refused:

@@ -3,9 +3,10 @@
 Knows the shape of event data; reads no file and knows no command.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from translators.document import Finding
 from translators.events.draft import EventDraft
 from translators.mapping import Mapped
 from translators.x12.reader import SetReading
@@ -19,16 +20,22 @@ MAIN_ROLES = ("ship_from", "ship_to", "consignee", "shipper", "warehouse", "buye
 def tell(reading: SetReading, mapped: Mapped | None, reason: str | None) -> Iterator[str]:
     """The lines for one set, a blank one at the end."""
     note = f" ({reading.note})" if reading.note else ""
-    yield f"{reading.set_id} {reading.control}, {reading.segments} segments, bytes {reading.byte_start} to {reading.byte_end}{note}"
+    heading = f"{reading.set_id} {reading.control}, {reading.segments} segments, bytes {reading.byte_start} to {reading.byte_end}{note}"
     if reading.warnings:
-        yield f"  let pass: {', '.join(reading.warnings)}"
+        heading += f"\n  let pass: {', '.join(reading.warnings)}"
+    yield from tell_mapped(heading, reading.findings, mapped, reason)
+
+
+def tell_mapped(heading: str, findings: Sequence[Finding], mapped: Mapped | None, reason: str | None) -> Iterator[str]:
+    """The lines for one document of any format."""
+    yield heading
     if mapped is None:
         yield f"  no event: {reason}"
         yield ""
         return
     for draft in mapped.events:
         yield from _event(draft)
-    faults = [*reading.findings, *mapped.findings]
+    faults = [*findings, *mapped.findings]
     if faults:
         yield f"  found wrong ({len(faults)}):"
         yield from (f"    {finding.segment} at {finding.position}: {finding.text}" for finding in faults[:MOST_LINES])

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from gateway.commands.files import chosen, complain, translate_file
 from gateway.commands.story import tell
 from gateway.exits import BAD_DATA, FAILED, GOOD, USAGE
+from partners.files import NotAgreed
 from partners.guides import shipped_guides
 from partners.mappings import MappingLibrary, shipped, zone_offset
 from partners.profile import Profile
@@ -75,11 +77,20 @@ class Translated:
         return self.mapped is not None and not self.mapped.findings and not any(found.severity == "error" for found in self.reading.findings)
 
 
-def translate(path: Path, *, partner: Profile | None = None, as_json: bool = False, out: TextIO) -> int:
+def translate(path: Path, *, partner: Profile | None = None, mapping: str | None = None, as_json: bool = False, out: TextIO) -> int:
     """Prints the events of a file, and what was not carried over. 0 all clean, 1 findings or held, 2 no such file, 65 no interchange in it.
 
     `as_json`: one CloudEvent a line on `out`; what could not be told goes to standard error.
     """
+    try:
+        file_of_its_own = chosen(path, partner=partner, mapping=mapping)
+        if file_of_its_own is not None:
+            return translate_file(file_of_its_own, as_json=as_json, out=out)
+    except (NotAgreed, MappingError) as error:
+        return complain("translate", error)
+    except OSError as error:
+        print(f"crossdock translate: {path}: {error.strerror or error}", file=sys.stderr)
+        return USAGE
     terms = Terms.of(partner)
     received_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:

@@ -22,8 +22,9 @@ from partners.mappings import shipped, zone_offset
 from partners.profile import AFTER, Agreement, Profile
 from translators.document import Control, Delimiters
 from translators.mapping import CompiledMapping, Context, MappingError
-from translators.mapping.compose import Composed, ComposeProblem, compose
+from translators.mapping.compose import Composed, ComposeProblem, Medium, compose
 from translators.mapping.compose_x12 import X12Medium
+from translators.mapping.media import medium_of
 from translators.x12.guide import Guide
 from translators.x12.write import Terms
 
@@ -100,6 +101,8 @@ class ComposeStage:
             "TA1": agreement.owed.interchange_acknowledgment,
             "824": agreement.owed.application_advice,
         }
+        if agreement.format != "x12":
+            return self._file(revision, agreement, request, composed, body=body, key=key, digest=digest, traceparent=traceparent)
         us, them = profile.us.isa, profile.identities.isa[0]
         guide = _guide(agreement)
         return Outgoing(
@@ -113,6 +116,38 @@ class ComposeStage:
             mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block",
             awaited={kind: span(due) for kind, due in owed.items() if due is not None}, tell=f"target:{agreement.target}",
         )  # fmt: skip
+
+    def _file(
+        self,
+        revision: Revision,
+        agreement: Agreement,
+        request: ReleaseRequest,
+        composed: Composed,
+        *,
+        body: bytes,
+        key: str | None,
+        digest: str,
+        traceparent: str | None,
+    ) -> Outgoing:
+        """CSV or XML: a document without an envelope, numbered in a row of its own, for which nothing is owed."""
+        profile, now = revision.profile, self._clock()
+        form = composed_release(agreement)
+        return Outgoing(
+            id=new_id(now), partner=profile.partner, key=key, digest=digest, window=span(WINDOW), at=now, who=f"the ERP by {CHANNEL}",
+            traceparent=traceparent, profile_revision=revision.number, stream=request.stream, event=body, set_id=agreement.set_id, functional="",
+            release=form, version="", sender=profile.us.gs, receiver=profile.partner[:40], sender_code="", receiver_code="", envelope_version="",
+            usage=_usage(request), parts=composed.parts, scope=f"files {profile.partner}", destination=ways.destination(profile),
+            file_name=ways.file_name(agreement.set_id.partition("/")[2], composed.business_key, ending=agreement.format), subject=composed.subject,
+            correlation=composed.correlation or "", references=composed.references,
+            not_written=[*composed.not_written, *((name, "a separator in it was replaced") for name in composed.replaced)],
+            mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block", awaited={},
+            tell=f"target:{agreement.target}", format=agreement.format,
+        )  # fmt: skip
+
+
+def composed_release(agreement: Agreement) -> str:
+    """Of the partner's layout, as the mapping counts."""
+    return str(getattr(_mapping(agreement).form, "release", "1"))
 
 
 def _agreement(profile: Profile, request: ReleaseRequest) -> Agreement:
@@ -143,20 +178,29 @@ def _guide(agreement: Agreement) -> Guide:
 
 
 def _composed(profile: Profile, agreement: Agreement, request: ReleaseRequest, now: str) -> Composed:
-    us, them, guide = profile.us.isa, profile.identities.isa[0], _guide(agreement)
+    medium, control = _medium(profile, agreement, request)
     context = Context(
-        control=Control("000000001", "1", "0001", guide.functional, agreement.version, str(us), str(them), _usage(request)),
+        control=control,
         partner=profile.partner,
         received_at=now,
         zone_offset=zone_offset,
         default_zone=agreement.default_zone,
     )
     try:
-        return compose(_mapping(agreement), request.data, X12Medium(guide, _terms(profile, agreement, request)), context)
+        return compose(_mapping(agreement), request.data, medium, context)
     except ComposeProblem as error:
         told = [{"field": name, "text": text} for name, text in error.problems]
         detail = f"{told[0]['field'] or 'the event'}: {told[0]['text']}" + (f"; and {len(told) - 1} more" if len(told) > 1 else "")
         raise Refused(422, "cannot-be-written", detail, more={"problems": told}) from None
+
+
+def _medium(profile: Profile, agreement: Agreement, request: ReleaseRequest) -> tuple[Medium, Control]:
+    """How the agreement's format is written, and what stands in for its envelope while it is proved."""
+    if agreement.format != "x12":
+        return medium_of(_mapping(agreement).form), Control("", "", "", "", "", profile.us.gs, profile.partner, _usage(request))
+    us, them, guide = profile.us.isa, profile.identities.isa[0], _guide(agreement)
+    control = Control("000000001", "1", "0001", guide.functional, agreement.version, str(us), str(them), _usage(request))
+    return X12Medium(guide, _terms(profile, agreement, request)), control
 
 
 def _terms(profile: Profile, agreement: Agreement, request: ReleaseRequest) -> Terms:

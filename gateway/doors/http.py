@@ -23,6 +23,7 @@ from gateway.settings import Limits
 from gateway.store import search
 from gateway.store.payloads import Spool
 from gateway.store.store import Store, landed
+from gateway.ways import content_text
 from partners.book import Book, Revision
 
 CHANNEL = "http"
@@ -184,7 +185,7 @@ class HttpDoor:
                 {
                     "id": one.id, "set": attributes.get("set"), "answers": attributes.get("answers"), "media_type": attributes["media_type"],
                     "file_name": attributes["file_name"], "sha256": one.sha256, "lease": f"{one.fence}", "leased_until": as_text(until),
-                    "content": one.data.decode("latin-1") if one.data is not None else None,
+                    "content": content_text(one.data) if one.data is not None else None,
                     "content_url": f"/v1/outbox/{one.id}", "ack_url": f"/v1/outbox/{one.id}/ack",
                 }
             )  # fmt: skip

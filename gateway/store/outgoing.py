@@ -17,7 +17,7 @@ from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
-from gateway.ways import MEDIA_TYPE
+from gateway.ways import MEDIA_TYPES
 from translators.x12.envelope_write import stamp
 
 CHANNEL = "http"
@@ -84,6 +84,7 @@ class OutgoingVerbs:
         when = as_datetime(item.at)
         date, time = f"{when:%Y%m%d}", f"{when:%H%M}"
         data = stamp(item.parts, interchange_control=control, group_control=control, date6=date[2:], date8=date, time4=time)
+        media_type, has_envelope = MEDIA_TYPES[item.format], item.format == "x12"
         payload = self.files.keep(Payload.inline(f"message:{item.id}", item.partner, data))
         event = self.files.keep(Payload.inline(f"event:{item.id}", item.partner, item.event))
         writes.payloads += [payload.row(), event.row()]
@@ -91,13 +92,14 @@ class OutgoingVerbs:
         writes.outgoing.append(
             {
                 "id": item.id, "partner": item.partner, "direction": "out", "channel": CHANNEL, "state": "composed", "payload": payload.id,
-                "size": payload.size, "sha256": payload.sha256, "media_type": MEDIA_TYPE, "file_name": item.file_name,
-                "profile_revision": item.profile_revision, "arrival": self.ticks(), "decided_at": item.at, "answers": None, "control": f"{control:09}",
+                "size": payload.size, "sha256": payload.sha256, "media_type": media_type, "file_name": item.file_name,
+                "profile_revision": item.profile_revision, "arrival": self.ticks(), "decided_at": item.at, "answers": None,
+                "control": f"{control:09}" if has_envelope else None,
             }
         )  # fmt: skip
         self._describe(item, document, control, data, payload.sha256, (date, time), writes)
         attributes = {
-            "media_type": MEDIA_TYPE,
+            "media_type": media_type,
             "file_name": item.file_name,
             "document": document,
             "set": item.set_id,
@@ -109,7 +111,7 @@ class OutgoingVerbs:
         origin = Origin(item.id, item.partner, CHANNEL, item.profile_revision, item.at, item.who)
         writes.deliveries.append(
             delivery_row(
-                f"{item.set_id}:{item.id}",
+                f"{item.set_id.replace('/', '-')}:{item.id}",
                 origin,
                 destination=item.destination,
                 subject=item.subject,
@@ -128,7 +130,7 @@ class OutgoingVerbs:
 
     def _describe(self, item: Outgoing, document: str, control: int, data: bytes, sha256: str, stamped: tuple[str, str], writes: Writes) -> None:
         """The rows that people read: what was sent looks like what was received."""
-        start, end = set_bounds(data, item.set_id)
+        start, end = set_bounds(data, item.set_id) if item.format == "x12" else (0, len(data))
         base: dict[str, Any] = dict.fromkeys(INTERCHANGE)
         writes.interchanges.append(
             base
@@ -240,6 +242,6 @@ def _facts(row: Any) -> dict[str, Any]:
     not_written = [{"field": one["path"], "why": one["values"]} for one in json.loads(row.unmapped or "[]")]
     return {
         "id": row.message, "document": row.id, "partner": row.partner, "stream": row.stream, "set": row.set_id, "mapping": row.mapping,
-        "control_numbers": {"interchange": row.interchange, "group": str(int(row.interchange)), "set": row.control},
+        "control_numbers": {"interchange": row.interchange, "group": str(int(row.interchange)), "set": row.control} if row.interchange else None,
         "composed_at": as_text(row.arrival), "not_written": not_written, "status_url": f"/v1/documents/{row.message}",
     }  # fmt: skip

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
+from gateway.ways import content_text
 
 _MESSAGE = text("SELECT * FROM messages WHERE id = :id")
 _LIFE = text("SELECT at, step, who, text FROM life WHERE message = :id ORDER BY at")
@@ -74,7 +75,7 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
             "set": json.loads(one.attributes).get("set"),
             "answers": one.answers,
             "state": one.state,
-            "content": _as_text(one.data) if one.data else None,
+            "content": content_text(one.data) if one.data else None,
         }
         for one in tx.execute(_ACKNOWLEDGMENTS, {"id": message})
     ]
@@ -83,13 +84,6 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
         "file_name": row.file_name, "duplicate_of": row.duplicate_of, "interchanges": interchanges, "acknowledgments": acknowledgments,
         "life": [{"at": as_text(one.at), "step": one.step, "text": one.text} for one in tx.execute(_LIFE, {"id": message}) if one.step in TOLD],
     }  # fmt: skip
-
-
-def _as_text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _shown_finding(stored: str) -> dict[str, Any]:

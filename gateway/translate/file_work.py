@@ -7,17 +7,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from typing import Any
 
 from gateway import ways
 from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
-from partners.profile import Agreement, Profile
+from partners.profile import Profile
 from translators.document import Control, Finding
 from translators.error_report import MEDIA_TYPE, error_report
-from translators.formats import FileDocument, FileReading, fits, read_file
-from translators.mapping import MappingError
+from translators.formats import FileDocument, FileReading, Format, read_file
 from translators.x12.options import ReadAt
 
 MOST_BYTES = 100 * 2**20
@@ -30,8 +28,8 @@ REPORT = "report"
 class FileWork:
     """One file on its way through a worker; `chunk()` again and again until its `resume` is None."""
 
-    def __init__(self, job: Job, profile: Profile, read: ReadAt, *, format: str, mappings: MappingLibrary) -> None:
-        self.job, self.profile, self.format, self.mappings = job, profile, format, mappings
+    def __init__(self, job: Job, profile: Profile, read: ReadAt, *, format: Format, mappings: MappingLibrary) -> None:
+        self.job, self.profile, self.format = job, profile, format
         self.dropped: set[int] = set()
         """[1] once the store has decided against the file."""
         self.telling = Telling(job, profile, mappings)
@@ -39,13 +37,16 @@ class FileWork:
         self.reason = ""
         """Why nothing of it can be read."""
         self._first = job.resume is None
-        self._found: _Found | None = None
+        self._agreed: Agreed | None = None
         if job.size > MOST_BYTES:
             self.reason = f"the file has {job.size:,} bytes, and {MOST_BYTES:,} may be; ask the partner for it in parts"
         else:
             self.data = read(0, job.size)
-            self._found = self._agreed()
-        self._steps = self._walk()
+            try:
+                self._agreed = agreement_for(self.data, job.file_name or "", format=format, profile=profile, mappings=mappings)
+            except NotAgreed as error:
+                self.reason = str(error)
+        self._steps = self._walk(self._agreed) if self._agreed else iter(())
 
     def chunk(self, dropped: list[int]) -> Row:
         self.dropped |= set(dropped)
@@ -53,7 +54,7 @@ class FileWork:
             "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
             "ta1s": [], "envelope_findings": [], "held": None, "resume": None,
         }  # fmt: skip
-        if self._found is None:
+        if self._agreed is None:
             out["held"] = self.reason
             return out
         if self._first:
@@ -75,45 +76,6 @@ class FileWork:
         self.position = None
         return out
 
-    # ---- whose file it is
-
-    def _agreed(self) -> "_Found | None":
-        """The one agreement that the file fits; else None, and `reason` says why."""
-        agreements = self.profile.files(self.format)
-        name = self.job.file_name or ""
-        named = [one for one in agreements if one.file is not None and fnmatchcase(name.casefold(), one.file.casefold())]
-        fitting: list[tuple[Agreement, Any]] = []
-        why: list[str] = []
-        for agreement in named or [one for one in agreements if one.file is None]:
-            try:
-                form = self.mappings.mapping(agreement.mapping_name, tuple(agreement.overlays)).form
-            except MappingError as error:
-                why.append(f"{agreement.set_id}: its mapping cannot be used: {error}")
-                continue
-            if fault := fits(self.data, form):
-                why.append(f"{agreement.set_id}: {fault}")
-            else:
-                fitting.append((agreement, form))
-        if len(fitting) == 1:
-            agreement, form = fitting[0]
-            return _Found(agreement, read_file(self.data, form), form)
-        sole = named[0] if len(named) == 1 else agreements[0] if len(agreements) == 1 and agreements[0].file is None else None
-        if not fitting and sole is not None and len(why) == 1 and "cannot be used" not in why[0]:
-            # It can only be that one: the partner hears what is wrong with it.
-            form = self.mappings.mapping(sole.mapping_name, tuple(sole.overlays)).form
-            return _Found(sole, read_file(self.data, form), form)
-        self.reason = self._not_agreed(agreements, [one for one, _ in fitting], why)
-        return None
-
-    def _not_agreed(self, agreements: list[Agreement], fitting: list[Agreement], why: list[str]) -> str:
-        if not agreements:
-            return f"it looks like {self.format.upper()}, and nothing of that is agreed with {self.profile.partner}; add an agreement and replay it"
-        if fitting:
-            names = " and ".join(one.set_id for one in fitting)
-            return f"the file fits the agreements {names}; say in the profile which file names each has (file: ASN_*.csv), then replay it"
-        told = "; ".join(why) or f"no agreement is for files called {self.job.file_name or '(no name)'}"
-        return f"the file fits none of {self.profile.partner}'s agreements: {told}"
-
     def _file_row(self) -> Row:
         """The file, in an interchange's place; its own bytes are its control number, so that the same file again is a duplicate."""
         sha256 = hashlib.sha256(self.data).hexdigest()
@@ -125,20 +87,18 @@ class FileWork:
 
     # ---- its documents
 
-    def _walk(self) -> Iterator[tuple[str, Row]]:
-        found = self._found
-        if found is None:
-            return
+    def _walk(self, found: Agreed) -> Iterator[tuple[str, Row]]:
+        reading = read_file(self.data, found.form)
         resume = self.job.resume or {"s": 0}
         if "replay" in resume:
-            yield from self._walk_again(found, {place["s"] for place in resume["replay"]})
+            yield from self._walk_again(found, reading, {place["s"] for place in resume["replay"]})
             return
         told = _Told.of(self.job.earlier)
         begin = resume["s"]
         if self.job.hold:
             yield "documents", self._held(found, begin)
             begin += 1
-        for one in self._documents(found, begin):
+        for one in self._documents(reading, begin):
             if 1 in self.dropped:
                 return
             row = self._document(found, one)
@@ -147,34 +107,34 @@ class FileWork:
             yield "documents", row
         yield "acknowledgments", self._answer(found, told)
 
-    def _walk_again(self, found: "_Found", wanted: set[int]) -> Iterator[tuple[str, Row]]:
-        for one in self._documents(found, min(wanted)):
+    def _walk_again(self, found: Agreed, reading: FileReading, wanted: set[int]) -> Iterator[tuple[str, Row]]:
+        for one in self._documents(reading, min(wanted)):
             if one.ordinal in wanted:
                 yield "documents", self._document(found, one)
             if one.ordinal >= max(wanted):
                 return
 
-    def _documents(self, found: "_Found", begin: int) -> Iterator[FileDocument]:
-        faults = found.reading.findings
+    def _documents(self, reading: FileReading, begin: int) -> Iterator[FileDocument]:
+        faults = reading.findings
         if any(fault.severity == "error" for fault in faults):
             if begin == 0:
                 yield FileDocument(0, 0, len(self.data), 1, faults, None)
             return
-        yield from found.reading.documents(begin)
+        yield from reading.documents(begin)
 
-    def _row(self, found: "_Found", ordinal: int, start: int, end: int) -> Row:
+    def _row(self, found: Agreed, ordinal: int, start: int, end: int) -> Row:
         return {
             "interchange": 1, "group": GROUP, "ordinal": ordinal + 1, "stream": "production", "set_id": found.agreement.set_id, "control": "",
             "byte_start": start, "byte_end": end, "mapping": None, "content_hash": None, "unmapped": None, "on_conflict": "hold", "findings": [],
             "references": [], "events": [], "state": "mapped", "reason": None, "verdict": "A", "codes": "", "release": getattr(found.form, "release", "1"),
         }  # fmt: skip
 
-    def _held(self, found: "_Found", ordinal: int) -> Row:
+    def _held(self, found: Agreed, ordinal: int) -> Row:
         row = self._row(found, ordinal, 0, len(self.data))
         reason = "reading this document has ended three worker processes; it is held, its siblings go on"
         return row | {"state": "held", "reason": reason, "verdict": "R", "release": ""}
 
-    def _document(self, found: "_Found", one: FileDocument) -> Row:
+    def _document(self, found: Agreed, one: FileDocument) -> Row:
         row = self._row(found, one.ordinal, one.byte_start, one.byte_end)
         row["verdict"] = one.verdict.value
         row["findings"] = [finding_json(finding) for finding in one.findings]
@@ -195,7 +155,7 @@ class FileWork:
 
     # ---- the answer
 
-    def _answer(self, found: "_Found", told: "_Told") -> Row:
+    def _answer(self, found: Agreed, told: "_Told") -> Row:
         verdict = "A" if not told.bad else "P" if told.good else "R"
         row: Row = {"interchange": 1, "group": GROUP, "accepted": told.good, "verdict": verdict, "receipt": None}
         duty = found.agreement.duties.error_report
@@ -208,15 +168,6 @@ class FileWork:
             "file_name": ways.file_name(name, REPORT, ending="csv"), "media_type": MEDIA_TYPE,
         }  # fmt: skip
         return row | {"receipt": receipt}
-
-
-@dataclass(slots=True)
-class _Found:
-    """The agreement of a file, and the file read under it."""
-
-    agreement: Agreement
-    reading: FileReading
-    form: Any
 
 
 @dataclass(slots=True)

@@ -1,0 +1,14 @@
+"""How files without an envelope are written, by what their mapping says of their form."""
+
+from typing import Any
+
+from translators.csv.dialect import Dialect
+from translators.csv.write import CsvMedium
+from translators.mapping.compose import Medium
+
+
+def medium_of(form: Any) -> Medium:
+    """The medium of a CSV dialect or an XML layout. Raises TypeError for X12, which wants a guide and terms."""
+    if isinstance(form, Dialect):
+        return CsvMedium(form)
+    raise TypeError(f"{type(form).__name__} is no form of a file")
