@@ -17,7 +17,7 @@ OWNERS = {
     "psycopg": ("gateway/store/",),
     "pysqlite3": ("gateway/store/",),
     "cryptography": ("translators/as2/cms/", "gateway/keys"),
-    "lxml": ("translators/xml.py",),
+    "lxml": ("translators/xml/",),
     "paramiko": ("gateway/doors/sftp", "gateway/transports/sftp"),
     "yaml": ("partners/positioned.py",),
     "structlog": ("gateway/journal.py",),
