@@ -16,6 +16,9 @@ from translators.csv.paths import CsvSyntax
 from translators.mapping import CodeTable, CompiledMapping, MappingError, Written, compile_mapping, effective_text, lay_over, read_table
 from translators.mapping.language import Language
 from translators.mapping.syntax import X12Syntax
+from translators.mapping.written import use_shapes
+from translators.xml.layout import form_of
+from translators.xml.paths import XmlSyntax
 
 HOME = Path(__file__).parent.parent / "mappings"
 """The data that ships: beside the packages in the source tree and in the wheel."""
@@ -66,8 +69,9 @@ class MappingLibrary:
         return self._compile(name, written, " + ".join((name, *overlays)), trace=True)
 
     def _compile(self, name: str, written: Written, full: str, *, trace: bool = False) -> CompiledMapping:
-        words, form = words_of(name, written)
-        return compile_mapping(written, tables=self.tables(), shapes=self.shapes(name), words=words, form=form, name=full, trace=trace)
+        shapes = self.shapes(name)
+        words, form = words_of(name, use_shapes(written, shapes))
+        return compile_mapping(written, tables=self.tables(), shapes=shapes, words=words, form=form, name=full, trace=trace)
 
     def effective(self, name: str, overlays: tuple[str, ...] = ()) -> str:
         """Base and overlays as one YAML text; lines of an overlay say so."""
@@ -122,6 +126,9 @@ def words_of(name: str, written: Written) -> tuple[Language, Any]:
     if name.startswith("csv/"):
         dialect = dialect_of(written, name.partition("/")[2])
         return Language(CsvSyntax(dialect)), dialect
+    if name.startswith("xml/"):
+        layout = form_of(written, name.partition("/")[2])
+        return Language(XmlSyntax(layout.namespaces)), layout
     return _x12(), None
 
 

@@ -3,7 +3,7 @@
 Knows nothing of X12, XML or CSV by name, and nothing of the world.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -127,6 +127,26 @@ class Document:
     """CSV: (record, element number) -> the column's name."""
     lines: Sequence[int] | None = None
     """CSV: segment position -> the line of the file, from 1."""
+    field_bytes: Callable[[Segment, int], tuple[int, int]] | None = None
+    """For formats whose segments do not show where an element stands: (segment, element) -> its bytes in the message, end exclusive."""
+
+    def label(self, node: Node, element: int = 0) -> str:
+        """A place as people write it: "HL[I] > SN1/02", "cac:Item > cbc:Name", "line/sku"; without `element` the node alone."""
+        if self.format == "csv":
+            name = (self.columns or {}).get((node.tag, element)) if element else None
+            return f"{node.tag}/{name}" if name else node.tag
+        if self.format == "xml":
+            names = self.names or {}
+            own, parent = names.get(node.tag, node.tag), node.parent
+            return f"{names.get(parent.tag, parent.tag)} > {own}" if parent is not None else own
+        own = _called(node)
+        if node.parent is not None and node.parent.parent is not None and node.tag != "HL":
+            own = f"{_called(node.parent)} > {own}"
+        return f"{own}/{element:02}" if element else own
+
+
+def _called(node: Node) -> str:
+    return f"{node.tag}[{node.level}]" if node.level else node.tag
 
 
 class Control(NamedTuple):

@@ -11,6 +11,10 @@ from translators import csv
 from translators.csv.cut import heading_of
 from translators.csv.dialect import Dialect
 from translators.document import Document, Finding, Verdict
+from translators.xml.layout import XmlForm
+from translators.xml.order import layout_findings
+from translators.xml.reader import root_of
+from translators.xml.write import read_as
 
 Format = Literal["x12", "xml", "csv"]
 _SPACE = b" \t\r\n\x00"
@@ -62,6 +66,8 @@ def fits(data: bytes, form: Any) -> str:
     """Why a file is not of this form, in words; "" if it may be."""
     if isinstance(form, Dialect):
         return _fits_dialect(data, form)
+    if isinstance(form, XmlForm):
+        return _fits_layout(data, form)
     return "its mapping says nothing of files"
 
 
@@ -76,6 +82,8 @@ def strangers(data: bytes, form: Any) -> int:
 
 def read_file(data: bytes, form: Any) -> FileReading:
     """A whole file in the form that its mapping declares. Never raises for what is in it."""
+    if isinstance(form, XmlForm):
+        return _read_xml(data, form)
     assert isinstance(form, Dialect)
     reading = csv.read(data, form)
 
@@ -84,6 +92,27 @@ def read_file(data: bytes, form: Any) -> FileReading:
             yield FileDocument(one.ordinal, one.byte_start, one.byte_end, one.line, one.findings, one.document())
 
     return FileReading(reading.findings, documents)
+
+
+def _read_xml(data: bytes, form: XmlForm) -> FileReading:
+    document, findings = read_as(form, data)
+    if document is None:
+        return FileReading(findings, lambda begin: iter(()))
+
+    def documents(begin: int) -> Iterator[FileDocument]:
+        if begin == 0:
+            segment = document.root.segment
+            yield FileDocument(0, segment.byte_start, segment.byte_end, 1, [*findings, *layout_findings(document, form)], document)
+
+    return FileReading([], documents)
+
+
+def _fits_layout(data: bytes, form: XmlForm) -> str:
+    tag = root_of(data)
+    if not tag or tag == form.root:
+        return ""
+    namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    return f"its root is {local}" + (f" of {namespace}" if namespace else "")
 
 
 def _fits_dialect(data: bytes, dialect: Dialect) -> str:

@@ -24,6 +24,7 @@ class CsvSyntax:
     """Names for paths (language.Syntax)."""
 
     tokens = _TOKENS
+    value: tuple[Element, ...] = ()
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect

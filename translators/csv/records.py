@@ -80,6 +80,25 @@ class Table:
         """The rows of a part of the file."""
         return Cutter(self.data, self.dialect.delimiter, self.dialect.quote, start, line, end)
 
+    def field_bytes(self, segment: Segment, element: int) -> tuple[int, int]:
+        """Where a column of a record stands in the message; the whole row where that cannot be told (UTF-16)."""
+        whole = segment.byte_start, segment.byte_end
+        place = self._place_of(segment, element)
+        if self.wide or place is None:
+            return whole
+        cut = spans(self.data[segment.byte_start : segment.byte_end], self.dialect.delimiter, self.dialect.quote)
+        return (whole[0] + cut[place][0], whole[0] + cut[place][1]) if place < len(cut) else whole
+
+    def _place_of(self, segment: Segment, element: int) -> int | None:
+        """Which field of its row."""
+        if self.dialect.type_column:
+            return element - 1 if element < self.dialect.type_column else element
+        for level in self.levels:
+            if level.record.name == segment.tag:
+                found = {column.number: place for place, column in level.places} | {number: place for place, number in level.extra}
+                return found.get(element)
+        return None
+
     def bounds(self, start: int, end: int) -> tuple[int, int]:
         """Bytes as they were received."""
         if not self.wide:
@@ -114,7 +133,8 @@ class CsvSet:
             return None
         table = self.table
         return Document(
-            table.dialect.name, table.dialect.release, self.root, NO_DELIMITERS, table.encoding, format="csv", columns=table.columns, lines=self.lines
+            table.dialect.name, table.dialect.release, self.root, NO_DELIMITERS, table.encoding, format="csv", columns=table.columns,
+            lines=self.lines, field_bytes=table.field_bytes,
         )  # fmt: skip
 
 

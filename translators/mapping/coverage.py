@@ -99,7 +99,11 @@ def _qualifiers(mapping: CompiledMapping, tag: str) -> list[dict[int, bytes]]:
     for path in mapping.paths:
         for step in path.steps:
             if step.tag == tag:
-                chosen = {condition.element: condition.values[0] for condition in step.conditions if condition.values and not condition.negate}
+                chosen = {
+                    condition.element: condition.values[0]
+                    for condition in step.conditions
+                    if condition.values and not condition.negate and not condition.way
+                }
                 if chosen and chosen not in named:
                     named.append(chosen)
     return named[:MANY_QUALIFIERS]

@@ -140,7 +140,7 @@ class _Spots:
     """Marks as elements with their bytes."""
 
     def __init__(self, run: TracingRun, document: Document) -> None:
-        self.run, self.delimiters = run, document.delimiters
+        self.run, self.document, self.delimiters = run, document, document.delimiters
         self.nodes = {node.segment.position: node for node in run.nodes}
 
     def levels(self, position: int) -> list[Mark]:
@@ -173,16 +173,10 @@ class _Spots:
             parts = raw.split(self.delimiters.component)
             start += sum(len(one) + len(self.delimiters.component) for one in parts[: component - 1])
             raw = parts[component - 1] if component <= len(parts) else b""
-        path = f"{_place(node)}/{element:02}" + (f"-{component}" if component else "")
+        path = self.document.label(node, element) + (f"-{component}" if component else "")
         role = "value" if not condition else "place" if node.tag == HL and element <= 3 else "condition"
+        if self.document.field_bytes is not None:
+            return Spot(path, role, position, *self.document.field_bytes(segment, element), self.run.text(raw))
         if not known:  # line breaks inside the segment were taken out: only its own bounds are sure
             return Spot(path, role, position, segment.byte_start, segment.byte_end, self.run.text(raw))
         return Spot(path, role, position, start, start + len(raw), self.run.text(raw))
-
-
-def _place(node: Node) -> str:
-    own = f"{node.tag}[{node.level}]" if node.level else node.tag
-    parent = node.parent
-    if parent is None or parent.parent is None or node.tag == HL:
-        return own
-    return f"{parent.tag}[{parent.level}] > {own}" if parent.level else f"{parent.tag} > {own}"

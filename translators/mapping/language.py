@@ -14,7 +14,7 @@ Knows neither documents nor events; a fault in the text is a LanguageError that 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 MAX_EXPRESSION = 2_000  # characters; longer ones are mistakes
@@ -32,6 +32,8 @@ class Condition(NamedTuple):
     values: tuple[bytes, ...]
     """Empty: the element must only have a value. The first is what is written."""
     negate: bool = False
+    way: tuple[str, ...] = ()
+    """The tags that lead to a child whose element is meant (XML); (): the segment's own."""
 
 
 class Step(NamedTuple):
@@ -64,6 +66,8 @@ class Path:
     elements: tuple[Element, ...]
     number: bool
     """@number: the segment's ordinal among all of its tag in the set."""
+    tries: bool = False
+    """True where a later step may fail below the first segment of its kind and hold below the second (XML); X12 looks into the first alone."""
 
 
 class Constant(NamedTuple):
@@ -125,6 +129,10 @@ class Syntax(Protocol):
 
     tokens: re.Pattern[str]
     """COMMON with the format's own tokens."""
+
+    @property
+    def value(self) -> "tuple[Element, ...]":
+        """The element that a path without one means where a value is wanted; (): it must be named."""
 
     def steps(self, match: "re.Match[str]") -> Steps:
         """What a `step` token says. Raises LanguageError."""
@@ -200,7 +208,7 @@ class _Parser:
             if not self.take(">"):
                 break
         text = " ".join(token.text for token in self.tokens[start : self.at])
-        return Path(text, reach, tuple(steps), found.elements, found.number)
+        return Path(text, reach, tuple(steps), found.elements, found.number, bool(self.syntax.value))
 
     def source(self) -> Path | Constant:
         token = self.peek()
@@ -210,7 +218,8 @@ class _Parser:
         if token and token.kind == "elements":
             self.at += 1
             return Path(token.text, "", (), self.syntax.elements(token.text), False)
-        return self.path()
+        path = self.path()
+        return path if path.elements or path.number else replace(path, elements=self.syntax.value)
 
     def chain(self) -> Chain:
         sources = [self.source()]
@@ -285,6 +294,10 @@ class Language:
         parser = _Parser(body, self.syntax)
         chain = parser.chain()
         parser.end()
+        if values is None and not chain.calls and len(chain.sources) == 1:
+            source = chain.sources[0]
+            if isinstance(source, Path) and source.steps and source.elements == self.syntax.value:
+                chain = chain._replace(sources=(replace(source, elements=()),))  # whether it is there at all
         return Test(chain, values, negate)
 
     def drop(self, text: str) -> Drop:

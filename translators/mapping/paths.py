@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from translators.document import Node
 from translators.mapping.language import LAST_ELEMENT, Element, Path, Step
-from translators.mapping.run import Run, meets
+from translators.mapping.run import Run, led_to, meets
 
 FindOne = Callable[[Run, Node], Node | None]
 FindAll = Callable[[Run, Node], list[Node]]
@@ -27,8 +27,8 @@ class Taken(NamedTuple):
 def condition_mask(step: Step) -> int:
     """The elements whose values a step's conditions tell: finding the segment by them takes them."""
     mask = 0
-    for element, values, negate in step.conditions:
-        if values and not negate:
+    for element, values, negate, way in step.conditions:
+        if values and not negate and not way:
             mask |= 1 << element
     return mask | (1 << 3 if step.levels else 0)
 
@@ -105,8 +105,49 @@ def _outward(run: Run, node: Node) -> Iterator[Node]:
         here = here.parent
 
 
+def _tell_below(run: Run, node: Node, steps: tuple[Step, ...]) -> None:
+    """Notes the children by which nodes were chosen: those of the node that was found, and of the steps before it, which lie above it."""
+    here: Node | None = node
+    for step in reversed(steps):
+        if here is None:
+            return
+        for element, values, negate, way in step.conditions:
+            if way and values and not negate:
+                for child in led_to(here, way):
+                    if child.segment.get(element).strip() in values:
+                        run.seen[child.segment.position] |= 1 << element
+        here = here.parent
+
+
+def _looks_below(path: Path) -> bool:
+    return any(condition.way for step in path.steps for condition in step.conditions)
+
+
 def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
     """The first node that the path means, seen from a node; `outward`: if it is not here, look further out."""
+    if path.tries and len(path.steps) > 1:
+        every = compile_all(path, outward, marking)
+
+        def first(run: Run, node: Node) -> Node | None:
+            found = every(run, node)
+            return found[0] if found else None
+
+        return first
+    find = _compile_one(path, outward, marking)
+    if not marking or not _looks_below(path):
+        return find
+    steps = path.steps
+
+    def telling(run: Run, node: Node) -> Node | None:
+        found = find(run, node)
+        if found is not None:
+            _tell_below(run, found, steps)
+        return found
+
+    return telling
+
+
+def _compile_one(path: Path, outward: bool, marking: bool) -> FindOne:
     if not path.steps:
         return lambda run, node: node
     outward = outward or path.reach == "outward"
@@ -189,6 +230,21 @@ def _one_of_a_kind(step: Step, outward: bool) -> FindOne:
 
 def compile_all(path: Path, outward: bool, marking: bool = True) -> FindAll:
     """All nodes that the path means. `outward`: those of the nearest level that has any; the word "outward" itself: of every level."""
+    find = _compile_all(path, outward, marking)
+    if not marking or not _looks_below(path):
+        return find
+    steps = path.steps
+
+    def telling(run: Run, node: Node) -> list[Node]:
+        found = find(run, node)
+        for one in found:
+            _tell_below(run, one, steps)
+        return found
+
+    return telling
+
+
+def _compile_all(path: Path, outward: bool, marking: bool) -> FindAll:
     if not path.steps:
         return lambda run, node: [node]
     first, rest = path.steps[0], path.steps[1:]

@@ -9,7 +9,7 @@ from typing import Any
 
 from translators.document import Document, Finding, Node
 from translators.mapping.errors import MappingProblem
-from translators.mapping.language import Drop
+from translators.mapping.language import Condition, Drop
 from translators.mapping.values import Context, Unmapped
 
 Index = dict[str, list[Node]]
@@ -56,7 +56,7 @@ class Run:
     """One document under one mapping; not shared, not kept."""
 
     __slots__ = (
-        "component", "context", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet",
+        "component", "context", "document", "findings", "indexes", "invalid_sscc", "left", "memo", "nodes", "noted", "numbers", "partly", "parts", "quiet",
         "reached", "searched", "searched_from", "seen", "tags", "text", "unknown", "unreadable", "used",
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ class Run:
 
     def __init__(self, document: Document, context: Context) -> None:
         self.context = context
+        self.document = document
         self.text: Callable[[bytes], str] = texts_of(document.encoding).__getitem__
         """An element's bytes as text."""
         self.component = document.delimiters.component
@@ -181,6 +182,8 @@ class Run:
         self.noted += 1
         if self.quiet:
             return
+        if self.document.format != "x12":
+            path = self.document.label(node, element)
         if len(self.unreadable) < MAX_NOTES:
             self.unreadable[(path, text)] = None
         segment = node.segment
@@ -196,6 +199,7 @@ class Run:
                 element=element,
                 kind="mapping",
                 severity="warning",
+                line=self.document.lines[segment.position] if self.document.lines else None,
             )
             self.findings.setdefault((segment.position, element), finding)
 
@@ -214,8 +218,8 @@ class Run:
                 missing &= missing - 1
                 raw = elements[element]
                 if raw and (text := self.text(raw)):
-                    for path, value in self._left_parts(segment.position, element, raw, text):
-                        where = f"{_place(node)}/{path}"
+                    for component, value in self._left_parts(segment.position, element, raw, text):
+                        where = self.document.label(node, element) + component
                         known = found.get(where)
                         found[where] = (
                             Unmapped(where, known.values + 1, known.position, known.example)
@@ -237,20 +241,33 @@ class Run:
     def _left_parts(self, position: int, element: int, raw: bytes, text: str) -> list[tuple[str, str]]:
         taken = self.parts.get((position, element))
         if taken is None:
-            return [(f"{element:02}", text)]
+            return [("", text)]
         return [
-            (f"{element:02}-{number}", part)
+            (f"-{number}", part)
             for number, piece in enumerate(raw.split(self.component), start=1)
             if number not in taken and (part := self.text(piece))
         ]
 
 
-def meets(levels: tuple[str, ...], conditions: tuple[tuple[int, tuple[bytes, ...], bool], ...], node: Node) -> bool:
+def led_to(node: Node, way: tuple[str, ...]) -> list[Node]:
+    """The nodes that a way of tags leads to."""
+    found = [node]
+    for tag in way:
+        found = [child for one in found for child in one.children if child.tag == tag]
+    return found
+
+
+def meets(levels: tuple[str, ...], conditions: tuple[Condition, ...], node: Node) -> bool:
     """True if the node has one of the levels (none: any) and meets all conditions."""
     if levels and node.level not in levels:
         return False
     elements = node.segment.elements
-    for element, values, negate in conditions:
+    for element, values, negate, way in conditions:
+        if way:
+            texts = [one.segment.get(element).strip() for one in led_to(node, way)]
+            if (any(texts) if not values else any(text in values for text in texts)) is negate:
+                return False
+            continue
         raw = elements[element] if element < len(elements) else b""
         if not values:
             if not raw.strip():
@@ -258,12 +275,3 @@ def meets(levels: tuple[str, ...], conditions: tuple[tuple[int, tuple[bytes, ...
         elif (raw in values or raw.strip().upper() in values) is negate:
             return False
     return True
-
-
-def _place(node: Node) -> str:
-    """ "HL[I] > PO4": the loop a segment lies in, and its tag."""
-    parent = node.parent
-    own = f"{node.tag}[{node.level}]" if node.level else node.tag
-    if parent is None or parent.parent is None or node.tag == "HL":
-        return own
-    return f"{parent.tag}[{parent.level}] > {own}" if parent.level else f"{parent.tag} > {own}"

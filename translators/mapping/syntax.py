@@ -56,6 +56,7 @@ class X12Syntax:
     """`N1[01=ST] > N4/02`: segments, the conditions they meet, elements by number."""
 
     tokens = _TOKENS
+    value: tuple[Element, ...] = ()
 
     def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
         """`sizes`: the segments there are and how many elements each has; None: paths are not checked."""

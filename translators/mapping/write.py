@@ -295,7 +295,12 @@ class _Writer:
     def _meets(self, node: NewNode, step: Step) -> bool:
         if node.tag != step.tag or (step.levels and node.level not in step.levels):
             return False
-        for element, values, negate in step.conditions:
+        for element, values, negate, way in step.conditions:
+            if way:
+                texts = [one.texts.get(element, "") for one in _led_to(node, way)]
+                if (any(texts) if not values else any(text.encode() in values for text in texts)) is negate:
+                    return False
+                continue
             text = node.texts.get(element, "")
             if not values:
                 if not text:
@@ -369,6 +374,12 @@ class _Writer:
         for element, text in assumed_texts(step):
             if element not in node.texts:
                 self._set(node, element, text, "", assumed=True)
+        for condition in step.conditions:
+            if condition.way and condition.values and not condition.negate and not _led_to(node, condition.way):
+                here = node
+                for tag in condition.way:
+                    here = next((child for child in here.children if child.tag == tag), None) or self._new(here, Step(tag, (), ()))
+                self._set(here, condition.element, condition.values[0].decode(), "", assumed=True)
 
     # ---- lists
 
@@ -509,9 +520,10 @@ class _Writer:
 
     def _could_be(self, node: NewNode, step: Step) -> bool:
         """Whether an existing segment may still become one that the step means."""
-        for element, values, negate in step.conditions:
-            text = node.texts.get(element)
-            if text is not None and values and (text.encode() in values) is negate:
+        for element, values, negate, way in step.conditions:
+            texts = [one.texts.get(element) for one in _led_to(node, way)] if way else [node.texts.get(element)]
+            told = [text.encode() for text in texts if text is not None]
+            if told and values and any(text in values for text in told) is negate:
                 return False
         return True
 
@@ -698,6 +710,14 @@ class _Writer:
                 del node.texts[key]
                 node.fields.pop(key, None)
                 node.assumed.discard(key)
+
+
+def _led_to(node: NewNode, way: tuple[str, ...]) -> list[NewNode]:
+    """The nodes that a way of tags leads to."""
+    found = [node]
+    for tag in way:
+        found = [child for one in found for child in one.children if child.tag == tag]
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -378,7 +378,7 @@ def _first_sources(rule: Rule) -> Iterator[Source]:
 
 
 def assumed_texts(step: Step) -> Iterator[tuple[int, str]]:
-    """What a step's conditions say of elements, so that a new segment is found by them again: (element, text)."""
+    """What a step's conditions say of its own elements, so that a new segment is found by them again: (element, text)."""
     for condition in step.conditions:
-        if condition.values and not condition.negate:
+        if condition.values and not condition.negate and not condition.way:
             yield condition.element, condition.values[0].decode()

@@ -65,6 +65,14 @@ def read(data: bytes, limits: XmlLimits = DEFAULT) -> XmlReading:
         return XmlReading(None, [refused.finding])
 
 
+def root_of(data: bytes, limits: XmlLimits = DEFAULT) -> str:
+    """The root's tag, as "{namespace}local"; "" where the file cannot be read. Reads the whole file, hardened, and builds no tree of ours."""
+    try:
+        return str(parsed(data, limits)[1].tag)
+    except Refused:
+        return ""
+
+
 def parsed(data: bytes, limits: XmlLimits) -> tuple[Prepared, Any]:
     """(the prepared bytes, lxml's root element). Raises Refused."""
     prepared = prepare(data, limits)
