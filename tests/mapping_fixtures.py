@@ -12,8 +12,8 @@ from typing import Any
 
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
-from translators.csv import read as read_csv
 from translators.document import Control, Document
+from translators.formats import read_file
 from translators.mapping import CompiledMapping, Context, Mapped
 from translators.x12.envelope import outline
 from translators.x12.options import Options
@@ -21,7 +21,7 @@ from translators.x12.reader import read_sets
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = sorted((ROOT / "mappings").rglob("fixtures/*.edi"))
-CSV_FIXTURES = sorted((ROOT / "mappings" / "csv").rglob("fixtures/*.csv"))
+FILE_FIXTURES = sorted(path for name in ("csv", "xml") for path in (ROOT / "mappings" / name).rglob(f"fixtures/*.{name}"))
 RECEIVED = "2026-11-20T00:00:00Z"
 NO_ENVELOPE = Control("", "", "", "", "", "acme", "", "P")
 """Of formats without one."""
@@ -69,17 +69,16 @@ def context(control: Control | None = None, *, zone: str | None = None, written:
     )
 
 
-def csv_documents(file: Path, mapping: CompiledMapping) -> Iterator[tuple[Document, Context]]:
-    """The documents of a CSV file as trees, each with its context."""
-    for one in read_csv(file.read_bytes(), mapping.form).sets():
-        document = one.document()
-        assert document is not None, one.findings
-        yield document, context(NO_ENVELOPE, zone=terms(file)["zone"])
+def file_documents(file: Path, mapping: CompiledMapping) -> Iterator[tuple[Document, Context]]:
+    """The documents of a CSV or XML file as trees, each with its context."""
+    for one in read_file(file.read_bytes(), mapping.form).documents(0):
+        assert one.document is not None, one.findings
+        yield one.document, context(NO_ENVELOPE, zone=terms(file)["zone"])
 
 
 def mapped(file: Path) -> list[Mapped]:
     mapping = mapping_of(file)
-    found = csv_documents(file, mapping) if file.suffix == ".csv" else documents(file.read_bytes(), zone=terms(file)["zone"])
+    found = file_documents(file, mapping) if file in FILE_FIXTURES else documents(file.read_bytes(), zone=terms(file)["zone"])
     return [mapping.read(document, around) for document, around in found]
 
 
@@ -97,7 +96,7 @@ def copied(document: Document) -> Document:
 
 
 def write() -> None:
-    for file in [*FIXTURES, *CSV_FIXTURES]:
+    for file in [*FIXTURES, *FILE_FIXTURES]:
         text = json.dumps(told(file), indent=1, ensure_ascii=False)
         golden_path(file).write_text(text + "\n", encoding="utf-8")
 

@@ -65,7 +65,7 @@ class _Reader:
             self._fault("encoding", f"the file says by its mark that it is {marked}, and {self.dialect.encoding} is declared")
             return
         try:
-            table.data.decode(table.encoding)
+            table.sound = b"\x00" not in table.data and bool(table.data.decode(table.encoding))
         except UnicodeDecodeError:
             table.sound = False
         if not table.data[table.body :].strip():

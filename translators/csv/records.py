@@ -178,6 +178,9 @@ class _Records:
             self._fault("quote", row, row.fault)
             return
         if not self.table.sound:
+            if any("\x00" in text for text in row.fields):
+                self._fault("encoding", row, "it has a NUL, which no text has; send the file without it")
+                return
             try:
                 "".join(row.fields).encode("latin-1").decode(self.table.encoding)
             except UnicodeDecodeError as fault:

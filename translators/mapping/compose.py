@@ -141,13 +141,14 @@ def _fault(fault: Any) -> tuple[str, str]:
 def _worded(finding: Finding, written: Written, mapping: CompiledMapping) -> tuple[str, str]:
     """A fault of our own document by the event's field that gave it, or would give it."""
     element = finding.element or 0
-    givers = mapping.plan.places.get((finding.segment, element), [])
+    givers = mapping.plan.places.get((finding.segment, element)) or mapping.plan.places.get((finding.segment, 0), [])
     node = written.nodes[finding.position - 1] if 0 < finding.position <= len(written.nodes) else None
     mine = {name for name in node.fields.values() if name} if node is not None else set()
     near = {name.rpartition(".")[0] for name in mine}
     alike = len({name.removesuffix("_code") for name in givers}) == 1
     where = (_field_at(node, element) if node is not None else "") or (givers[0] if alike else "")
     where = where or next((name for name in givers if name.rpartition(".")[0] in near), "") or next(iter(sorted(mine)), "")
+    where = where or (givers[0] if node is None and givers else "")
     return where, finding.text
 
 

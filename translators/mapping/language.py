@@ -253,6 +253,8 @@ class Drop(NamedTuple):
     step: Step
     elements: tuple[Element, ...]
     """Empty: the whole segment."""
+    above: tuple[Step, ...] = ()
+    """What must lie right above it, outermost first."""
 
 
 _TEST = re.compile(r"(?P<chain>.*?)\s+(?P<operator>!?=)\s+(?P<values>.+)")
@@ -305,9 +307,9 @@ class Language:
         found = _Parser(text, self.syntax)
         parsed = found.path()
         found.end()
-        if parsed.reach or len(parsed.steps) != 1 or parsed.number:
+        if parsed.reach or parsed.number or (len(parsed.steps) > 1 and not self.syntax.value):
             raise LanguageError("one segment is wanted, with elements if not all of it is meant: SE, HL/04, REF[01=ZZ]/02")
-        return Drop(parsed.steps[0], parsed.elements)
+        return Drop(parsed.steps[-1], parsed.elements, parsed.steps[:-1])
 
     def check(self, path: Path) -> None:
         """Raises LanguageError if the path leads nowhere in this format."""

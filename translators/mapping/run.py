@@ -9,7 +9,7 @@ from typing import Any
 
 from translators.document import Document, Finding, Node
 from translators.mapping.errors import MappingProblem
-from translators.mapping.language import Condition, Drop
+from translators.mapping.language import Condition, Drop, Step
 from translators.mapping.values import Context, Unmapped
 
 Index = dict[str, list[Node]]
@@ -230,7 +230,7 @@ class Run:
 
     def _without_drops(self, node: Node, missing: int, drops: "list[Drop] | tuple[()]") -> int:
         for drop in drops:
-            if meets(drop.step.levels, drop.step.conditions, node):
+            if meets(drop.step.levels, drop.step.conditions, node) and _lies_in(node, drop.above):
                 if not drop.elements:
                     return 0
                 for element in drop.elements:
@@ -247,6 +247,16 @@ class Run:
             for number, piece in enumerate(raw.split(self.component), start=1)
             if number not in taken and (part := self.text(piece))
         ]
+
+
+def _lies_in(node: Node, above: tuple[Step, ...]) -> bool:
+    """Whether the nodes right above it are those."""
+    here = node.parent
+    for step in reversed(above):
+        if here is None or here.tag != step.tag or not meets(step.levels, step.conditions, here):
+            return False
+        here = here.parent
+    return True
 
 
 def led_to(node: Node, way: tuple[str, ...]) -> list[Node]:

@@ -407,10 +407,10 @@ class _Writer:
             self._item(rule, item, scope, dotted, used, outward=outward)
 
     def _waits(self, rule: ListRule, item: Any) -> bool:
-        for block in rule.blocks:
-            if isinstance(block, ItemRule) and isinstance(item, Mapping):
-                return any(key in item and self._known(path, item[key]) is None for key, path in block.anchors)
-        return False
+        if not isinstance(item, Mapping):
+            return False
+        anchors = [anchor for block in rule.blocks if isinstance(block, ItemRule) for anchor in block.anchors]
+        return any(key in item and self._known(path, item[key]) is None for key, path in anchors)
 
     def _item(self, rule: ListRule, item: Any, scope: NewNode, name: str, used: set[tuple[int, int]], *, outward: bool) -> None:
         best: tuple[int, ItemRule | TextsRule] | None = None
@@ -502,6 +502,8 @@ class _Writer:
                     used.add((id(block), id(child)))
                     return
                 self._undo(mark)
+        if path.tries and len(path.steps) > 1 and self.tree.room(home, last.tag) is None:
+            home = self._roomy(scope, path, outward=outward)
         node = self._new(home, last)
         if last.tag == HL:
             node.level = self._level(block, last, item)
@@ -545,9 +547,43 @@ class _Writer:
         if path.reach == "nearest":
             return self._through(self._existing(scope, Path(path.text, "nearest", path.steps[:1], (), False), outward=False), path.steps[1:-1], path)
         if encloses is not None:
-            return encloses
+            tags = [step.tag for step in path.steps[:-1]]
+            after = tags.index(encloses.tag) + 1 if encloses.tag in tags else len(tags)
+            return self._through(encloses, path.steps[after:-1], path)
+        if path.tries:
+            return self._chain_to(scope, path, outward=outward)[0][-1]
         carrier = self._carrier(block, path, item, scope, outward=outward)
         return self._through(carrier, path.steps[1:-1], path)
+
+    def _chain_to(self, scope: NewNode, path: Path, *, outward: bool) -> tuple[list[NewNode], tuple[Step, ...]]:
+        """(the nodes from where a path begins to the one that holds its last step, the steps between them), the latest of each, made if need be."""
+        steps = path.steps[:-1]
+        for level in scope.ancestors() if outward or path.reach == "outward" else (scope,):
+            if level.tag == steps[0].tag:
+                chain, steps = [level], steps[1:]
+                break
+            if self.tree.slot(level, steps[0].tag) is not None:
+                chain = [level]
+                break
+        else:
+            raise _NoPlace(f"the {self.tree.called} has no place for {path.text}")
+        for step in steps:
+            latest = next((child for child in reversed(chain[-1].children) if self._meets(child, step)), None)
+            chain.append(latest if latest is not None else self._new(chain[-1], step))
+        return chain, steps
+
+    def _roomy(self, scope: NewNode, path: Path, *, outward: bool) -> NewNode:
+        """The node for another of the last step's (XML): the latest there is, or, where that is full, a new one beside it or beside one above it."""
+        chain, steps = self._chain_to(scope, path, outward=outward)
+        if self.tree.room(chain[-1], path.steps[-1].tag) is not None:
+            return chain[-1]
+        for depth in range(len(steps) - 1, -1, -1):
+            if self.tree.room(chain[depth], steps[depth].tag) is not None:
+                node = chain[depth]
+                for step in steps[depth:]:
+                    node = self._new(node, step)
+                return node
+        raise _NoPlace(f"the {self.tree.called} has no more room for {path.text}")
 
     def _through(self, node: NewNode | None, steps: Sequence[Step], path: Path) -> NewNode:
         if node is None:

@@ -199,7 +199,7 @@ class PlanCompiler:
             elif isinstance(inner, str) or "is" in inner or "write" in inner or "read" in inner:
                 rules[plain] = self._value(inner, here, tag, dotted)
             else:
-                at = self._paths(inner["at"], (*here, "at"))[0] if "at" in inner else None
+                at = self._paths(inner["at"], (*here, "at"), dotted)[0] if "at" in inner else None
                 below = at.steps[-1].tag if at is not None and at.steps else tag
                 rules[plain] = ObjectRule(at, self._sets(inner, here), self._fields(inner, here, below, dotted))
         return rules
@@ -217,7 +217,7 @@ class PlanCompiler:
 
     def _items(self, spec: Mapping[str, Any], path: tuple[str | int, ...], name: str) -> ItemRule:
         word = "each" if "each" in spec else "at"
-        each = self._paths(spec[word], (*path, word))
+        each = self._paths(spec[word], (*path, word), name)
         tag = each[0].steps[-1].tag if each and each[0].steps else ""
         value = self._value({key: spec[key] for key in ("is", "write", "read") if key in spec}, path, tag, name) if "is" in spec else None
         fields = {} if value else self._fields(spec, path, tag, name)
@@ -330,18 +330,28 @@ class PlanCompiler:
                 continue
             last = element.last or element.number
             keys += range(element.number, (self.words.syntax.last(own) or element.number if last == LAST_ELEMENT else last) + 1)
+        self._givers(source, name)
         for key in keys:
             names = self.places.setdefault((own, key if isinstance(key, int) else key[0]), [])
             if name not in names:
                 names.append(name)
         return Source(source, tuple(keys))
 
-    def _paths(self, given: Any, path: tuple[str | int, ...]) -> tuple[Path, ...]:
+    def _givers(self, path: Path, name: str) -> None:
+        """Notes the field that writes something of each segment on the way: (segment, 0)."""
+        for step in path.steps:
+            names = self.places.setdefault((step.tag, 0), [])
+            if name and name not in names:
+                names.append(name)
+
+    def _paths(self, given: Any, path: tuple[str | int, ...], name: str = "") -> tuple[Path, ...]:
         found: list[Path] = []
         for text in given if isinstance(given, list) else [given]:
             try:
                 found += self.words.paths(str(text))
                 self.named += found
+                for one in found:
+                    self._givers(one, name)
             except LanguageError as fault:
                 self.faults.append((path, str(fault)))
         return tuple(found)

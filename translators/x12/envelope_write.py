@@ -13,8 +13,8 @@ from translators.x12.interchange import Interchange
 Composed = list[str | dict[str, str]]
 """An interchange with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands."""
 
-SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4")
-"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), and the date and time of sending."""
+SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4", "timestamp")
+"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), and the date and time of sending (UTC), also as one ISO 8601 text."""
 
 HIGHEST_CONTROL = 999_999_999
 OLDEST_ENVELOPE = "00401"
@@ -166,6 +166,7 @@ def stamp(composed: Composed, *, interchange_control: int, group_control: int, d
         "date6": date6,
         "date8": date8,
         "time4": time4,
+        "timestamp": f"{date8[:4]}-{date8[4:6]}-{date8[6:]}T{time4[:2]}:{time4[2:4]}:00Z",
     }
     return "".join(part if isinstance(part, str) else values[part["slot"]] for part in composed).encode("latin-1")
 

@@ -13,7 +13,9 @@ from translators.mapping.language import LanguageError
 from translators.mapping.written import Path, Written
 from translators.xml.paths import XmlSyntax
 
-TERMS = ("root", "namespaces", "release", "doctype", "types", "layout")
+TERMS = ("root", "namespaces", "release", "doctype", "stamps", "types", "layout")
+STAMPS = {"number": "interchange_control", "time": "timestamp"}
+"""What only the commit knows of a document: our running number for the partner, and when it is sent."""
 TEXT = "text"
 _KEY = re.compile(r"(?P<name>(?:[A-Za-z_][\w.-]*:)?[A-Za-z_][\w.-]*)(?P<often>[?*+]?)")
 _DOCTYPE = re.compile(r"""<!DOCTYPE [\w.:-]+ (?:SYSTEM ("[^"<>]*"|'[^'<>]*')|PUBLIC ("[^"<>]*"|'[^'<>]*') ("[^"<>]*"|'[^'<>]*'))>""")
@@ -27,6 +29,8 @@ class Child(NamedTuple):
     least: int
     most: int | None
     inside: "Inside"
+    default: str = ""
+    """What stands in it where no field says anything and the document must have it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +54,8 @@ class XmlForm:
     layout: Inside
     doctype: str = ""
     """Written before the root; what cXML wants."""
+    stamps: dict[str, str] = field(default_factory=dict)
+    """Attributes of the root that are filled when it is sent: name -> slot."""
 
     def called(self, tag: str) -> str:
         """A tag as the mapping names it."""
@@ -101,12 +107,16 @@ class _Reader:
         doctype = str(self.given.get("doctype") or "")
         if doctype and not _DOCTYPE.fullmatch(doctype):
             self.fault(("doctype",), 'must only name a DTD, as <!DOCTYPE cXML SYSTEM "…">')
+        stamps = self.given.get("stamps") or {}
+        for name, what in stamps.items() if isinstance(stamps, dict) else ():
+            if what not in STAMPS or not _KEY.fullmatch(str(name)):
+                self.fault(("stamps", name), f"must be an attribute of the root with {' or '.join(STAMPS)}")
         release = str(self.given.get("release", "1"))
         if not 1 <= len(release) <= 12:
             self.fault(("release",), "must have 1 to 12 characters")
         if self.faults:
             raise MappingError("\n".join(self.faults))
-        return XmlForm(self.name, release, root, dict(self.syntax.namespaces), layout, doctype)
+        return XmlForm(self.name, release, root, dict(self.syntax.namespaces), layout, doctype, {name: STAMPS[what] for name, what in stamps.items()})
 
     def _tag(self, path: Path, name: str) -> str:
         if not _KEY.fullmatch(name):
@@ -131,7 +141,9 @@ class _Reader:
             least, most = {"": (1, 1), "?": (0, 1), "*": (0, None), "+": (1, None)}[match["often"]]
             if tag in inside.children:
                 self.fault((*path, key), "stands here twice")
-            inside.children[tag] = Child(len(inside.children), least, most, self._inside((*path, key), value))
+            default = str(value)[1:] if isinstance(value, str) and value.startswith("=") else ""
+            within = Inside() if default else self._inside((*path, key), value)
+            inside.children[tag] = Child(len(inside.children), least, most, within, default)
 
     def _inside(self, path: Path, value: Any) -> Inside:
         if isinstance(value, dict):

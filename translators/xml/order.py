@@ -46,7 +46,7 @@ def _of(node: Node, inside: Inside, form: XmlForm, names: dict[str, str]) -> Ite
             )
     for tag, known in inside.children.items():
         if known.least > counts.get(tag, 0):
-            yield _finding(node, "missing", f"{form.called(tag)} is missing in it", names)
+            yield _finding(node, "missing", f"{form.called(tag)} is missing in it", names)._replace(segment=tag, position=0, element=1)
 
 
 def _finding(node: Node, code: str, text: str, names: dict[str, str]) -> Finding:

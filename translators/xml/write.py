@@ -10,11 +10,15 @@ from translators.document import Document, Finding
 from translators.mapping.compose import Parts, Put
 from translators.mapping.placing import Key, NewNode, Slot
 from translators.mapping.write import Written
+from translators.x12.envelope_write import stamp
 from translators.xml.layout import Inside, XmlForm
+from translators.xml.order import layout_findings
 from translators.xml.reader import read
 
 ATTRIBUTE = Inside()
 INDENT = "  "
+GAP, GAP_END = "\x00", "\x01"
+"""Marks around a slot while the text is made; no XML has them."""
 
 
 class XmlTree:
@@ -41,7 +45,19 @@ class XmlTree:
         return ()
 
     def finish(self, ordered: list[NewNode]) -> None:
-        """Nothing follows from the whole."""
+        """What must be there and has a text of its own stands where the elements around it say anything."""
+        filled = _filled(ordered[0])
+        for node in list(ordered):
+            if id(node) not in filled or not isinstance(node.loop, Inside):
+                continue
+            there = {child.tag for child in node.children}
+            for tag, child in node.loop.children.items():
+                if child.default and child.least and tag not in there:
+                    new = NewNode(tag, Slot(child.order, child.inside, child.most), node, 0)
+                    new.texts[1] = child.default
+                    node.children.append(new)
+                    node.children.sort(key=lambda one: one.order)
+                    ordered.append(new)
 
 
 class XmlMedium:
@@ -64,12 +80,25 @@ class XmlMedium:
             if (text := node.texts.get(1)) and (sign := _unwritable(text)):
                 put.refused.append((numbers[id(node)], 1, f"the character U+{ord(sign):04X} cannot stand in XML"))
         lines += self._lines(written.nodes[0])
-        put.parts = ["".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace").decode("latin-1")]
+        put.parts = self._with_gaps("".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace").decode("latin-1"))
         return put
 
+    def _with_gaps(self, text: str) -> Parts:
+        """The text with a slot behind each mark."""
+        parts: Parts = []
+        for number, piece in enumerate(text.split(GAP)):
+            if number:
+                name, _, piece = piece.partition(GAP_END)
+                parts.append({"slot": name})
+            parts.append(piece)
+        return parts
+
     def read(self, parts: Parts) -> tuple[Document | None, list[Finding]]:
-        data = "".join(part for part in parts if isinstance(part, str)).encode("latin-1")
-        return read_as(self._form, data)
+        data = stamp(parts, interchange_control=1, group_control=1, date6="260101", date8="20260101", time4="0000")
+        document, findings = read_as(self._form, data)
+        if document is not None:
+            findings = [*findings, *(finding._replace(severity="error") for finding in layout_findings(document, self._form))]
+        return document, findings
 
     def _lines(self, root: NewNode) -> Iterator[str]:
         """Elements with anything in them, one a line; without recursion, because layouts may be deep."""
@@ -98,8 +127,9 @@ class XmlMedium:
                 yield f"{indent}<{opening}>{text}</{name}>" if text else f"{indent}<{opening}/>"
 
     def _declared(self) -> str:
-        found = sorted(self._form.namespaces.items())
-        return "".join(f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in found)
+        found = sorted((prefix, uri) for prefix, uri in self._form.namespaces.items() if prefix != "xml")
+        stamps = "".join(f' {name}="{GAP}{slot}{GAP_END}"' for name, slot in self._form.stamps.items())
+        return "".join(f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in found) + stamps
 
 
 def read_as(form: XmlForm, data: bytes) -> tuple[Document | None, list[Finding]]:
