@@ -4,6 +4,7 @@ Changes nothing and sends nothing. Knows the store's rows and the pure readers; 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from gateway.clock import as_text
@@ -17,6 +18,7 @@ from partners.mappings import shipped, zone_offset
 from partners.profile import Profile, read_profile
 from translators.document import Control, Document
 from translators.events.identity import event_id
+from translators.formats import read_file
 from translators.mapping import CompiledMapping, Context, MappingError, MappingProblem
 from translators.mapping.explain import Explanation, events_of, explain
 from translators.x12.envelope import outline
@@ -49,7 +51,8 @@ def explain_event(store: Store, given: dict[str, Any]) -> dict[str, Any]:
         raise Refused(409, "bad-request", f"revision {source.profile_revision} of {source.partner}'s profile has no agreement for {source.set_id}")
     try:
         mapping = shipped().traced(agreement.mapping_name, tuple(agreement.overlays))
-        document, context = _again(store, source, profile, agreement.default_zone)
+        again = _again if agreement.format == "x12" else partial(_again_of_a_file, mapping)
+        document, context = again(store, source, profile, agreement.default_zone)
         number = _which(mapping, document, context, source)
         draft, found = explain(mapping, document, context, wanted=number)
     except (MappingError, MappingProblem) as problem:
@@ -93,6 +96,20 @@ def _again(store: Store, source: Any, profile: Profile, zone: str | None) -> tup
     if reading is None or document is None:
         raise Refused(409, "bad-request", "its document cannot be read under today's guides any more")
     return document, _context(source, interchange, group, reading.control, zone)
+
+
+def _again_of_a_file(mapping: CompiledMapping, store: Store, source: Any, profile: Profile, zone: str | None) -> tuple[Document, Context]:
+    """The same of a CSV or XML file."""
+    reading = read_file(_reader(store, source)(0, source.size), mapping.form)
+    found = next(reading.documents(source.ordinal - 1), None)
+    if found is None or found.document is None or found.ordinal != source.ordinal - 1:
+        raise Refused(409, "bad-request", "its document cannot be read under today's mapping any more")
+    control = Control("", "", "", "", "", profile.partner, "", "P")
+    context = Context(
+        control=control, partner=source.partner, received_at=as_text(source.arrival), zone_offset=zone_offset, default_zone=zone,
+        byte_start=source.byte_start, byte_end=source.byte_end,
+    )  # fmt: skip
+    return found.document, context
 
 
 def _context(source: Any, interchange: Interchange, group: Group, control: str, zone: str | None) -> Context:

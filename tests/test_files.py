@@ -163,3 +163,33 @@ def test_the_erp_releases_an_event_and_the_partner_gets_a_csv_file(tmp_path: Pat
             assert (status, answer["problems"][0]["field"]) == (422, "lines[0]")
 
     asyncio.run(act())
+
+
+NOTICE = (FIXTURES.parent / "xml" / "ubl-despatch-advice" / "fixtures" / "two-lines.xml").read_bytes()
+
+
+def test_xml_finds_its_agreement_by_its_root_and_each_field_is_explained(tmp_path: Path, database_url: str):
+    profile = PROFILE + "  - receive: xml/ubl-despatch-advice\n  - receive: xml/cxml-ship-notice\n  - send: xml/ubl-receipt-advice\n"
+
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await gateway.operate("partners.apply", text=profile.format(digest=hashlib.sha256(b"pallas").hexdigest()))
+            value = await sent(gateway, NOTICE, "notice.xml")
+            assert [(one["id"], one["state"]) for one in sets_of(value)] == [("xml/ubl-despatch-advice", "translated")]
+            await gateway.settle(lambda: gateway.effects("shipment/DA-1001"))
+            (effect,) = gateway.effects("shipment/DA-1001")
+            told = await gateway.operate("explain", id=effect.attributes["id"], field="lines[0].lots")
+            (spot,) = told["fields"][0]["from"]
+            assert (told["fields"][0]["value"], spot["path"]) == ("L01", "cac:LotIdentification > cbc:LotNumberID")
+            assert NOTICE[spot["byte_start"] : spot["byte_end"]] == b"<cbc:LotNumberID>L01</cbc:LotNumberID>"
+            bad = await sent(gateway, NOTICE.replace(b"</cac:Shipment>", b"", 1), "bad.xml")
+            assert (bad["state"], "well-formed" in bad["reason"]) == ("held", True)
+            stock = await sent(gateway, STOCK)
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+            event = next(one for one in gateway.effects() if one.data["evidence"]["message"] == stock["id"] and len(one.data["lines"]) == 3)
+            told = await gateway.operate("explain", id=event.attributes["id"], field="lines[1].lots")
+            (spot,) = told["fields"][0]["from"]
+            assert STOCK[spot["byte_start"] : spot["byte_end"]] == b"L02"
+            assert spot["path"] == "line/lot"
+
+    asyncio.run(act())

@@ -108,9 +108,9 @@ def _read_xml(data: bytes, form: XmlForm) -> FileReading:
 
 
 def _fits_layout(data: bytes, form: XmlForm) -> str:
-    tag = root_of(data)
-    if not tag or tag == form.root:
-        return ""
+    tag, fault = root_of(data)
+    if fault or tag == form.root:
+        return fault
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
     return f"its root is {local}" + (f" of {namespace}" if namespace else "")
 

@@ -14,10 +14,12 @@ from gateway.exits import FAILED, GOOD, USAGE
 from partners.guides import shipped_guides
 from partners.mappings import MappingLibrary, shipped, zone_offset
 from translators.document import Control, Document
+from translators.formats import read_file
 from translators.mapping import CompiledMapping, Context, MappingError, MappingProblem
-from translators.mapping.compose import ComposeProblem, compose
+from translators.mapping.compose import ComposeProblem, Medium, compose
 from translators.mapping.compose_x12 import X12Medium
 from translators.mapping.coverage import coverage, grouped, summed
+from translators.mapping.media import medium_of
 from translators.x12.envelope import outline
 from translators.x12.options import Options
 from translators.x12.reader import read_sets
@@ -123,18 +125,26 @@ def _judged(mapping: CompiledMapping, document: Document, context: Context, expe
             list(difflib.unified_diff(_text([e["data"] for e in expected]), _text(told), n=0))[3:6]
         )
     for data in told:
-        guide = shipped_guides().guide(document.set_id, document.release)
-        if guide is None or not isinstance(data, dict):
+        if not isinstance(data, dict):
             return
-        late = document.release > "004010"
-        terms = Terms("ZZ", "US", "ZZ", "THEM", "US", "THEM", version=document.release, envelope_version="00501" if late else "00401")
         try:
-            again = compose(mapping, data, X12Medium(guide, terms), context)
+            again = compose(mapping, data, _medium(mapping, document), context)
         except ComposeProblem as problem:
             yield f"it cannot be written: {problem}"
             return
         if _plain(again.data) != _plain(data):
             yield "what is written does not tell the same"
+
+
+def _medium(mapping: CompiledMapping, document: Document) -> Medium:
+    if mapping.form is not None:
+        return medium_of(mapping.form)
+    guide = shipped_guides().guide(document.set_id, document.release)
+    if guide is None:
+        raise ComposeProblem([("", f"there is no guide of {document.set_id} in {document.release} to write it by")])
+    late = document.release > "004010"
+    terms = Terms("ZZ", "US", "ZZ", "THEM", "US", "THEM", version=document.release, envelope_version="00501" if late else "00401")
+    return X12Medium(guide, terms)
 
 
 def _plain(value: Any) -> Any:
@@ -159,7 +169,9 @@ def _fixtures(library: MappingLibrary, name: str) -> Iterator[tuple[Path, Docume
     """(file, one set of it as a tree, its context, {"overlays", "events"} as kept beside it)."""
     for file in library.fixtures(name):
         golden = json.loads(file.with_suffix(".events.json").read_text(encoding="utf-8"))
-        for (document, context), kept in zip(_documents(file.read_bytes(), golden["zone"]), golden["sets"], strict=True):
+        mapping = library.mapping(name, tuple(golden["overlays"]))
+        found = _documents(file.read_bytes(), golden["zone"]) if mapping.form is None else _of_a_file(file.read_bytes(), mapping, golden["zone"])
+        for (document, context), kept in zip(found, golden["sets"], strict=True):
             yield file, document, context, {"overlays": golden["overlays"], "events": kept["events"]}
 
 
@@ -175,6 +187,12 @@ def _documents(data: bytes, zone: str | None) -> Iterator[tuple[Document, Contex
                 if (document := reading.document()) is not None:
                     names = interchange.control, group.control, reading.control, group.functional, group.version, sender, receiver, interchange.usage
                     yield document, _context(Control(*names), zone, (group.date, group.time))
+
+
+def _of_a_file(data: bytes, mapping: CompiledMapping, zone: str | None) -> Iterator[tuple[Document, Context]]:
+    for one in read_file(data, mapping.form).documents(0):
+        if one.document is not None:
+            yield one.document, _context(Control("", "", "", "", "", "acme", "", "P"), zone, ("", ""))
 
 
 def _context(control: Control, zone: str | None, written: tuple[str, str]) -> Context:

@@ -65,12 +65,12 @@ def read(data: bytes, limits: XmlLimits = DEFAULT) -> XmlReading:
         return XmlReading(None, [refused.finding])
 
 
-def root_of(data: bytes, limits: XmlLimits = DEFAULT) -> str:
-    """The root's tag, as "{namespace}local"; "" where the file cannot be read. Reads the whole file, hardened, and builds no tree of ours."""
+def root_of(data: bytes, limits: XmlLimits = DEFAULT) -> tuple[str, str]:
+    """(the root's tag, as "{namespace}local"; "" and why the file cannot be read). Reads it whole, hardened, and builds no tree of ours."""
     try:
-        return str(parsed(data, limits)[1].tag)
-    except Refused:
-        return ""
+        return str(parsed(data, limits)[1].tag), ""
+    except Refused as refused:
+        return "", refused.finding.text
 
 
 def parsed(data: bytes, limits: XmlLimits) -> tuple[Prepared, Any]:
