@@ -69,6 +69,7 @@ def check(
     allow: Annotated[list[str] | None, typer.Option(help="Switch a named leniency on; may be given again.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Judge as most profiles do: element faults alone are accepted with errors.")] = False,
     mapping: FileMapping = None,
+    schema: Annotated[Path | None, typer.Option(help="Judge an XML file by this schema; what it includes is looked for beside it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Explain a file's faults, with the bytes (X12) or the lines (CSV, XML). Exit 0: clean, 1: findings."""
@@ -76,7 +77,7 @@ def check(
 
     strictness, allowed = _terms(partner, tolerant, allow)
     terms = _profile(partner)
-    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout, partner=terms, mapping=mapping))
+    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout, partner=terms, mapping=mapping, schema=schema))
 
 
 @app.command()

@@ -35,6 +35,7 @@ from gateway.targets.rest import RestTarget
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
 from gateway.transports.https import HttpsPush
+from partners import library
 from partners.book import Book, Revision
 from partners.profile import read_profile
 
@@ -69,6 +70,7 @@ def open_store(settings: Settings, clock: Clock = now) -> Store:
 class Node:
     def __init__(self, settings: Settings, clock: Clock = now) -> None:
         self.settings = settings
+        library.use(settings.library)
         self.clock = clock
         self.name = ""
         self.admin_token = secrets.token_urlsafe(32)

@@ -97,6 +97,7 @@ class Settings(Model):
     partner_listener: PartnerListener = PartnerListener()
     admin_listener: AdminListener = AdminListener()
     erp_listener: ErpListener = ErpListener()
+    library: Path | None = Field(default=None, description="a folder with your own mappings/, guides/ and schemas/")
     workers: int = Field(default=2, ge=1, le=64, description="translation processes")
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     limits: Limits = Limits()

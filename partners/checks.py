@@ -3,6 +3,8 @@
 from partners.guides import shipped_guides
 from partners.mappings import is_zone, shipped
 from partners.profile import Agreement, Profile
+from partners.schemas import schema_of
+from translators.document import TranslationError
 from translators.mapping import MappingError
 
 
@@ -16,6 +18,11 @@ def problems(profile: Profile) -> list[str]:
                 shipped().mapping(agreement.mapping_name, tuple(agreement.overlays))
         except MappingError as error:
             found.append(f"{where}: {error}")
+        if agreement.schema_file is not None:
+            try:
+                schema_of(agreement.schema_file)
+            except TranslationError as error:
+                found.append(f"{where}.schema_file: {error}")
         if agreement.send is not None and agreement.format == "x12" and not shipped_guides().knows(agreement.set_id):
             found.append(f"{where}.send: there is no guide of the set {agreement.send}, so it cannot be written")
         if agreement.default_zone is not None and not is_zone(agreement.default_zone):

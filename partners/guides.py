@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mappings
-from partners import positioned
+from partners import library, positioned
 from translators.document import TranslationError
 from translators.x12.guide import Dictionary, Guide, GuideBook, dictionary, guide
 
@@ -24,7 +24,13 @@ def guide_file(set_id: str, release: str) -> str:
 
 @cache
 def shipped_guides() -> GuideBook:
-    """The guides that ship, each read when first asked for. Raises TranslationError, with the file's name, for a broken one."""
+    """The guides that ship, with those of the library's `guides/` over them, each read when first asked for.
+
+    Raises TranslationError, with the file's name, for a broken one.
+    """
+    own = library.folder("guides")
+    if own is not None:
+        return guides_with(own)
     return GuideBook(releases(FOLDER), lambda set_id, release, rules: _guide(FOLDER, set_id, release, shipped_dictionary(rules)))
 
 
@@ -111,3 +117,6 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TranslationError(f"{path}: names with values are due, such as 'title: ship notice'")
     return value
+
+
+library.on_change(shipped_guides.cache_clear)

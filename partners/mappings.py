@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from partners import library
 from partners.guides import shipped_dictionary
 from partners.positioned import PositionedError, load
 from translators.csv.dialect import dialect_of
@@ -30,24 +31,28 @@ RELEASES = ("004010", "005010")
 
 
 class MappingLibrary:
-    """The mappings below one folder, each compiled once and kept."""
+    """The mappings below one folder, and those of one's own beside them, each compiled once and kept.
 
-    def __init__(self, home: Path = HOME) -> None:
+    One's own may add mappings, overlays over any mapping, code tables and shapes; it may not take the name of what ships.
+    """
+
+    def __init__(self, home: Path = HOME, own: Path | None = None) -> None:
         self._home = home
+        self._homes = [home] if own is None else [home, own]
         self._compiled: dict[tuple[str, tuple[str, ...]], CompiledMapping] = {}
         self._tables: dict[str, CodeTable] | None = None
 
     def names(self) -> list[str]:
         """All base mappings, such as "x12/214"."""
-        return sorted(path.parent.relative_to(self._home).as_posix() for path in self._home.rglob(MAPPING))
+        return sorted({path.parent.relative_to(home).as_posix() for home in self._homes for path in home.rglob(MAPPING)})
 
     def overlays(self, name: str) -> list[str]:
         """The shipped overlays of one base mapping."""
-        return sorted(path.stem for path in (self._home / name / OVERLAYS).glob("*.yaml"))
+        return sorted({path.stem for home in self._homes for path in (home / name / OVERLAYS).glob("*.yaml")})
 
     def fixtures(self, name: str) -> list[Path]:
         """The example documents beside a base mapping; each has its expected events in NAME.events.json."""
-        return sorted(path for path in (self._home / name / FIXTURES).glob("*") if path.suffix != ".json")
+        return sorted(path for home in self._homes for path in (home / name / FIXTURES).glob("*") if path.suffix != ".json")
 
     def for_set(self, set_id: str) -> str | None:
         """The base mapping of an X12 set id; None if none ships."""
@@ -81,36 +86,49 @@ class MappingLibrary:
         """Base and overlays laid over each other, with the place of every line. Raises MappingError."""
         written = self._read(self._base(name))
         for overlay in overlays:
-            path = self._home / name / OVERLAYS / f"{overlay}.yaml"
             if overlay not in self.overlays(name):
                 raise MappingError(f"{name} has no overlay {overlay!r}; there are {', '.join(self.overlays(name)) or 'none'}")
+            path = self._only(f"{name}/{OVERLAYS}/{overlay}.yaml", "an overlay")
             written = lay_over(written, self._read(path))
         return written
 
     def tables(self) -> dict[str, CodeTable]:
         """All code tables, by name."""
         if self._tables is None:
-            self._tables = {path.stem: read_table(self._read(path), path.stem) for path in sorted((self._home / "codes").glob("*.yaml"))}
+            names = sorted({path.name for home in self._homes for path in (home / "codes").glob("*.yaml")})
+            paths = [self._only(f"codes/{name}", "a code table") for name in names]
+            self._tables = {path.stem: read_table(self._read(path), path.stem) for path in paths}
         return self._tables
 
     def shapes(self, name: str) -> dict[str, Written]:
         """The blocks that the mappings of one format share."""
-        path = self._home / name.partition("/")[0] / SHAPES
-        if not path.exists():
-            return {}
-        written = self._read(path)
-        return {
-            shape: Written(block, {place[1:]: at for place, at in written.places.items() if place[:1] == (shape,)})
-            for shape, block in written.value.items()
-        }
+        found: dict[str, Written] = {}
+        for home in self._homes:
+            path = home / name.partition("/")[0] / SHAPES
+            if not path.exists():
+                continue
+            written = self._read(path)
+            if twice := sorted(found.keys() & written.value.keys()):
+                raise MappingError(f"{self._label(path)}: {twice[0]} is a shape that ships; give yours another name")
+            for shape, block in written.value.items():
+                found[shape] = Written(block, {place[1:]: at for place, at in written.places.items() if place[:1] == (shape,)})
+        return found
 
     def _base(self, name: str) -> Path:
         if name not in self.names():
             raise MappingError(f"there is no mapping {name!r}; there are {', '.join(self.names())}")
-        return self._home / name / MAPPING
+        return self._only(f"{name}/{MAPPING}", "a mapping")
+
+    def _only(self, path: str, what: str) -> Path:
+        """The one file of that path in the folders. Raises MappingError where one's own has the name of what ships."""
+        found = [home / path for home in self._homes if (home / path).exists()]
+        if len(found) > 1:
+            raise MappingError(f"{self._label(found[1])}: {what} of that name ships; give yours another name")
+        return found[0]
 
     def _label(self, path: Path) -> str:
-        return path.relative_to(self._home.parent).as_posix()
+        home = next(home for home in self._homes if home in path.parents)
+        return path.relative_to(home.parent).as_posix()
 
     def _read(self, path: Path) -> Written:
         try:
@@ -149,8 +167,11 @@ def segment_sizes() -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def shipped() -> MappingLibrary:
-    """The library of what ships, read once a process."""
-    return MappingLibrary()
+    """The library of what ships and of one's own mappings, read once a process."""
+    return MappingLibrary(HOME, library.folder("mappings"))
+
+
+library.on_change(shipped.cache_clear)
 
 
 @lru_cache(maxsize=256)

@@ -185,6 +185,9 @@ class Agreement(Model):
     )
     send: str | None = Field(default=None, pattern=KIND, description="what we send: a transaction set such as 940, or a kind of file such as csv/asn")
     file: str | None = Field(default=None, min_length=1, max_length=200, description="the names of such files, as ASN_*.csv; for CSV and XML")
+    schema_file: str | None = Field(
+        default=None, pattern=r"^[\w.-]{1,200}$", description="XML: a schema of the library's schemas/, by which files are judged"
+    )
     mapping: str | None = Field(default=None, description="default: the shipped mapping, x12/NNN or the kind of file itself")
     overlays: Names = Field(default_factory=list, description="differences on top of the mapping, in order")
     default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
@@ -240,10 +243,10 @@ class Agreement(Model):
 
 
 X12_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
-FILE_ONLY = frozenset({"file"})
+FILE_ONLY = frozenset({"file", "schema_file"})
 """Terms of one format only."""
 SEND_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
-RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict", "file"})
+RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict", "file", "schema_file"})
 """Terms that say something of one direction only."""
 
 

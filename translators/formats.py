@@ -14,6 +14,7 @@ from translators.document import Document, Finding, Verdict
 from translators.xml.layout import XmlForm
 from translators.xml.order import layout_findings
 from translators.xml.reader import root_of
+from translators.xml.schema import Schema, schema_findings
 from translators.xml.write import read_as
 
 Format = Literal["x12", "xml", "csv"]
@@ -80,10 +81,10 @@ def strangers(data: bytes, form: Any) -> int:
     return sum(1 for name in names if name not in known)
 
 
-def read_file(data: bytes, form: Any) -> FileReading:
-    """A whole file in the form that its mapping declares. Never raises for what is in it."""
+def read_file(data: bytes, form: Any, schema: Schema | None = None) -> FileReading:
+    """A whole file in the form that its mapping declares; XML is judged by a schema, too. Never raises for what is in it."""
     if isinstance(form, XmlForm):
-        return _read_xml(data, form)
+        return _read_xml(data, form, schema)
     assert isinstance(form, Dialect)
     reading = csv.read(data, form)
 
@@ -94,7 +95,7 @@ def read_file(data: bytes, form: Any) -> FileReading:
     return FileReading(reading.findings, documents)
 
 
-def _read_xml(data: bytes, form: XmlForm) -> FileReading:
+def _read_xml(data: bytes, form: XmlForm, schema: Schema | None) -> FileReading:
     document, findings = read_as(form, data)
     if document is None:
         return FileReading(findings, lambda begin: iter(()))
@@ -102,9 +103,16 @@ def _read_xml(data: bytes, form: XmlForm) -> FileReading:
     def documents(begin: int) -> Iterator[FileDocument]:
         if begin == 0:
             segment = document.root.segment
-            yield FileDocument(0, segment.byte_start, segment.byte_end, 1, [*findings, *layout_findings(document, form)], document)
+            judged = schema_findings(data, schema) if schema is not None else layout_findings(document, form)
+            placed = [finding if finding.line else _with_line(finding, data) for finding in (*findings, *judged)]
+            yield FileDocument(0, segment.byte_start, segment.byte_end, 1, placed, document)
 
     return FileReading([], documents)
+
+
+def _with_line(finding: Finding, data: bytes) -> Finding:
+    line = data.count(b"\n", 0, finding.byte_start) + 1
+    return finding._replace(line=line, text=f"line {line}: {finding.text}")
 
 
 def _fits_layout(data: bytes, form: XmlForm) -> str:

@@ -33,16 +33,17 @@ def check(
     colour: bool = False,
     partner: Profile | None = None,
     mapping: str | None = None,
+    schema: Path | None = None,
 ) -> int:
     """Checks a file and prints what was found. 0 clean, 1 findings, 2 no such file, mapping or leniency, 65 nothing in it can be read.
 
     `partner` and `mapping` say how a CSV or XML file is read.
     """
     try:
-        file_of_its_own = chosen(path, partner=partner, mapping=mapping)
+        file_of_its_own = chosen(path, partner=partner, mapping=mapping, schema=schema)
         if file_of_its_own is not None:
             return check_file(file_of_its_own, path, as_json=as_json, out=out)
-    except (OSError, NotAgreed, MappingError) as error:
+    except (OSError, NotAgreed, MappingError, TranslationError) as error:
         return complain("check", error)
     try:
         options = Options(strictness, frozenset(allow))

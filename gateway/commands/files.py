@@ -6,7 +6,7 @@ Needs no server; keeps and sends nothing.
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,11 +16,13 @@ from gateway.exits import BAD_DATA, FAILED, GOOD, USAGE
 from partners.files import NotAgreed, agreement_for, mapping_for
 from partners.mappings import shipped, zone_offset
 from partners.profile import Profile
+from partners.schemas import schema_at, schema_of
 from translators.document import Control, Finding
 from translators.events.cloud import cloud_event
 from translators.events.identity import event_id
 from translators.formats import FileDocument, FileReading, Format, read_file, recognise
 from translators.mapping import CompiledMapping, Context, Mapped, MappingError, MappingProblem
+from translators.xml.schema import Schema
 
 UNKNOWN = "unknown"
 """Stands for the partner in ids and sources where no profile names one."""
@@ -41,9 +43,22 @@ class Chosen:
     mapping: CompiledMapping
     zone: str | None
     partner: str
+    schema: Schema | None = None
+    """XML: what it is judged by."""
 
 
-def chosen(path: Path, *, partner: Profile | None, mapping: str | None) -> Chosen | None:
+def chosen(path: Path, *, partner: Profile | None, mapping: str | None, schema: Path | None = None) -> Chosen | None:
+    """As `_chosen`, with the schema that a person names, or the agreement does. Raises TranslationError for one that cannot be used, too."""
+    found = _chosen(path, partner=partner, mapping=mapping)
+    if found is None or found.format != "xml":
+        return found
+    agreement = partner.agreement(found.set_id) if partner is not None else None
+    if schema is not None:
+        return replace(found, schema=schema_at(schema))
+    return replace(found, schema=schema_of(agreement.schema_file)) if agreement is not None and agreement.schema_file else found
+
+
+def _chosen(path: Path, *, partner: Profile | None, mapping: str | None) -> Chosen | None:
     """The file, if it is CSV or XML; None for X12, and for what has the form of no mapping and is not said to have one.
 
     Raises NotAgreed, MappingError and OSError.
@@ -78,7 +93,7 @@ def _form(name: str) -> CompiledMapping:
 
 def check_file(file: Chosen, path: Path, *, as_json: bool, out: TextIO) -> int:
     """Prints what is wrong with a file. 0 clean, 1 findings, 65 it cannot be read at all."""
-    reading = read_file(file.data, file.mapping.form)
+    reading = read_file(file.data, file.mapping.form, file.schema)
     documents = list(reading.documents(0))
     if as_json:
         report = {
@@ -115,7 +130,7 @@ def _told(path: Path, file: Chosen, reading: FileReading, documents: list[FileDo
 
 def translate_file(file: Chosen, *, as_json: bool, out: TextIO) -> int:
     """Prints the events of a file, and what was not carried over. 0 all clean, 1 findings or held, 65 it cannot be read at all."""
-    reading = read_file(file.data, file.mapping.form)
+    reading = read_file(file.data, file.mapping.form, file.schema)
     complaints = sys.stderr if as_json else out
     for finding in reading.findings:
         print(finding.text, file=complaints)

@@ -18,7 +18,7 @@ from partners.files import NotAgreed
 from partners.guides import shipped_guides
 from partners.mappings import MappingLibrary, shipped, zone_offset
 from partners.profile import Profile
-from translators.document import Control, Finding, Verdict
+from translators.document import Control, Finding, TranslationError, Verdict
 from translators.events.cloud import cloud_event
 from translators.events.identity import event_id
 from translators.mapping import Context, Mapped, MappingError, MappingProblem
@@ -86,7 +86,7 @@ def translate(path: Path, *, partner: Profile | None = None, mapping: str | None
         file_of_its_own = chosen(path, partner=partner, mapping=mapping)
         if file_of_its_own is not None:
             return translate_file(file_of_its_own, as_json=as_json, out=out)
-    except (NotAgreed, MappingError) as error:
+    except (NotAgreed, MappingError, TranslationError) as error:
         return complain("translate", error)
     except OSError as error:
         print(f"crossdock translate: {path}: {error.strerror or error}", file=sys.stderr)

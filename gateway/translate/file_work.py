@@ -13,6 +13,7 @@ from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS
 from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
 from partners.profile import Profile
+from partners.schemas import schema_of
 from translators.document import Control, Finding
 from translators.error_report import MEDIA_TYPE, error_report
 from translators.formats import FileDocument, FileReading, Format, read_file
@@ -88,7 +89,8 @@ class FileWork:
     # ---- its documents
 
     def _walk(self, found: Agreed) -> Iterator[tuple[str, Row]]:
-        reading = read_file(self.data, found.form)
+        name = found.agreement.schema_file
+        reading = read_file(self.data, found.form, schema_of(name) if name else None)
         resume = self.job.resume or {"s": 0}
         if "replay" in resume:
             yield from self._walk_again(found, reading, {place["s"] for place in resume["replay"]})

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import journal
 from gateway.translate.frames import HEAD, pack, sizes
+from partners import library
 
 WALL_SECONDS = 60
 WALL_SECONDS_A_MEGABYTE = 6
@@ -41,7 +43,7 @@ class Pool:
     async def _spawn(self, number: int) -> _Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.translate.worker", str(self._memory),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=_environment(),
         )  # fmt: skip
         one = _Process(number, process)
         self._all[number] = one
@@ -108,3 +110,9 @@ class Pool:
             except TimeoutError:
                 one.process.kill()
                 await one.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Our own, with the library's folder, which a worker reads by itself."""
+    folder = library.chosen()
+    return dict(os.environ) | ({library.ENVIRONMENT: str(folder.absolute())} if folder is not None else {})
