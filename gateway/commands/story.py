@@ -91,6 +91,8 @@ def _facts(data: Data) -> Iterator[tuple[str, str]]:
         yield role.replace("_", " "), "; ".join(_party(party) for party in parties if party["role"] == role)
     carriers = [*([data["carrier"]] if "carrier" in data else []), *data.get("carriers", [])]
     yield "carrier", ", ".join(filter(None, (" ".join(str(leg[name]) for name in ("scac", "text", "mode") if name in leg) for leg in carriers)))
+    if "invoice_id" in data:
+        yield "bill", f"{data['invoice_id']}: {data['amount']} {data.get('currency', '')}".rstrip()
     yield "equipment", ", ".join(_equipment(one) for one in data.get("equipment", []))
     yield "purchase order", str(data.get("purchase_order", ""))
     yield "references", ", ".join(f"{one['type']} {one['value']}" for one in data.get("references", []))
@@ -124,6 +126,7 @@ def _line(line: Data) -> str:
     item = line.get("item", {})
     ids = " ".join(f"{one['type']} {one['value']}" for one in item.get("ids", [])[:3])
     amounts = [f"{name} {quantity(line[name])}" for name in ("ordered", "shipped", "received", "difference", "change") if name in line]
+    amounts += [f"{one.get('text', one.get('code', 'charge'))} {one['amount']}" for one in line.get("charges", [])[:3] if "amount" in one]
     amounts += [f"{stock['kind']} {quantity(stock['quantity'])}" for stock in line.get("stock", [])[:3] if "quantity" in stock]
     amounts += [
         f"{one.get('condition', 'not as it should be')} {quantity(one['quantity'])}" for one in line.get("conditions", []) if "quantity" in one

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from translators.events import exchange, fulfilment, inventory, load, shipment_notified, shipment_status, warehouse
+from translators.events import exchange, freight, fulfilment, inventory, load, shipment_notified, shipment_status, warehouse
 from translators.events.family import Family, OwnFamily
 
 FAMILIES: dict[str, Family] = {
@@ -18,6 +18,7 @@ FAMILIES: dict[str, Family] = {
         inventory.ADJUSTED,
         load.TENDERED,
         load.ANSWERED,
+        freight.FAMILY,
     )
 }
 
