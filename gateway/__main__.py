@@ -69,6 +69,7 @@ def check(
     allow: Annotated[list[str] | None, typer.Option(help="Switch a named leniency on; may be given again.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Judge as most profiles do: element faults alone are accepted with errors.")] = False,
     mapping: FileMapping = None,
+    guides: Guides = None,
     schema: Annotated[Path | None, typer.Option(help="Judge an XML file by this schema; what it includes is looked for beside it.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +78,9 @@ def check(
 
     strictness, allowed = _terms(partner, tolerant, allow)
     terms = _profile(partner)
-    raise typer.Exit(run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout, partner=terms, mapping=mapping, schema=schema))
+    raise typer.Exit(
+        run(file, strictness=strictness, allow=allowed, as_json=as_json, out=sys.stdout, partner=terms, mapping=mapping, schema=schema, guides=guides)
+    )
 
 
 @app.command()
@@ -246,6 +249,19 @@ def guide_show(
     from gateway.commands.guide import show as run
 
     raise typer.Exit(run(set_id, release=release, partner=_profile(partner), own=guides, order_only=order, out=sys.stdout))
+
+
+@guide.command("import")
+def guide_import(
+    source: Annotated[Path, typer.Argument(help="A pyx12 map file, a folder of CSV tables, or one JSON file.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder of your own guides; made if it is not there.")],
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be given again.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Put an imported guide in the place of one that is there.")] = False,
+) -> None:
+    """Make guides of tables that you own: pyx12's maps, or your licensed tables in one layout."""
+    from gateway.commands.guide_import import import_guides
+
+    raise typer.Exit(import_guides(source, to, sets=tuple(sets or ()), replace=replace, out=sys.stdout))
 
 
 @partners.command("check")

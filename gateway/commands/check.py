@@ -11,7 +11,7 @@ from typing import TextIO
 
 from gateway.commands.files import check_file, chosen, complain
 from partners.files import NotAgreed
-from partners.guides import shipped_guides
+from partners.guides import guides_with
 from partners.profile import Profile
 from translators.document import TranslationError
 from translators.mapping import MappingError
@@ -34,10 +34,11 @@ def check(
     partner: Profile | None = None,
     mapping: str | None = None,
     schema: Path | None = None,
+    guides: Path | None = None,
 ) -> int:
     """Checks a file and prints what was found. 0 clean, 1 findings, 2 no such file, mapping or leniency, 65 nothing in it can be read.
 
-    `partner` and `mapping` say how a CSV or XML file is read.
+    `partner` and `mapping` say how a CSV or XML file is read, `guides` is a folder of guides over those that ship.
     """
     try:
         file_of_its_own = chosen(path, partner=partner, mapping=mapping, schema=schema)
@@ -54,7 +55,7 @@ def check(
                 return file.read(length)
 
             size = file.seek(0, 2)
-            report = check_report(read, size, shipped_guides(), options)
+            report = check_report(read, size, guides_with(guides), options)
             report["file"] = str(path)
             if as_json:
                 json.dump(report, out, indent=1)

@@ -41,6 +41,15 @@ SETS_OF = {
     "864": "TX",
     "869": "RS",
     "870": "RS",
+    "270": "HS",
+    "271": "HB",
+    "276": "HR",
+    "277": "HN",
+    "278": "HI",
+    "834": "BE",
+    "835": "HP",
+    "837": "HC",
+    "841": "SP",
 }
 """The functional id (GS01) whose group a set belongs to."""
 
