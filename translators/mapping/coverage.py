@@ -233,7 +233,9 @@ def grouped(rows: list[Covered]) -> list[Covered]:
         plain = row.path.split("]")[-1].strip(" >") if row.path.startswith("HL[") and "]" in row.path and " > " in row.path else row.path
         key = (plain, row.element, tuple(row.fields), row.dropped)
         if key in kept and row.path.startswith("HL["):
-            kept[key].path = f"{kept[key].path.split(' > ')[0].rstrip(']')},{row.path[3]}] > {plain}"
+            before = kept[key].path
+            levels = before.split(" > ")[0].rstrip("]") if before.startswith("HL[") else ""
+            kept[key].path = f"{levels},{row.path[3]}] > {plain}" if levels else f"{before}, {row.path}"
         else:
             kept[key] = replace(row)
     return list(kept.values())
