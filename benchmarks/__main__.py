@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-PARTS = ("reading", "mapping", "writing", "gateway")
+PARTS = ("reading", "mapping", "writing", "files", "gateway")
 
 
 def machine() -> str:

@@ -99,7 +99,7 @@ def test_rules_between_fields_hold(family: Family):
         data["classifier"] = "planned" if "occurred_at" in data else "actual"
         data.setdefault("expected_at", {"local": "2026-11-16"})
     else:
-        for name in ("lines", "packs", "stops", "answer_code", "cancelled"):
+        for name in ("lines", "packs", "stops", "answer_code", "totals", "cancelled"):
             data.pop(name, None)
     with pytest.raises(ValidationError):
         family.model.model_validate(data)

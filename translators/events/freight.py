@@ -1,5 +1,9 @@
 """freight.billed: what a carrier charges for a shipment (X12 210, IFTFCC …)."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from translators.events.family import EventData, Family
 from translators.events.goods import Hazard, Lading
 from translators.events.load import LoadOrder, Stop
@@ -192,6 +196,12 @@ class FreightBilled(EventData):
     """What was carried, and what it costs."""
     totals: FreightTotals | None = None
     """What the carrier added up."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.cancelled or self.lines or self.totals):
+            raise ValueError("has neither lines nor totals; a bill must say what it is for")
+        return self
 
 
 FAMILY = Family(

@@ -13,7 +13,7 @@ from translators.mapping import language
 from translators.mapping.expressions import Check, Read, Surroundings, compile_expression, compile_test, is_constant
 from translators.mapping.lists import compile_list
 from translators.mapping.paths import FindAll, FindOne, compile_all, compile_one, condition_mask, first_of, union
-from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joined, moved, needs_of, read_each, read_object
+from translators.mapping.readers import Fields, Needs, at_most_one, guarded, joined, moved, needs_of, read_each, read_object, read_one
 from translators.mapping.tracing import ITEM, PASS, noting, traced
 from translators.mapping.transforms import Tables
 from translators.mapping.written import Path, Written
@@ -207,6 +207,8 @@ class BlockCompiler:
         checks = self._tests(path, spec, inner)
         if self.trace:
             read, checks = traced(ITEM, "", None, noting(masks, guarded(checks, read))), []
+        elif "at" in spec and not around.outward:
+            return read_one(one, masks, checks, read)
         return read_each(find, masks, checks, read, len(spec), shared=around.outward)
 
     def _tests(self, path: Path, spec: dict[str, Any], around: Surroundings) -> list[Check]:

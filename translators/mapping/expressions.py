@@ -216,7 +216,20 @@ def _gather(source: Path | Constant, around: Surroundings) -> Callable[[Run, Nod
     return gather
 
 
+def _as_one(sources: tuple[Path | Constant, ...]) -> tuple[Path | Constant, ...]:
+    """Sources that look for the same segment as one: it is found once (columns of a row side by side)."""
+    first = sources[0]
+    if len(sources) == 1 or not isinstance(first, Path):
+        return sources
+    for source in sources:
+        if not isinstance(source, Path) or source.steps != first.steps or source.reach != first.reach or source.number or not source.elements:
+            return sources
+    elements = tuple(element for source in sources if isinstance(source, Path) for element in source.elements)
+    return (replace(first, elements=elements),)
+
+
 def read_many(sources: tuple[Path | Constant, ...], apply: Reader, around: Surroundings) -> Read:
+    sources = _as_one(sources)
     first = sources[0]
     if len(sources) == 1 and isinstance(first, Path) and first.elements and all(element.component is None for element in first.elements):
         return _read_row(first, apply, around)

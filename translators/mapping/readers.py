@@ -18,6 +18,8 @@ Needs = frozenset[tuple[str, frozenset[str]]] | None
 give a value; None: it may always give one."""
 Shape = tuple[frozenset[str], Collection[str]]
 """The tags of a document, and those that a path may begin with at a node."""
+FEW = 3
+"""Fields that are all tried at once; of more it is first asked which there can be at all."""
 MAX_SHAPES = 1024
 """Shapes for which a block remembers the fields that can be there."""
 
@@ -60,6 +62,7 @@ def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], const
     """
     cost = len(required) + len(optional) + 1
     shapes: dict[Shape, Plan] = {}
+    few = _together([(name, field) for name, field, _ in optional]) if len(optional) <= FEW else None
 
     def possible(shape: Shape) -> Plan:
         """The optional fields that there can be at a node; real documents have few shapes."""
@@ -87,8 +90,11 @@ def read_object(required: Fields, optional: list[tuple[str, Read, Needs]], const
                 elif not whole:
                     run.seen[position] = before
                     return None
-        shape = (run.tags, run.reach(node) if outward else run.near(node))
-        groups, fields = shapes.get(shape) or possible(shape)
+        if few is not None:
+            groups, fields = few
+        else:
+            shape = (run.tags, run.reach(node) if outward else run.near(node))
+            groups, fields = shapes.get(shape) or possible(shape)
         for find, singles in groups:
             segment_of = node if find is None else find(run, node)
             if segment_of is None:
@@ -151,6 +157,24 @@ def moved(find: FindOne, masks: dict[str, int], read: Read) -> Read:
         return value
 
     return there
+
+
+def read_one(find: FindOne, masks: dict[str, int], checks: list[Check], read: Read) -> Read:
+    """A list with one item, of the first such node."""
+    item_of: Callable[[Run, Node], Any] = guarded(checks, read)
+
+    def one(run: Run, node: Node) -> list[Any] | None:
+        found = find(run, node)
+        if found is None:
+            return None
+        value = item_of(run, found)
+        if value is None:
+            return None
+        if mask := masks.get(found.tag):
+            run.seen[found.segment.position] |= mask
+        return [value]
+
+    return one
 
 
 def at_most_one(find: FindOne) -> FindAll:

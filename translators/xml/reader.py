@@ -178,6 +178,8 @@ class _Builder:
             for found in rest:
                 node = self.element(found, parent)
                 parent.children.append(node)
+                if (tail := found.tail) and not tail.isspace():
+                    _more_text(parent, tail)
                 if len(found):
                     if len(waiting) >= limits.max_depth:
                         raise Refused(self.refused("too-deep", f"elements lie more than {limits.max_depth} deep in each other", node, found))
@@ -195,8 +197,6 @@ class _Builder:
         self.elements += 1
         self.position += 1
         text = found.text
-        if len(found):
-            text = _mixed(found)
         value = text.strip().encode() if text else b""
         node = Node(tag, Segment(tag, [tag.encode(), value] if value else [tag.encode()], self.position, start, end), [], parent)
         given = found.attrib
@@ -235,11 +235,11 @@ class _Builder:
         return fault(code, f"line {found.sourceline}: {path[:300]}: {text}", start=start, end=inner, line=found.sourceline, path=path[:300])
 
 
-def _mixed(found: Any) -> str:
-    """An element's own text: before, between and after the elements in it."""
-    parts = [found.text or ""]
-    parts += [child.tail for child in found if child.tail and not child.tail.isspace()]
-    return " ".join(part.strip() for part in parts if part.strip())
+def _more_text(node: Node, tail: str) -> None:
+    """An element's own text goes on behind an element in it."""
+    elements = node.segment.elements
+    before = elements[1] + b" " if len(elements) > 1 else b""
+    elements[1:] = [before + tail.strip().encode()]
 
 
 def path_of(node: Node, names: dict[str, str]) -> str:
