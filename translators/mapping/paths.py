@@ -125,15 +125,7 @@ def _looks_below(path: Path) -> bool:
 
 def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
     """The first node that the path means, seen from a node; `outward`: if it is not here, look further out."""
-    if path.tries and len(path.steps) > 1:
-        every = compile_all(path, outward, marking)
-
-        def first(run: Run, node: Node) -> Node | None:
-            found = every(run, node)
-            return found[0] if found else None
-
-        return first
-    find = _compile_one(path, outward, marking)
+    find = _first_way(path, outward) if path.tries and len(path.steps) > 1 else _compile_one(path, outward, marking)
     if not marking or not _looks_below(path):
         return find
     steps = path.steps
@@ -145,6 +137,44 @@ def compile_one(path: Path, outward: bool, marking: bool = True) -> FindOne:
         return found
 
     return telling
+
+
+def _first_way(path: Path, outward: bool) -> FindOne:
+    """The first node that a way leads to; where one branch does not lead on, the next is tried (XML)."""
+    steps = [(step.tag, step.conditions) for step in path.steps]
+    tags = frozenset(step.tag for step in path.steps)
+    first, last = path.steps[0], len(steps) - 1
+    meant = _is(first)
+    outward = outward or path.reach == "outward"
+
+    def descend(run: Run, node: Node, at: int) -> Node | None:
+        if not node.children:
+            return None
+        tag, conditions = steps[at]
+        for child in (run.indexes.get(node) or run.index(node)).get(tag, ()):
+            if conditions and not meets((), conditions, child):
+                continue
+            found = child if at == last else descend(run, child, at + 1)
+            if found is not None:
+                return found
+        return None
+
+    def find(run: Run, node: Node) -> Node | None:
+        if not tags <= run.tags:
+            return None
+        if path.reach == "nearest":
+            enclosing = _enclosing(run, node, meant)
+            return None if enclosing is None else descend(run, enclosing, 1)
+        level: Node | None = node
+        while level is not None:
+            found = descend(run, level, 1) if meant(level) else descend(run, level, 0)
+            if found is not None or not outward:
+                return found
+            run.left -= 1
+            level = level.parent
+        return None
+
+    return find
 
 
 def _compile_one(path: Path, outward: bool, marking: bool) -> FindOne:

@@ -166,6 +166,8 @@ class _Builder:
         self.prefixes = prefixes
         self.names: dict[str, str] = {}
         """Tag -> the name as the document writes it."""
+        self.raw: dict[str, bytes] = {}
+        """Tag -> its bytes."""
         self.elements = 0
         self.position = 0
 
@@ -191,17 +193,19 @@ class _Builder:
 
     def element(self, found: Any, parent: Node | None) -> Node:
         tag = found.tag
-        if tag not in self.names:
+        raw = self.raw.get(tag)
+        if raw is None:
             self._name(tag, found)
+            raw = self.raw[tag] = tag.encode()
         start, inner, end = self.spans[self.elements]
         self.elements += 1
         self.position += 1
         text = found.text
         value = text.strip().encode() if text else b""
-        node = Node(tag, Segment(tag, [tag.encode(), value] if value else [tag.encode()], self.position, start, end), [], parent)
-        given = found.attrib
+        node = Node(tag, Segment(tag, [raw, value] if value else [raw], self.position, start, end), [], parent)
+        given = found.items()
         if given:
-            self.attributes(given.items(), node, found, inner)
+            self.attributes(given, node, found, inner)
         if self.position > self.limits.max_nodes:
             raise Refused(
                 self.refused("too-many-nodes", f"the document has more than {self.limits.max_nodes:,} elements and attributes", node, found)
@@ -214,10 +218,12 @@ class _Builder:
         start = node.segment.byte_start
         for name, value in given:
             tag = f"@{name}"
-            if tag not in self.names:
+            raw = self.raw.get(tag)
+            if raw is None:
                 self._name(tag, found)
+                raw = self.raw[tag] = tag.encode()
             self.position += 1
-            elements = [tag.encode(), value.strip().encode()]
+            elements = [raw, value.strip().encode()]
             node.children.append(Node(tag, Segment(tag, elements, self.position, start, inner), [], node))
 
     def _name(self, tag: str, found: Any) -> None:
