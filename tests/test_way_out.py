@@ -11,7 +11,9 @@ from gateway.commands.shown import console, shown
 from gateway.simulators.partner import acknowledged
 from partners.guides import shipped_guides
 from tests.kill.documents import advice, envelope
+from tests.mapping_fixtures import ROOT, documents
 from tests.running import ERP_TOKEN, Running, document, running
+from translators.mapping.rejection import ToldFault, _found_by_value
 from translators.x12.own import faults_of_own
 
 ORDER: dict[str, Any] = {
@@ -321,3 +323,53 @@ def test_a_rejection_without_details_is_checked_again(tmp_path: Path):
         assert "under the guide we have of it nothing is wrong" in one["recheck"]
 
     run(act, tmp_path)
+
+
+def test_a_ta1_is_explained_at_the_element_of_our_isa(tmp_path: Path):
+    async def act(gateway: Running) -> None:
+        await gateway.apply("lake3pl", ('send: "940"', 'send: "940"\n    owed: {interchange_acknowledgment: 1h}'))
+        status, answer = await gateway.release(asked(5003), key="c")
+        assert status == 202, answer
+        ((_, body),) = (await picked_up(gateway, 1)).items()
+        isa = body.decode().split("*")
+        await gateway.sent("lake3pl", ta1_on(isa, "R", "007"))
+        value = await gateway.operate("explain", id=answer["id"])
+        [one] = [one for one in value["acknowledgments"] if one["kind"] == "TA1"]
+        [fault] = one["faults"]
+        assert (one["state"], fault["path"]) == ("rejected", "ISA/07")
+        assert body[fault["byte_start"] : fault["byte_end"]].decode() == fault["ours"] == isa[7]
+
+    run(act, tmp_path)
+
+
+def ta1_on(isa: list[str], verdict: str, note: str) -> bytes:
+    """A TA1 of the receiver of an interchange of ours."""
+    head = ["ISA", *isa[1:5], isa[7], isa[8], isa[5], isa[6], "261116", "0900", isa[11], isa[12], "000000901", "0", "P", ":~"]
+    return ("*".join(head) + f"TA1*{isa[13]}*{isa[9]}*{isa[10]}*{verdict}*{note}~IEA*0*000000901~").encode()
+
+
+def test_a_large_document_of_ours_is_explained_from_its_file(tmp_path: Path):
+    async def act(gateway: Running) -> None:
+        large = asked(5004)
+        line = large["data"]["lines"][0]
+        large["data"]["lines"] = [line | {"id": str(number)} for number in range(1, 4000)]
+        status, answer = await gateway.release(large, key="d")
+        assert status == 202, answer
+        ((_, body),) = (await picked_up(gateway, 1)).items()
+        assert len(body) > 64 * 1024
+        await gateway.sent("lake3pl", acknowledged(body, 5004).decode().replace("AK5*A~AK9*A*1*1*1", SILENT).encode())
+        value = await gateway.operate("explain", id=answer["id"])
+        [one] = [one for one in value["acknowledgments"] if one["kind"] == "997"]
+        assert "nothing is wrong" in one["recheck"]
+
+    run(act, tmp_path)
+
+
+def test_a_fault_that_only_repeats_a_value_lies_where_that_stands_alone():
+    [(document, _)] = documents((ROOT / "mappings/x12/990/fixtures/accepted-004010.edi").read_bytes())
+    assert (_found_by_value(ToldFault("?", value="SHP90017"), document).segment, _found_by_value(ToldFault("?", value="NRDK"), document).element) == (
+        "B1",
+        1,
+    )
+    for fault in (ToldFault("?", value="nowhere"), ToldFault("?"), ToldFault("?", "N9", value="SHP90017")):
+        assert _found_by_value(fault, document) == fault

@@ -4,7 +4,7 @@ Where the partner left the details out, our bytes are checked again under its gu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from translators.document import Document, Finding, Node
@@ -16,6 +16,7 @@ from translators.mapping.placing_x12 import X12Form
 from translators.mapping.values import Context
 from translators.mapping.write import write
 from translators.x12.guide import Guide
+from translators.x12.ta1 import ELEMENT_OF_NOTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class ToldFault:
     """In our set; ST is 1."""
     element: int | None = None
     component: int | None = None
+    value: str = ""
+    """The value that the partner repeats (AK404, TED07)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,42 @@ def locate(
 ) -> list[Located]:
     """Each fault against our own document, `data` being the event it was written from. In the faults' order."""
     nodes = {node.segment.position: node for node in document.root.walk()}
+    faults = [_found_by_value(fault, document) for fault in faults]
     written = write(mapping.plan, settled_data(mapping, data), X12Form(guide), Zones(context.zone_offset, context.default_zone)).nodes
     return [_located(fault, nodes, written, mapping, document) for fault in faults]
+
+
+def located_in_envelope(faults: Sequence[tuple[str, str]], isa: bytes) -> list[Located]:
+    """The faults of a TA1, (TA105, words), against the ISA that we sent, which begins the message."""
+    found = []
+    for code, text in faults:
+        element = ELEMENT_OF_NOTE.get(code)
+        parts = isa[: isa.find(b"GS")].split(isa[3:4]) if element else []
+        if element is None or element >= len(parts):
+            found.append(Located(text, "ISA", "", "", None, None))
+            continue
+        start = sum(len(part) + 1 for part in parts[:element])
+        raw = parts[element][:1] if element == 16 else parts[element]
+        found.append(Located(text, f"ISA/{element:02}", "", raw.decode("latin-1"), start, start + len(raw)))
+    return found
+
+
+def _found_by_value(fault: ToldFault, document: Document) -> ToldFault:
+    """A fault that repeats a value and says no place lies where that value stands, if it stands in one place only."""
+    if fault.position is not None or not fault.value:
+        return fault
+    wanted = fault.value.encode()
+    places = [
+        (node.segment, number)
+        for node in document.root.walk()
+        if not fault.segment or node.tag == fault.segment
+        for number, raw in enumerate(node.segment.elements)
+        if number and raw == wanted
+    ]
+    if len(places) != 1:
+        return fault
+    segment, element = places[0]
+    return replace(fault, segment=segment.tag, position=segment.position, element=element)
 
 
 def found_again(findings: Sequence[Finding]) -> list[ToldFault]:

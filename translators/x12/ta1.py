@@ -9,6 +9,12 @@ from translators.document import Delimiters
 from translators.x12.envelope_write import Composed, SegmentWriter, enclosed, way_back
 from translators.x12.interchange import Interchange
 
+ELEMENT_OF_NOTE = {
+    "001": 13, "002": 11, "003": 12, "004": 16, "005": 5, "006": 6, "007": 7, "008": 8, "009": 8, "010": 1, "011": 2, "012": 3, "013": 4, "014": 9,
+    "015": 10, "016": 11, "017": 12, "018": 13, "019": 14, "020": 15, "025": 13, "027": 16,
+}  # fmt: skip
+"""The element of the ISA that a TA105 speaks of; the others speak of no single one."""
+
 DUTIES = ("asked", "always", "errors", "none")
 """When a partner gets a TA1: for faults and when ISA14 asks; for every interchange; for faults alone; never."""
 
