@@ -52,8 +52,8 @@ def _against_splitting(set_id: str, path: Path) -> Row:
         f"{megabytes / ours:.1f} MB/s",
         f"splitting {megabytes / splitting:.0f} MB/s",
         f"{ratio:.1f}×",
-        "≤ 14×",
-        ratio <= 14,
+        "≤ 12×",
+        ratio <= 12,
     )
 
 
@@ -79,8 +79,8 @@ def _against_pyx12(folder: Path) -> Row:
         f"{kilobytes / ours / 1e3:.1f} MB/s",
         f"pyx12 {kilobytes / theirs / 1e3:.2f} MB/s",
         f"{theirs / ours:.0f}×",
-        "≥ 40×",
-        theirs / ours >= 40,
+        "≥ 60×",
+        theirs / ours >= 60,
     )
 
 
