@@ -62,7 +62,9 @@ class Opened:
     report: Entity | None = None
     """A receipt instead of a document: the multipart/report."""
     mic_over: tuple[bytes | memoryview, ...] = ()
-    """The bytes that the MIC is over."""
+    """The bytes that the MIC is over; of a signed message those that were signed."""
+    signature: memoryview | None = None
+    """The SignedData that verified, as it came."""
 
     @property
     def encrypted(self) -> bool:
@@ -224,6 +226,8 @@ class _Opening:
         form = data if found.form == "exact" else memoryview(_form(found.form, data))
         if opened.signer is None:
             opened.signer, opened.digest, opened.form, opened.mic_over = found.signer, found.digest, found.form, (form,)
+            whole = signed.reader.outermost()
+            opened.signature = signed.reader.data[whole.start : whole.end]
             if opened.compressed == "before":
                 opened.compressed = "after"
         self.unproven = False

@@ -3,7 +3,7 @@
 Knows key transport, key agreement and ciphers; knows no MIME.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,7 +97,7 @@ def open_envelope(
         sink = new_sink()
         try:
             context = _context(reader, algorithm, cipher, content_key, tag, extra)
-            _decrypt(context, pieces, sink.write, padded=not cipher.authenticated, block=8 if cipher.name.startswith("des") else 16)
+            _decrypt(context, pieces, sink.write, block=0 if cipher.authenticated else 8 if cipher.name.startswith("des") else 16)
         except (InvalidTag, ValueError, UnsupportedAlgorithm):
             continue
         return Opened(sink.view(), cipher.name, _transport(reader, recipient), key, cipher.authenticated)
@@ -255,17 +255,20 @@ def _context(reader: Reader, algorithm: Algorithm, cipher: CipherOf, key: bytes,
     return Cipher(TripleDES(key) if algorithm.oid == algorithms.TRIPLE_DES else AES(key), modes.CBC(start)).decryptor()
 
 
-def _decrypt(context: CipherContext, pieces: list[memoryview], write: object, *, padded: bool, block: int) -> None:
-    if not callable(write):
-        raise TypeError(write)
-    unpadder = PKCS7(block * 8).unpadder() if padded else None
+def _decrypt(context: CipherContext, pieces: list[memoryview], write: Callable[[bytes | memoryview], object], *, block: int) -> None:
+    """All pieces in steps that reuse one buffer; with `block` the last block is held back and its padding taken off. Raises ValueError, InvalidTag."""
+    buffer, held = bytearray(STEP + 32), b""
+    view = memoryview(buffer)
     for piece in pieces:
         for start in range(0, len(piece), STEP):
-            data = context.update(piece[start : start + STEP])
-            write(data if unpadder is None else unpadder.update(data))
-    last = context.finalize()
-    if unpadder is None:
-        write(last)
-    else:
-        write(unpadder.update(last))
-        write(unpadder.finalize())
+            count = context.update_into(piece[start : start + STEP], buffer)
+            if not block:
+                write(view[:count])
+            elif count:
+                write(held)
+                write(view[: count - block])
+                held = bytes(view[count - block : count])
+    context.finalize()
+    if block:
+        unpadder = PKCS7(block * 8).unpadder()
+        write(unpadder.update(held) + unpadder.finalize())

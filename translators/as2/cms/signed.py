@@ -23,10 +23,6 @@ MAX_ATTRIBUTES = 64
 MAX_SIGNATURE = 2048
 """Bytes."""
 WEAK = {"sha1": "allow_sha1", "md5": "allow_md5"}
-NAMED = {
-    SEQUENCE: "issuer and serial number",
-    0x80: "key identifier",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ def _signer(reader: Reader, value: Value) -> SignerInfo:
     elif sid.tag & ~0x20 == 0x80:
         key_identifier = reader.joined(sid, 1024)
     else:
-        raise BerError(f"a signer that is not named by {' or '.join(NAMED.values())} at byte {sid.start:,}")
+        raise BerError(f"a signer that is named neither by issuer and serial number nor by key identifier, at byte {sid.start:,}")
     digest_algorithm = algorithms.algorithm(reader, digest)
     name_of_digest = algorithms.DIGESTS.get(digest_algorithm.oid)
     if name_of_digest is None:
