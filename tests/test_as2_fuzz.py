@@ -246,11 +246,11 @@ def test_an_imitated_certificate_proves_nothing():
 @pytest.mark.parametrize(
     ("security", "policy", "modifier"),
     [
-        (Security(sign="sha1"), Policy(), "insufficient-message-security"),
-        (Security(sign=None), Policy(), "insufficient-message-security"),
+        (Security(sign="sha1", encrypt=None), Policy(), "insufficient-message-security"),
+        (Security(sign=None), Policy(uniform_failures=False), "insufficient-message-security"),
         (Security(encrypt=None), Policy(require_encryption=True), "insufficient-message-security"),
         (Security(encrypt=None, compress="after"), Policy(require_encryption=True), "insufficient-message-security"),
-        (Security(), Policy(smallest_rsa=4096), "insufficient-message-security"),
+        (Security(), Policy(smallest_rsa=4096, uniform_failures=False), "insufficient-message-security"),
     ],
 )
 def test_what_is_required_is_required(security: Security, policy: Policy, modifier: str):
