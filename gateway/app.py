@@ -7,22 +7,27 @@ import os
 import secrets
 import signal
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway import journal
+from gateway.as2.receiving import Receiver
+from gateway.as2.ring import KeyRing
 from gateway.clock import Clock, now
 from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
+from gateway.doors.as2 import As2Door
 from gateway.doors.erp import ErpDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
 from gateway.errors import StoreBroken, StoreUnavailable
+from gateway.keys import vault_of
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
@@ -34,7 +39,9 @@ from gateway.targets.base import Destination
 from gateway.targets.rest import RestTarget
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
+from gateway.transports.as2 import As2Receipts, As2Send
 from gateway.transports.https import HttpsPush
+from gateway.ways import AS2, AS2_RECEIPTS
 from partners import library
 from partners.book import Book, Revision
 from partners.profile import read_profile
@@ -43,6 +50,8 @@ NODE_FILE = "node.json"
 LOCK_FILE = "crossdock.lock"
 NODE_NAME_FILE = "node.name"
 PROFILE_LOOK = 5
+CHASE_EVERY = 5
+WARN_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(minutes=10)
 SPOOL_KEPT = timedelta(hours=24)
 
@@ -64,7 +73,9 @@ def lock(data_dir: Path) -> int:
 
 
 def open_store(settings: Settings, clock: Clock = now) -> Store:
-    return Store(settings.database_url, settings.data_dir / "payloads", clock)
+    store = Store(settings.database_url, settings.data_dir / "payloads", clock)
+    store.vault = vault_of(settings.data_dir, settings.key_secret)
+    return store
 
 
 class Node:
@@ -108,15 +119,36 @@ class Node:
         )
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
-        self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name)
+        self._start_as2()
+        as2 = As2Door(self.store, self.receive, self.as2, self.settings.limits)
+        self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name, as2)
         await self.reload_profiles()
         self.deliver.start()
         self.translate.start()
         self.reconcile.start()
+        self.as2.start()
         await self._listen()
         self._tick()
         notes = self.store.database.notes
         journal.started(self.name, _version(), self.store.database.url.render_as_string(hide_password=True), self.addresses, notes)
+
+    def _start_as2(self) -> None:
+        assert self.store.vault is not None
+        self.ring = KeyRing(self.store, self.store.vault, self.clock)
+        self.as2 = Receiver(
+            self.store,
+            self.ring,
+            node=self.name,
+            clock=self.clock,
+            domain=self._domain(),
+            product=f"Crossdock/{_version()}",
+            on_documents=self.translate.wake,
+            on_queued=self.deliver.wake,
+        )
+
+    def _domain(self) -> str:
+        """What stands behind the @ of our Message-IDs."""
+        return urlsplit(self.settings.public_url).hostname or "crossdock" if self.settings.public_url else "crossdock"
 
     def _targets(self) -> list[Destination]:
         return [RestTarget(f"target:{name}", target) for name, target in self.settings.targets.items()]
@@ -171,12 +203,32 @@ class Node:
             if fresh:
                 await self._check_targets(revision)
         self.book = Book(revisions)
-        self.door.book = self.compose.book = self.book
+        self.door.book = self.compose.book = self.as2.book = self.book
+        await self.ring.refresh()
         self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
         for revision in self.book:
             channel = revision.profile.channels.http
             if channel.way_back == "push" and channel.push_url:
                 self.deliver.add(HttpsPush(f"push:{revision.profile.partner}", channel.push_url))
+            if revision.profile.channels.as2 is not None:
+                self._add_as2(revision.profile.partner)
+
+    def _add_as2(self, partner: str) -> None:
+        self.deliver.add_once(f"{AS2_RECEIPTS}:{partner}", lambda: As2Receipts(partner, ring=self.ring, book=lambda: self.book))
+        self.deliver.add_once(
+            f"{AS2}:{partner}",
+            lambda: As2Send(
+                partner,
+                store=self.store,
+                ring=self.ring,
+                receiver=self.as2,
+                clock=self.clock,
+                book=lambda: self.book,
+                domain=self._domain(),
+                product=f"Crossdock/{_version()}",
+                public_url=self.settings.public_url,
+            ),
+        )
 
     async def _profile_text(self, partner: str, revision: int) -> str:
         key = (partner, revision)
@@ -223,6 +275,10 @@ class Node:
         self._scheduler = AsyncIOScheduler()
         self._scheduler.add_job(self._look_for_profiles, "interval", seconds=PROFILE_LOOK, max_instances=1, coalesce=True)
         self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), max_instances=1, coalesce=True)
+        self._scheduler.add_job(self._chase, "interval", seconds=CHASE_EVERY, max_instances=1, coalesce=True)
+        self._scheduler.add_job(
+            self._warn, "interval", seconds=WARN_EVERY.total_seconds(), max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
+        )
         self._scheduler.start()
 
     async def _look_for_profiles(self) -> None:
@@ -230,6 +286,19 @@ class Node:
             await self.reload_profiles()
         except StoreUnavailable as error:
             journal.trouble("profiles", error)
+
+    async def _chase(self) -> None:
+        try:
+            if await landed(self.store.chase_as2(self.clock())):
+                self.deliver.wake()
+        except StoreUnavailable as error:
+            journal.trouble("as2: chase", error)
+
+    async def _warn(self) -> None:
+        try:
+            await landed(self.store.warn_of_certificates(self.clock()))
+        except StoreUnavailable as error:
+            journal.trouble("certificates", error)
 
     async def _sweep(self) -> None:
         removed = await asyncio.to_thread(self.store.files.sweep, SPOOL_KEPT.total_seconds(), time.time())
@@ -253,6 +322,7 @@ class Node:
         self._scheduler.shutdown(wait=False)
         for runner in self._runners:
             await runner.cleanup()
+        await self.as2.stop()
         await self.translate.stop()
         await self.reconcile.stop()
         await self.deliver.stop()

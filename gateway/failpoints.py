@@ -21,6 +21,10 @@ POINTS = {
     "deliver.committed": "COMMIT 3 is done",
     "outbox.leased": "a partner's pick-up is leased, the answer has not left",
     "outbox.acknowledged": "a pick-up is settled, the answer has not left",
+    "as2.kept": "an asynchronous message is durable, its 204 has not left",
+    "as2.decided": "an AS2 message is committed with its receipt, which has not left",
+    "as2.frozen": "a message of ours is committed in its final bytes, none has left",
+    "as2.answered": "the partner has answered our message, nothing of that is committed",
     "store.before_commit": "the writer is about to COMMIT",
     "store.after_commit": "the writer has committed, nobody knows yet",
 }

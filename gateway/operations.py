@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
+from gateway.as2 import people
 from gateway.clock import as_text, now
 from gateway.errors import Refused
 from gateway.explaining import explain_event
@@ -174,6 +175,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.apply": partners_apply,
     "partners.list": partners_list,
     "partners.show": partners_show,
+    **people.OPERATIONS,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply"})
+CHANGING = frozenset({"act", "replay", "partners.apply"}) | people.CHANGING
 """After these the node looks at its rows at once."""

@@ -97,6 +97,16 @@ class Settings(Model):
     partner_listener: PartnerListener = PartnerListener()
     admin_listener: AdminListener = AdminListener()
     erp_listener: ErpListener = ErpListener()
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
+        description="our partner listener as partners reach it, such as https://edi.example.com",
+    )
+    key_secret: str | None = Field(
+        default=None,
+        min_length=32,
+        description="seals private keys at rest; without it a secret is made in the data directory. CROSSDOCK_KEY_SECRET_FILE",
+    )
     library: Path | None = Field(default=None, description="a folder with your own mappings/, guides/ and schemas/")
     workers: int = Field(default=2, ge=1, le=64, description="translation processes")
     worker_memory: Size = Field(default=1 << 30, description="address space of one")

@@ -8,13 +8,24 @@ from partners.profile import Profile
 MEDIA_TYPE = "application/edi-x12"
 MEDIA_TYPES = {"x12": MEDIA_TYPE, "csv": "text/csv; charset=utf-8", "xml": "application/xml"}
 """Of what we write, by format."""
+AS2 = "as2"
+"""The channel, and how destinations begin that go by it."""
+AS2_RECEIPTS = "as2-receipts"
+"""How destinations begin that take our asynchronous receipts."""
 MOST_SCOPE = 120
 MOST_NAME = 200
 
 
 def destination(profile: Profile) -> str:
-    """Where deliveries to the partner go: its outbox, or its own address."""
+    """Where deliveries to the partner go: by AS2 where it has an AS2 address, else to its own address, else to its outbox."""
+    if profile.channels.as2 is not None and profile.channels.as2.url:
+        return f"{AS2}:{profile.partner}"
     return f"{'push' if profile.channels.http.way_back == 'push' else 'outbox'}:{profile.partner}"
+
+
+def channel_of(destination: str) -> str:
+    """By which channel a destination of ours sends."""
+    return AS2 if destination.startswith(f"{AS2}:") else "http"
 
 
 def scope(ours: str, theirs: str) -> str:

@@ -21,6 +21,11 @@ class Book:
     def __init__(self, revisions: Iterable[Revision]) -> None:
         self._by_name = {revision.profile.partner: revision for revision in revisions}
         self._by_token = {token.sha256: revision for revision in self._by_name.values() for token in revision.profile.identities.tokens}
+        self._by_as2 = {
+            (revision.profile.channels.as2.id, revision.profile.us.as2): revision
+            for revision in self._by_name.values()
+            if revision.profile.channels.as2
+        }
 
     def __iter__(self) -> Iterator[Revision]:
         return iter(self._by_name.values())
@@ -36,6 +41,10 @@ class Book:
             return None
         stored = next(one.sha256 for one in revision.profile.identities.tokens if one.sha256 == digest)
         return revision if hmac.compare_digest(stored, digest) else None
+
+    def by_as2(self, as2_from: str, as2_to: str) -> Revision | None:
+        """Whose AS2 names these are: the sender's, and ours to it."""
+        return self._by_as2.get((as2_from, as2_to))
 
     @property
     def names(self) -> list[str]:

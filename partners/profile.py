@@ -5,8 +5,9 @@ Knows nothing of the store; `read_profile` turns YAML into the model and mistake
 
 import hashlib
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -100,6 +101,7 @@ class OurNames(Model):
 
     isa: InterchangeId = InterchangeId(qualifier="ZZ", id="CROSSDOCK")
     gs: str = Field(default="CROSSDOCK", min_length=2, max_length=15)
+    as2: str = Field(default="CROSSDOCK", min_length=1, max_length=128, pattern=r"^[ -~]+$", description="our AS2 name")
 
 
 class HttpChannel(Model):
@@ -117,8 +119,81 @@ class HttpChannel(Model):
         return self
 
 
+class DatedException(Model):
+    """A weak thing that one partner may for a while."""
+
+    until: date = Field(description="the last day")
+    because: str = Field(min_length=3, description="who needs it")
+
+
+As2Weakness = Literal["sha1", "md5", "3des", "rsa-1024", "expired"]
+
+
+class As2Receive(Model):
+    """What the partner's AS2 messages must be."""
+
+    require_signature: bool = True
+    require_encryption: bool = True
+    exceptions: dict[As2Weakness, DatedException] = Field(
+        default_factory=dict, description="sha1, md5, 3des, rsa-1024 (keys under 2048 bits), expired (its signing certificate): each until a day"
+    )
+    uniform_failures: bool = Field(
+        default=True, description="whatever is wrong within a CBC envelope is told as decryption-failed, so that answers are no padding oracle"
+    )
+    mic: Literal["sha256", "sha1"] = Field(default="sha256", description="the MIC of unsigned messages that name no algorithm")
+    max_body: Size = Field(default=200 * 2**20, gt=0, le=10 * 2**30)
+    duplicate_window: Span = Field(default=timedelta(days=30), description="the same Message-ID within it gets the stored receipt again")
+    receipt_hosts: Names = Field(default_factory=list, description="hosts that asynchronous receipts may go to, beside that of `url`")
+
+
+class As2Send(Model):
+    """How we send to the partner by AS2."""
+
+    sign: Literal["sha256", "sha384", "sha512", "sha1", "none"] = "sha256"
+    pss: bool = Field(default=False, description="RSA signatures as PSS")
+    signed_attributes: bool = Field(default=True, description="false for the oldest products")
+    key: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="which key of ours signs; default: the oldest that is valid"
+    )
+    encrypt: Literal["aes-256-cbc", "aes-192-cbc", "aes-128-cbc", "aes-256-gcm", "aes-192-gcm", "aes-128-gcm", "none"] = "aes-256-cbc"
+    key_transport: Literal["rsa-pkcs1-v1.5", "rsa-oaep-sha1", "rsa-oaep-sha256"] = "rsa-pkcs1-v1.5"
+    compress: Literal["none", "before", "after"] = Field(default="none", description="before or after signing")
+    compress_from: Size = Field(default=4096, description="smaller documents are not compressed")
+    encoding: Literal["binary", "base64"] = "binary"
+    file_name: bool = Field(default=True, description="whether the document's file name goes with it")
+    subject: str = Field(default="EDI", min_length=1, max_length=100, pattern=r"^[ -~]+$")
+    version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
+    receipt: Literal["sync", "async", "none"] = "sync"
+    receipt_signed: bool = True
+    receipt_within: Span = Field(default=timedelta(hours=1), description="after it the receipt is overdue")
+    resends: int = Field(
+        default=3, ge=0, le=20, description="how often a message whose asynchronous receipt is overdue goes out again, under its own id"
+    )
+    retry: Span = Field(default=timedelta(minutes=5), description="the first wait after an answer without a receipt; it doubles up to eight times")
+    accept: list[Literal["unsigned", "other-algorithm", "no-mic"]] = Field(
+        default_factory=list, description="receipts that prove less, and count all the same"
+    )
+    timeout: Span = Field(default=timedelta(minutes=5), description="for the answer")
+
+
+class As2Channel(Model):
+    """The partner by AS2."""
+
+    id: str = Field(min_length=1, max_length=128, pattern=r"^[ -~]+$", description="its AS2 name, compared exactly")
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", description="where we POST its documents; without one we only receive")
+    receive: As2Receive = As2Receive()
+    send: As2Send = As2Send()
+
+    @property
+    def receipt_hosts(self) -> frozenset[str]:
+        """Hosts, with the port where one is named, that receipts may go to."""
+        own = {urlsplit(self.url).netloc.lower()} if self.url else set()
+        return frozenset(own | {host.lower() for host in self.receive.receipt_hosts})
+
+
 class Channels(Model):
     http: HttpChannel = HttpChannel()
+    as2: As2Channel | None = Field(default=None, description="without it the partner has no AS2")
 
 
 class Duties(Model):
@@ -285,6 +360,8 @@ class Profile(Model):
         x12 = next((one.set_id for one in self.agreements if one.format == "x12"), None)
         if x12 is not None and not self.identities.isa:
             raise ValueError(f"identities.isa is missing: who the partner is in the ISA of {x12}; partners with files alone need none")
+        if self.channels.as2 is not None and self.channels.as2.id == self.us.as2:
+            raise ValueError(f"channels.as2.id is {self.us.as2}, which is our own AS2 name (us.as2)")
         unknown = sorted(set(self.leniency) - set(LENIENCIES))
         if unknown:
             raise ValueError(f"leniency {unknown[0]!r} is not known; there are: {', '.join(sorted(LENIENCIES))}")

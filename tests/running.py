@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway import journal
 from gateway.app import Node
+from gateway.clock import Clock, now
 from gateway.operations import OPERATIONS
 from gateway.settings import read_settings
 from gateway.simulators.erp import PretendErp
@@ -93,7 +94,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, database: str | None = None, **settings: Any) -> AsyncIterator[Running]:
+async def running(folder: Path, database: str | None = None, *, clock: Clock = now, **settings: Any) -> AsyncIterator[Running]:
     journal.silence()
     erp = PretendErp()
     runner = web.AppRunner(erp.app(), access_log=None)
@@ -108,7 +109,7 @@ async def running(folder: Path, database: str | None = None, **settings: Any) ->
     }  # fmt: skip
     for key, value in settings.items():
         given[key] = given[key] | value if isinstance(value, dict) and isinstance(given.get(key), dict) else value
-    node = Node(read_settings(None, given, environment={}))
+    node = Node(read_settings(None, given, environment={}), clock)
     await node.start()
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:

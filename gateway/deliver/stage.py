@@ -55,6 +55,11 @@ class DeliverStage:
             self.in_flight[destination.name] = 0
             self._loops.append(asyncio.create_task(self._loop(destination), name=f"deliver {destination.name}"))
 
+    def add_once(self, name: str, make: Callable[[], Destination]) -> None:
+        """The same, made only if there is none of that name."""
+        if name not in self._destinations:
+            self.add(make())
+
     def wake(self) -> None:
         for event in self._wakes.values():
             event.set()

@@ -1,25 +1,32 @@
-"""A time limit on request headers, which aiohttp's server does not have: half a header may not hold a connection for ever.
+"""What aiohttp's server does not have: a time limit on request headers, because half a header may not hold a connection for ever, and unfolding.
 
 Knows nothing of requests; it watches a connection's bytes and whether a handler is at work on it.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+POST = b"POST "
+FOLD = re.compile(rb"\r\n[ \t]")
+MOST_HEAD = 64 * 1024
+"""Bytes of a head that are waited for; past them the parser judges what there is."""
+
 
 class GuardedProtocol(asyncio.Protocol):
     """Stands between the socket and aiohttp's own protocol; closes a connection whose next request head takes too long."""
 
-    __slots__ = ("_busy", "_guards", "_inner", "_timer", "transport")
+    __slots__ = ("_busy", "_guards", "_head", "_inner", "_timer", "transport")
 
     def __init__(self, inner: Any, guards: "Guards") -> None:
         self._inner = inner
         self._guards = guards
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
+        self._head = b""
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -33,7 +40,25 @@ class GuardedProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._busy and self._timer is None:
             self._arm()
-        self._inner.data_received(data)
+        if self._head or (not self._busy and data.startswith(POST)):
+            data = self._unfolded(self._head + data)
+        if data:
+            self._inner.data_received(data)
+
+    def _unfolded(self, data: bytes) -> bytes:
+        """What may go on, with folds of the head replaced by as many spaces; nothing while a head that has one is not whole.
+
+        RFC 9112 5.2 lets a server do so, and some AS2 products fold; the length stays, so that nothing behind the head moves.
+        """
+        end = data.find(b"\r\n\r\n")
+        head = data if end < 0 else data[: end + 2]
+        if end < 0 and len(data) < MOST_HEAD:
+            self._head = data
+            return b""
+        self._head = b""
+        if b"\r\n " not in head and b"\r\n\t" not in head:
+            return data
+        return FOLD.sub(b"   ", head) + data[len(head) :]
 
     def eof_received(self) -> bool | None:
         answer: bool | None = self._inner.eof_received()

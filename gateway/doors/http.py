@@ -5,7 +5,6 @@ Thin: who is it, take the bytes within limits, hand over to receive, answer afte
 
 import asyncio
 import json
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,9 @@ from aiohttp import BodyPartReader, web
 
 from gateway import journal
 from gateway.clock import Clock, as_text, span
+from gateway.doors.as2 import As2Door
 from gateway.doors.keys import traceparent_of, usable_key
+from gateway.doors.pace import Pace
 from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused, StoreBroken
 from gateway.failpoints import reach
@@ -33,12 +34,13 @@ OUTBOX_LEASE = 60
 
 
 class HttpDoor:
-    def __init__(self, store: Store, receive: ReceiveStage, limits: Limits, clock: Clock, book: Book, node: str) -> None:
+    def __init__(self, store: Store, receive: ReceiveStage, limits: Limits, clock: Clock, book: Book, node: str, as2: As2Door | None = None) -> None:
         self._store = store
         self._receive = receive
         self._limits = limits
         self._clock = clock
         self._node = node
+        self.as2 = as2
         self.book = book
         """Replaced as a whole when a profile is applied."""
 
@@ -50,6 +52,8 @@ class HttpDoor:
         app.router.add_get("/v1/outbox/{id}", self.outbox_document)
         app.router.add_post("/v1/outbox/{id}/ack", self.outbox_ack)
         app.router.add_get("/problems/{kind}", explain)
+        if self.as2 is not None:
+            self.as2.routes(app)
         return app
 
     def _who(self, request: web.Request) -> Revision:
@@ -119,13 +123,13 @@ class HttpDoor:
             # All of it came with its head: nothing is waited for, so nothing needs a clock.
             await self._write(spool, request.content.read_nowait(), most)
             return request.content_type, request.headers.get("X-File-Name")
-        pace = _Pace(self._limits)
+        pace = Pace(self._limits)
         while chunk := await pace.next(request.content.readany()):
             await self._write(spool, chunk, most)
         return request.content_type, request.headers.get("X-File-Name")
 
     async def _take_part(self, request: web.Request, spool: Spool, most: int) -> tuple[str, str | None]:
-        pace = _Pace(self._limits)
+        pace = Pace(self._limits)
         media_type, file_name, files = "application/octet-stream", None, 0
         try:
             reader = await request.multipart()
@@ -229,28 +233,6 @@ class HttpDoor:
         if row is None:
             raise Refused(404, "not-found", f"no document {delivery[:60]} waits for you")
         return row
-
-
-class _Pace:
-    """Bytes must come at the limits' rate after a grace, and be whole within their time: a slow sender may not hold a place for ever."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._begun = time.monotonic()
-        self._taken = 0
-
-    async def next(self, reading: Any) -> Any:
-        """The next piece. Raises Refused (408) for a body that comes too slowly."""
-        elapsed = time.monotonic() - self._begun
-        grace, most = self._limits.body_grace.total_seconds(), self._limits.body_time.total_seconds()
-        deadline = min(grace + self._taken / self._limits.body_rate, most)
-        try:
-            async with asyncio.timeout(max(0.0, deadline - elapsed)):
-                piece = await reading
-        except TimeoutError:
-            raise Refused(408, "too-slow", f"{self._taken} bytes in {time.monotonic() - self._begun:.0f} s") from None
-        self._taken += len(piece) if isinstance(piece, bytes | bytearray) else 0
-        return piece
 
 
 def _number(text: str | None, default: int, least: int, most: int, name: str) -> int:

@@ -50,6 +50,11 @@ KINDS = {
         "The event cannot become the partner's document",
         "`problems` names each of the event's fields and what would mend it. Nothing was sent, and no control number was used.",
     ),
+    "receipt-address": (
+        403,
+        "The receipt would go to an address that is not agreed",
+        "Ask your partner manager to register the host of Receipt-Delivery-Option, or ask for a synchronous receipt.",
+    ),
     "bad-request": (400, "The request cannot be read", "Check its form against docs/reference/http.md."),
     "too-slow": (408, "The body came too slowly", "Send at least 1 KiB a second; a cut upload is never counted as a document."),
     "not-now": (503, "We cannot keep anything at the moment", "Nothing was taken. Send it again after the time in Retry-After."),

@@ -37,7 +37,7 @@ from translators.events.identity import data_json, meaning_hash, normalise_refer
 
 _NAMES = ", ".join(AWAITED)
 _BY_GROUP = one_of(f"SELECT {_NAMES} FROM awaited WHERE group_control IN :keys AND kind = '997'")  # noqa: S608 - names are ours
-_BY_MESSAGE = one_of(f"SELECT {_NAMES} FROM awaited WHERE message IN :keys")  # noqa: S608 - names are ours
+_BY_MESSAGE = one_of(f"SELECT {_NAMES} FROM awaited WHERE message IN :keys AND kind <> 'MDN'")  # noqa: S608 - names are ours
 _SENT = one_of("SELECT id, partner, control, decided_at FROM messages WHERE control IN :keys AND direction = 'out'")
 _SENT_DOCUMENTS = one_of(
     "SELECT d.id, d.message, d.partner, d.stream, d.set_id, d.control, m.control AS interchange_control, m.decided_at, x.attributes FROM documents d"
@@ -50,6 +50,7 @@ _BY_REFERENCE = one_of(
 )
 _OVERDUE = text(
     "UPDATE awaited SET overdue_at = :now WHERE id IN (SELECT id FROM awaited WHERE state = 'waiting' AND overdue_at IS NULL AND due_at <= :now"
+    " AND NOT (kind = 'MDN' AND EXISTS (SELECT 1 FROM as2_messages x WHERE 'MDN:' || x.id = awaited.id AND x.resends_left > 0 AND x.state = 'awaiting'))"
     " ORDER BY due_at LIMIT :limit) RETURNING id, partner, kind, message, set_id, set_control, opened_at"
 )
 _LIST = text(

@@ -55,11 +55,11 @@ _UNPARK = text("UPDATE destinations SET parked_until = 0, failures = 0, reason =
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
 _ONE = text("SELECT id, lane, state, partner, message, event FROM deliveries WHERE id = :id")
 _RETRY = text("UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id")
-_REDELIVER = text(
+REDELIVER = text(
     "UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position WHERE id = :id"
 )
 _SKIP = text("UPDATE deliveries SET state = 'skipped', reason = :reason, done_at = :at WHERE id = :id")
-_LANE_AGAIN = text(
+LANE_AGAIN = text(
     "INSERT INTO lanes (id, destination, partner, subject) SELECT lane, destination, partner, '' FROM deliveries WHERE id = :id ON CONFLICT DO NOTHING"
 )
 
@@ -189,13 +189,13 @@ class DeliveryVerbs:
         fits = {"retry": ("dead", "due"), "skip": ("dead", "due"), "redeliver": ("delivered", "skipped", "dead")}
         if row.state not in fits[item.kind]:
             return str(row.state)
-        tx.execute(_LANE_AGAIN, {"id": row.id})
+        tx.execute(LANE_AGAIN, {"id": row.id})
         if item.kind == "skip":
             tx.execute(_SKIP, {"id": row.id, "reason": item.reason, "at": item.at})
         elif item.kind == "retry":
             tx.execute(_RETRY, {"id": row.id, "at": item.at})
         else:
-            tx.execute(_REDELIVER, {"id": row.id, "at": item.at, "position": self.ticks()})
+            tx.execute(REDELIVER, {"id": row.id, "at": item.at, "position": self.ticks()})
         tx.execute(NEXT_HEAD, {"lane": row.lane})
         many(
             tx,

@@ -17,12 +17,11 @@ from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
-from gateway.ways import MEDIA_TYPES
+from gateway.ways import MEDIA_TYPES, channel_of
 from translators.x12.envelope_write import stamp
 
-CHANNEL = "http"
-"""By which it goes out; keys of the ERP are kept under a channel of their own."""
 KEYS = "erp"
+"""The channel under which keys of the ERP are kept."""
 SET_CONTROL = "0001"
 
 _ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys AND channel = 'erp'")
@@ -89,9 +88,10 @@ class OutgoingVerbs:
         event = self.files.keep(Payload.inline(f"event:{item.id}", item.partner, item.event))
         writes.payloads += [payload.row(), event.row()]
         document = f"{item.id}.1.1.1"
+        channel = channel_of(item.destination)
         writes.outgoing.append(
             {
-                "id": item.id, "partner": item.partner, "direction": "out", "channel": CHANNEL, "state": "composed", "payload": payload.id,
+                "id": item.id, "partner": item.partner, "direction": "out", "channel": channel, "state": "composed", "payload": payload.id,
                 "size": payload.size, "sha256": payload.sha256, "media_type": media_type, "file_name": item.file_name,
                 "profile_revision": item.profile_revision, "arrival": self.ticks(), "decided_at": item.at, "answers": None,
                 "control": f"{control:09}" if has_envelope else None,
@@ -108,7 +108,7 @@ class OutgoingVerbs:
         }
         if item.traceparent:
             attributes["traceparent"] = item.traceparent
-        origin = Origin(item.id, item.partner, CHANNEL, item.profile_revision, item.at, item.who)
+        origin = Origin(item.id, item.partner, channel, item.profile_revision, item.at, item.who)
         writes.deliveries.append(
             delivery_row(
                 f"{item.set_id.replace('/', '-')}:{item.id}",

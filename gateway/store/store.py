@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, CertificateChange, CertificateRow, Decided, Frozen, StoredReceipt
 from gateway.clock import Clock, Instant, Ticks, now
 from gateway.errors import StoreBroken
+from gateway.keys import Vault
 from gateway.records import (
     Action,
     Chunk,
@@ -28,8 +30,9 @@ from gateway.records import (
     TranslateLane,
     WrittenAnswer,
 )  # fmt: skip
-from gateway.store import profiles, replays
+from gateway.store import certificates, profiles, replays
 from gateway.store.alarms import raise_alarms
+from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
@@ -55,6 +58,8 @@ class Store:
         self.ticks = Ticks(clock)
         self.database.check_settings()
         self.database.migrate()
+        self.vault: Vault | None = None
+        """Opens and seals our private keys; None where nobody needs them."""
         self.on_broken: Callable[[StoreBroken], None] = lambda error: None
         self.writer = Writer(self.database, lambda error: self.on_broken(error))
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
@@ -65,6 +70,7 @@ class Store:
         self._awaited = AwaitedVerbs(self.ticks)
         self._outgoing = OutgoingVerbs(self.ticks, self.files)
         self._owed = OwedVerbs(self.ticks, self.files)
+        self._as2 = As2Verbs(self.ticks, self._intake)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
 
     def forget_leases(self, node: str) -> None:
@@ -116,6 +122,38 @@ class Store:
 
     def settle(self, settled: Settled) -> "Future[bool]":
         return self.writer.submit(self._delivery.settle, settled)
+
+    # ---- AS2
+
+    def keep_as2(self, item: Arrived) -> "Future[As2Row | None]":
+        return self.writer.submit(self._as2.keep, item)
+
+    def claim_as2(self, item: As2Claim) -> "Future[list[As2Row]]":
+        return self.writer.submit(self._as2.claim, item)
+
+    def decide_as2(self, item: Decided) -> "Future[As2Row | None]":
+        return self.writer.submit(self._as2.decide, item)
+
+    def answer_as2_again(self, row: As2Row, source: str, receipt: StoredReceipt | None) -> "Future[None]":
+        return self.writer.submit(self._as2.answer_again, (row, source, receipt))
+
+    def freeze_as2(self, item: Frozen) -> "Future[As2Row]":
+        return self.writer.submit(self._as2.freeze, item)
+
+    def answer_as2(self, item: Answered) -> "Future[str]":
+        return self.writer.submit(self._as2.answered, item)
+
+    def chase_as2(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(self._as2.chase, now)
+
+    def put_certificate(self, item: CertificateRow) -> "Future[bool]":
+        return self.writer.submit(certificates.put, item)
+
+    def change_certificate(self, item: CertificateChange) -> "Future[None]":
+        return self.writer.submit(certificates.change, item)
+
+    def warn_of_certificates(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(certificates.warn, now)
 
     # ---- people
 

@@ -1,8 +1,11 @@
 """One POST to somebody else's server: bounded in time and answer, no redirects, every trouble sorted once. Used by targets and transports."""
 
 import asyncio
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 
@@ -33,16 +36,38 @@ async def bounded_read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(kept[:limit])
 
 
-async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers: Mapping[str, str], *, max_answer: int) -> tuple[int, bytes]:
-    """(status, answer) of a 2xx; everything else is raised as the failure that it is.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx: its headers in their order, and its body, cut to what was asked."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+async def send(
+    session: aiohttp.ClientSession,
+    url: str,
+    data: Any,
+    headers: Iterable[tuple[str, str]],
+    *,
+    max_answer: int,
+    patience: timedelta | None = None,
+    context: ssl.SSLContext | None = None,
+) -> Answer:
+    """One POST; the answer of a 2xx. Everything else is raised as the failure that it is.
 
     A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
     """
+    more: dict[str, Any] = {} if patience is None else {"timeout": aiohttp.ClientTimeout(total=patience.total_seconds(), sock_connect=30)}
+    if context is not None:
+        more["ssl"] = context
     try:
-        async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+        async with session.post(url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
             answer = await bounded_read(response, max_answer)
             retry_after = retry_after_of(response.headers.get("Retry-After"), datetime.now(UTC))
             status = response.status
+            fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
     except NEVER_LEFT as error:
         raise TemporaryFailure(
             f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
@@ -54,4 +79,10 @@ async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers: M
     failure = failure_of(status, answer, retry_after)
     if failure is not None:
         raise failure
-    return status, answer
+    return Answer(status, fields, answer)
+
+
+async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers: Mapping[str, str], *, max_answer: int) -> tuple[int, bytes]:
+    """(status, answer) of a 2xx; raises as `send` does."""
+    answer = await send(session, url, data, headers.items(), max_answer=max_answer)
+    return answer.status, answer.body

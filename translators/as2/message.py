@@ -97,7 +97,9 @@ def open_message(
     except As2Error as fault:
         # Whatever garbled CBC content can bring is told alike, or the answers would be an oracle of its padding (as RFC 3218 warns).
         if policy.uniform_failures and opening.unproven and fault.modifier != DECRYPTION:
-            raise As2Error(DECRYPTION, "the envelope does not open, or what is in it is not as agreed; our own record says which, so ask us") from fault
+            raise As2Error(
+                DECRYPTION, "the envelope does not open, or what is in it is not as agreed; our own record says which, so ask us"
+            ) from fault
         raise
 
 

@@ -35,6 +35,7 @@ class Certificate:
     not_before: datetime
     not_after: datetime
     subject: str
+    issuer_name: str
     issuer_text: str
     """In a form that does not depend on how its strings are encoded."""
     fingerprint: str
@@ -64,6 +65,7 @@ def certificate(data: bytes) -> Certificate:
         not_before=found.not_valid_before_utc.astimezone(UTC),
         not_after=found.not_valid_after_utc.astimezone(UTC),
         subject=found.subject.rfc4514_string(),
+        issuer_name=found.issuer.rfc4514_string(),
         issuer_text=text,
         fingerprint=found.fingerprint(hashes.SHA256()).hex(),
     )

@@ -1,0 +1,427 @@
+"""The commits of AS2: a message kept, decided with its receipt, frozen for sending, answered; and what people ask of them.
+
+Knows rows. What a message is, and what a receipt proves, comes decided.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Decided, Frozen, StoredReceipt, as_json, key_of
+from gateway.clock import Instant, Ticks, as_text
+from gateway.records import Origin
+from gateway.store import audit, certificates
+from gateway.store.alarms import raise_alarms
+from gateway.store.delivery import LANE_AGAIN, REDELIVER
+from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD, IntakeVerbs
+from gateway.store.lanes import NEXT_HEAD
+from gateway.store.sql import in_lists, insert, many, one_of
+from gateway.store.writes import AWAITED, Writes, delivery_row
+from gateway.ways import AS2, AS2_RECEIPTS
+
+MDN = "MDN"
+"""The kind under which receipts stand among the acknowledgments that we are owed."""
+MOST_CHASED = 200
+
+_ROW = (
+    "id", "partner", "direction", "message_id", "as2_from", "as2_to", "message", "delivery", "state", "reason", "headers", "payload", "size",
+    "sha256", "source", "report", "mic", "mic_algorithm", "disposition", "receipt", "receipt_signed", "receipt_url", "receipt_headers",
+    "receipt_payload", "receipt_at", "profile_revision", "at", "resends",
+)  # fmt: skip
+_NAMES = ", ".join(_ROW)
+_BY_KEY = one_of(f"SELECT {_NAMES}, key FROM as2_messages WHERE key IN :keys")  # noqa: S608 - names are ours
+_BY_ID = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE id IN :keys")  # noqa: S608 - names are ours
+_BY_DELIVERY = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE delivery IN :keys")  # noqa: S608 - names are ours
+_OF_MESSAGE = text(f"SELECT {_NAMES} FROM as2_messages WHERE message = :message OR id = :message ORDER BY at, id")  # noqa: S608 - names are ours
+_LIST = text(
+    f"SELECT {_NAMES} FROM as2_messages WHERE (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner)"  # noqa: S608 - names are ours
+    " AND (CAST(:direction AS VARCHAR) IS NULL OR direction = :direction) AND (CAST(:state AS VARCHAR) IS NULL OR state = :state)"
+    " ORDER BY at DESC, id LIMIT :limit"
+)
+_PUT = insert(
+    "as2_messages", *_ROW, "key", "resends_left", "receipt_span", or_nothing=True,
+)  # fmt: skip
+_DECIDE = text(
+    "UPDATE as2_messages SET state = :state, reason = :reason, message = :message, report = :report, mic = :mic, mic_algorithm = :mic_algorithm,"
+    " disposition = :disposition, receipt_headers = :receipt_headers, receipt_payload = :receipt_payload, receipt_at = :receipt_at, lease_until = 0"
+    " WHERE id = :id"
+)
+_MAKE_ROOM = text("UPDATE as2_messages SET key = NULL WHERE id = :id")
+_CLAIM = text(
+    "UPDATE as2_messages SET lease_until = :until, node = :node WHERE id IN (SELECT id FROM as2_messages WHERE state = 'kept' AND lease_until <= :now"
+    " ORDER BY at LIMIT :limit) AND lease_until <= :now RETURNING id"
+)
+_PAYLOAD = text("SELECT size, sha256, data FROM payloads WHERE id = :id")
+_MOVE = text("UPDATE as2_messages SET state = :state, reason = :reason WHERE id = :id")
+_ANSWERED = text(
+    "UPDATE as2_messages SET state = :state, reason = :reason, disposition = :disposition, receipt_headers = :headers, receipt_payload = :payload,"
+    " receipt_at = :at WHERE id = :id"
+)
+_WAITING = one_of("SELECT id, state, due_at, detail, settled_at FROM awaited WHERE id IN :keys")
+_PUT_AWAITED = insert("awaited", *AWAITED, or_nothing=True)
+_SETTLE_AWAITED = text(
+    "UPDATE awaited SET state = :state, settled_at = :at, late_at = :late_at, disputed_at = :disputed_at, detail = :detail WHERE id = :id"
+)
+_FOR = text(
+    "SELECT d.id, d.message, d.document, d.outgoing, d.attributes, m.control AS interchange_control, x.stream, x.set_id, x.control FROM deliveries d"
+    " LEFT JOIN messages m ON m.id = d.outgoing LEFT JOIN documents x ON x.id = d.document AND x.message = d.outgoing WHERE d.id = :id"
+)
+_CHASE = text(
+    "SELECT x.id, x.delivery, x.partner, x.message, x.receipt_span, d.lane FROM awaited a JOIN as2_messages x ON 'MDN:' || x.id = a.id"
+    " JOIN deliveries d ON d.id = x.delivery WHERE a.kind = 'MDN' AND a.state = 'waiting' AND a.overdue_at IS NULL AND a.due_at <= :now"
+    " AND x.state = 'awaiting' AND x.resends_left > 0 AND d.state = 'delivered' ORDER BY a.due_at LIMIT :limit"
+)
+_CHASED = text("UPDATE as2_messages SET resends = resends + 1, resends_left = resends_left - 1 WHERE id = :id")
+_LATER = text("UPDATE awaited SET due_at = :due_at WHERE id = :id")
+
+STATES = {
+    "delivered": "accepted",
+    "delivered-with-warning": "accepted with errors",
+    "failed": "rejected",
+    "mic-mismatch": "disputed",
+    "mic-algorithm-mismatch": "disputed",
+    "mic-missing": "disputed",
+}
+"""What a judged receipt makes of the acknowledgment that we are owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class As2Verbs:
+    ticks: Ticks
+    intake: IntakeVerbs
+
+    # ---- in
+
+    def keep(self, tx: Connection, items: list[Arrived]) -> list[As2Row | None]:
+        """Raw bytes before the 2xx of an asynchronous message. None where it was kept; the row that is there already under its id."""
+        known = _keyed(tx, [item.key for item in items if item.key])
+        results: list[As2Row | None] = []
+        fresh = []
+        for item in items:
+            there = known.get(item.key or "")
+            results.append(None if there is None or there.id == item.id else there)
+            if there is None:
+                known[item.key or item.id] = _arrived(item, "kept")
+                fresh.append(item)
+        many(tx, PUT_PAYLOAD, [item.payload.row() for item in fresh])
+        many(tx, _PUT, [_row_of(_arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in fresh])
+        many(
+            tx,
+            PUT_LIFE,
+            [self._life(item.id, item.partner, item.source, "kept", f"{item.payload.size} bytes by {AS2}, to be opened") for item in fresh],
+        )
+        return results
+
+    def claim(self, tx: Connection, items: list[As2Claim]) -> list[list[As2Row]]:
+        """Messages that are kept and not yet opened, leased."""
+        results = []
+        for item in items:
+            taken = [row.id for row in tx.execute(_CLAIM, {"until": item.until, "node": item.node, "now": item.now, "limit": item.limit})]
+            results.append([_as2(row) for row in in_lists(tx, _BY_ID, taken)])
+        return results
+
+    def decide(self, tx: Connection, items: list[Decided]) -> list[As2Row | None]:
+        """The message's one commit: raw bytes, documents, MIC, disposition and receipt. None where it was written.
+
+        Where another connection or node has decided the same message first, its row comes back and nothing is written.
+        """
+        known = _keyed(tx, [item.arrived.key for item in items if item.arrived.key])
+        results: list[As2Row | None] = []
+        fresh: list[Decided] = []
+        for item in items:
+            there = known.get(item.arrived.key or "")
+            mine = there is not None and there.id == item.arrived.id
+            if there is not None and not mine and there.id != item.replaces:
+                results.append(there)
+                continue
+            results.append(None)
+            if there is not None and mine and there.state != "kept":
+                continue  # this member ran before and the answer to its COMMIT was lost
+            known[item.arrived.key or item.arrived.id] = _arrived(item.arrived, "refused" if item.refusal else "processed")
+            fresh.append(item)
+        self._write_decided(tx, fresh)
+        return results
+
+    def _write_decided(self, tx: Connection, fresh: list[Decided]) -> None:
+        many(tx, _MAKE_ROOM, [{"id": item.replaces} for item in fresh if item.replaces])
+        many(tx, PUT_PAYLOAD, [item.arrived.payload.row() for item in fresh if not item.kept])
+        many(tx, PUT_PAYLOAD, [item.receipt.payload.row() for item in fresh if item.receipt])
+        new = [item for item in fresh if not item.kept]
+        many(tx, _PUT, [_row_of(_arrived(item.arrived, "kept")) | {"key": item.arrived.key, "resends_left": 0, "receipt_span": 0} for item in new])
+        many(tx, _DECIDE, [_decision(item) for item in fresh])
+        self.intake.keep_messages(tx, [document for item in fresh for document in item.documents])
+        writes = Writes()
+        for item in fresh:
+            if item.receipt is not None and item.receipt.url is not None:
+                writes.deliveries.append(self._receipt_delivery(item.arrived, item.receipt))
+            if item.refusal:
+                writes.alarms.append(_refused(item))
+            writes.life.append(self._life(item.arrived.id, item.arrived.partner, item.arrived.source, *_story(item)))
+        writes.put(tx, self.ticks)
+        certificates.used(tx, {one for item in fresh for one in item.used}, max((item.at for item in fresh), default=0))
+        audit.append(tx, [(item.arrived.partner, item.arrived.id, item.at, _record_of(item)) for item in fresh])
+
+    def _receipt_delivery(self, arrived: Arrived, receipt: StoredReceipt, again: str = "") -> dict[str, Any]:
+        origin = Origin(arrived.id, arrived.partner, AS2, arrived.profile_revision, self.ticks())
+        return delivery_row(
+            f"mdn:{arrived.id}{again}", origin, destination=f"{AS2_RECEIPTS}:{arrived.partner}", subject=f"{arrived.id}{again}", position=self.ticks(),
+            kind="mdn", payload=receipt.payload.id, attributes={"url": receipt.url, "headers": [list(one) for one in receipt.headers], "set": MDN},
+            on_dead="pass",
+        )  # fmt: skip
+
+    def answer_again(self, tx: Connection, items: list[tuple[As2Row, str, StoredReceipt | None]]) -> list[None]:
+        """A duplicate: counted, told; its stored receipt goes out again by itself where it is an asynchronous one. (row, source, receipt)"""
+        writes = Writes()
+        for row, source, receipt in items:
+            tick = self.ticks()
+            if receipt is not None:
+                arrived = Arrived(
+                    row.id, row.partner, row.as2_from, row.as2_to, row.message_id, (), receipt.payload, source, "async", row.receipt_signed,
+                    receipt.url, row.profile_revision, tick,
+                )  # fmt: skip
+                writes.deliveries.append(self._receipt_delivery(arrived, receipt, f":{tick}"))
+            writes.life.append(self._life(row.id, row.partner, source, "sent again", "the same message once more; it got its stored receipt"))
+        writes.put(tx, self.ticks)
+        return [None] * len(items)
+
+    # ---- out
+
+    def freeze(self, tx: Connection, items: list[Frozen]) -> list[As2Row]:
+        """A message of ours in its final bytes, before the first of them leaves; the row that is there if its delivery has one."""
+        known = {row.delivery: _as2(row) for row in in_lists(tx, _BY_DELIVERY, [item.delivery for item in items])}
+        results, rows, owed, writes, records = [], [], [], Writes(), []
+        for item in items:
+            there = known.get(item.delivery)
+            if there is not None:
+                results.append(there)
+                continue
+            about = tx.execute(_FOR, {"id": item.delivery}).one()
+            message = about.outgoing or about.message
+            row = _frozen(item, message)
+            known[item.delivery] = row
+            results.append(row)
+            key = _key_of_row(row)
+            rows.append(_row_of(row) | {"key": key, "resends_left": item.resends, "receipt_span": item.receipt_span})
+            writes.payloads.append(item.payload.row())
+            if item.receipt != "none":
+                owed.append(_owed(item, about, message))
+            writes.life.append(self._life(message, item.partner, "crossdock", "as2 written", f"Message-ID {item.message_id}, MIC {item.mic}"))
+            records.append(
+                (
+                    item.partner, item.id, item.at,
+                    {"what": "written", "message_id": item.message_id, "to": item.as2_to, "body_sha256": item.payload.sha256, "mic": item.mic,
+                     "mic_algorithm": item.mic_algorithm},
+                )
+            )  # fmt: skip
+        many(tx, PUT_PAYLOAD, writes.payloads)
+        many(tx, _PUT, rows)
+        many(tx, _PUT_AWAITED, owed)
+        many(tx, PUT_LIFE, writes.life)
+        audit.append(tx, records)
+        return results
+
+    def answered(self, tx: Connection, items: list[Answered]) -> list[str]:
+        """What came of an attempt, or an asynchronous receipt that arrived. The row's state then.
+
+        What is proven once stays: a second equal receipt changes nothing, one that says otherwise is kept and alarms.
+        """
+        rows = {row.id: _as2(row) for row in in_lists(tx, _BY_ID, [item.row for item in items])}
+        waiting = {row.id: row for row in in_lists(tx, _WAITING, [f"{MDN}:{item.row}" for item in items])}
+        results, life, alarms, records = [], [], [], []
+        payloads, moves, receipts, settles = [], [], [], []
+        for item in items:
+            row = rows[item.row]
+            if item.payload is not None:
+                payloads.append(item.payload.row())
+            proven = row.state == "delivered"
+            state = item.state or row.state
+            contradicts = proven and item.judgment in STATES and state != row.state
+            about = {
+                "id": row.id, "state": row.state if proven else state, "reason": item.text or None, "disposition": item.disposition[:200] or None,
+                "headers": as_json(item.headers), "payload": item.payload.id if item.payload else None, "at": item.at,
+            }  # fmt: skip
+            if not proven and item.payload is not None:
+                receipts.append(about)
+            elif not proven:
+                moves.append({"id": row.id, "state": state, "reason": item.text or None})
+            results.append(about["state"])
+            one = waiting.get(f"{MDN}:{row.id}")
+            if one is not None and not proven and item.judgment in STATES:
+                settles.append(_settled(one, item))
+            story = f"{item.text}" + (f"; it was {row.state} before, and stays so" if contradicts else "")
+            step = "receipt" if item.payload is not None else "as2 sent"
+            life.append(self._life(row.message or row.id, row.partner, item.source or row.partner, step, f"{item.judgment}: {story}"))
+            records.append((row.partner, row.id, item.at, _record_of_answer(item)))
+            if contradicts or item.judgment in ("failed", "mic-mismatch", "mic-algorithm-mismatch", "mic-missing", "untrusted", "unmatched"):
+                kind = "as2.receipt-contradicts" if contradicts else "as2.receipt"
+                what = f"receipt of {row.partner} on {row.message_id}: {item.judgment}: {story}"
+                alarms.append({"id": f"{kind}:{row.id}", "kind": kind, "partner": row.partner, "message": row.message, "text": what, "at": item.at})
+            rows[row.id] = replace(row, state=str(about["state"]))
+        many(tx, PUT_PAYLOAD, payloads)
+        many(tx, _MOVE, moves)
+        many(tx, _ANSWERED, receipts)
+        many(tx, _SETTLE_AWAITED, settles)
+        many(tx, PUT_LIFE, life)
+        raise_alarms(tx, alarms)
+        certificates.used(tx, {item.by for item in items if item.by}, max((item.at for item in items), default=0))
+        audit.append(tx, records)
+        return [str(one) for one in results]
+
+    def chase(self, tx: Connection, items: list[Instant]) -> list[int]:
+        """Sends again, under its own id and in the same bytes, what waits too long for its asynchronous receipt; how many."""
+        counts = []
+        for now in items:
+            rows = tx.execute(_CHASE, {"now": now, "limit": MOST_CHASED}).all()
+            for row in sorted(rows, key=lambda one: str(one.lane)):
+                tx.execute(LANE_AGAIN, {"id": row.delivery})
+                tx.execute(REDELIVER, {"id": row.delivery, "at": now, "position": self.ticks()})
+                tx.execute(NEXT_HEAD, {"lane": row.lane})
+            many(tx, _CHASED, [{"id": row.id} for row in rows])
+            many(tx, _LATER, [{"id": f"{MDN}:{row.id}", "due_at": now + row.receipt_span} for row in rows])
+            life = [
+                self._life(row.message or row.id, row.partner, "crossdock", "receipt overdue", "sent again under its own Message-ID") for row in rows
+            ]
+            many(tx, PUT_LIFE, life)
+            counts.append(len(rows))
+        return counts
+
+    def _life(self, message: str, partner: str, who: str, step: str, what: str) -> dict[str, Any]:
+        return {"message": message, "at": self.ticks(), "partner": partner, "step": step[:40], "who": (who or AS2)[:80], "text": what}
+
+
+def _as2(row: Any) -> As2Row:
+    return As2Row(*row)
+
+
+def _keyed(tx: Connection, keys: Iterable[str]) -> dict[str, As2Row]:
+    return {row.key: _as2(tuple(row)[:-1]) for row in in_lists(tx, _BY_KEY, keys)}
+
+
+def _row_of(row: As2Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _ROW}
+
+
+def _key_of_row(row: As2Row) -> str:
+    return key_of(row.direction, row.as2_from, row.as2_to, row.message_id)
+
+
+def _arrived(item: Arrived, state: str) -> As2Row:
+    return As2Row(
+        id=item.id, partner=item.partner, direction="in", message_id=item.message_id, as2_from=item.as2_from, as2_to=item.as2_to, message=None,
+        delivery=None, state=state, reason=None, headers=as_json(item.headers), payload=item.payload.id, size=item.payload.size,
+        sha256=item.payload.sha256, source=item.source[:64], report=None, mic=None, mic_algorithm=None, disposition=None, receipt=item.receipt,
+        receipt_signed=item.receipt_signed, receipt_url=item.receipt_url, receipt_headers=None, receipt_payload=None, receipt_at=None,
+        profile_revision=item.profile_revision, at=item.at, resends=0,
+    )  # fmt: skip
+
+
+def _decision(item: Decided) -> dict[str, Any]:
+    receipt = item.receipt
+    return {
+        "id": item.arrived.id, "state": "refused" if item.refusal else "processed", "reason": item.refusal,
+        "message": item.documents[0].id if item.documents else None, "report": json.dumps(item.report, ensure_ascii=False, separators=(",", ":")),
+        "mic": item.mic, "mic_algorithm": item.mic_algorithm, "disposition": receipt.disposition if receipt else None,
+        "receipt_headers": as_json(receipt.headers) if receipt else None, "receipt_payload": receipt.payload.id if receipt else None,
+        "receipt_at": item.at if receipt else None,
+    }  # fmt: skip
+
+
+def _story(item: Decided) -> tuple[str, str]:
+    if item.refusal:
+        return "refused", item.refusal
+    layers = ", ".join(item.report.get("layers") or []) or "neither signed nor encrypted"
+    what = f"{layers}; {len(item.documents)} document" + ("s" if len(item.documents) != 1 else "")
+    return "opened", what + (f"; receipt {item.receipt.disposition}, MIC {item.mic}" if item.receipt else "; no receipt was asked for")
+
+
+def _refused(item: Decided) -> dict[str, Any]:
+    arrived = item.arrived
+    what = f"AS2 message {arrived.message_id} of {arrived.partner} was refused: {item.refusal}"
+    key = f"as2.refused:{arrived.partner}:{(item.receipt.disposition if item.receipt else '')[-60:]}"
+    return {"id": key[:120], "kind": "as2.refused", "partner": arrived.partner, "message": arrived.id, "text": what, "at": item.at}
+
+
+def _record_of(item: Decided) -> dict[str, Any]:
+    arrived, receipt = item.arrived, item.receipt
+    return {
+        "what": "refused" if item.refusal else "received", "message_id": arrived.message_id, "from": arrived.as2_from,
+        "body_sha256": arrived.payload.sha256, "documents_sha256": [one.payload.sha256 for one in item.documents], "mic": item.mic,
+        "mic_algorithm": item.mic_algorithm, "disposition": receipt.disposition if receipt else None,
+        "receipt_sha256": receipt.payload.sha256 if receipt else None,
+    }  # fmt: skip
+
+
+def _frozen(item: Frozen, message: str) -> As2Row:
+    return As2Row(
+        id=item.id, partner=item.partner, direction="out", message_id=item.message_id, as2_from=item.as2_from, as2_to=item.as2_to, message=message,
+        delivery=item.delivery, state="written", reason=None, headers=as_json(item.headers), payload=item.payload.id, size=item.payload.size,
+        sha256=item.payload.sha256, source=None, report=json.dumps(item.report, separators=(",", ":")), mic=item.mic, mic_algorithm=item.mic_algorithm,
+        disposition=None, receipt=item.receipt, receipt_signed=item.receipt_signed, receipt_url=None, receipt_headers=None, receipt_payload=None,
+        receipt_at=None, profile_revision=item.profile_revision, at=item.at, resends=0,
+    )  # fmt: skip
+
+
+def _owed(item: Frozen, about: Any, message: str) -> dict[str, Any]:
+    attributes = json.loads(about.attributes or "{}")
+    control = about.interchange_control or ""
+    base: dict[str, Any] = dict.fromkeys(AWAITED)
+    return base | {
+        "id": f"{MDN}:{item.id}", "partner": item.partner, "stream": about.stream or "production", "kind": MDN, "message": message,
+        "document": about.document if about.set_id else None, "interchange_control": control, "functional": "", "group_control": 0,
+        "set_id": about.set_id or str(attributes.get("set") or "")[:64], "set_control": about.control or "", "destination": None,
+        "correlation": str(attributes.get("correlation") or about.document or message)[:200], "state": "waiting", "opened_at": item.at,
+        "due_at": item.at + item.receipt_span,
+    }  # fmt: skip
+
+
+def _settled(row: Any, item: Answered) -> dict[str, Any]:
+    state = STATES[item.judgment]
+    detail = json.loads(row.detail) if row.detail else {}
+    detail |= {
+        "form": MDN,
+        "at": as_text(item.at),
+        "faults": [] if state.startswith("accepted") else [{"level": "message", "code": item.judgment, "text": item.text}],
+    }
+    return {
+        "id": row.id, "state": state, "at": item.at, "late_at": item.at if item.at > row.due_at else None,
+        "disputed_at": item.at if state == "disputed" else None, "detail": json.dumps(detail, ensure_ascii=False, separators=(",", ":")),
+    }  # fmt: skip
+
+
+def _record_of_answer(item: Answered) -> dict[str, Any]:
+    return {
+        "what": "receipt" if item.payload is not None else "sent", "judgment": item.judgment, "disposition": item.disposition,
+        "receipt_sha256": item.payload.sha256 if item.payload is not None else None, "signed_by": item.by or None,
+    }  # fmt: skip
+
+
+# ---- reading
+
+
+def by_key(tx: Connection, key: str) -> As2Row | None:
+    return _keyed(tx, [key]).get(key)
+
+
+def by_id(tx: Connection, wanted: str) -> As2Row | None:
+    return next((_as2(row) for row in in_lists(tx, _BY_ID, [wanted])), None)
+
+
+def by_delivery(tx: Connection, delivery: str) -> As2Row | None:
+    return next((_as2(row) for row in in_lists(tx, _BY_DELIVERY, [delivery])), None)
+
+
+def of_message(tx: Connection, message: str) -> list[As2Row]:
+    """By which AS2 messages a message came or left."""
+    return [_as2(row) for row in tx.execute(_OF_MESSAGE, {"message": message})]
+
+
+def listed(tx: Connection, *, partner: str | None, direction: str | None, state: str | None, limit: int) -> list[As2Row]:
+    return [_as2(row) for row in tx.execute(_LIST, {"partner": partner, "direction": direction, "state": state, "limit": limit})]
+
+
+def payload_of(tx: Connection, payload: str) -> Any:
+    """(size, sha256, data or None for a file) of a payload."""
+    return tx.execute(_PAYLOAD, {"id": payload}).first()

@@ -1,0 +1,79 @@
+"""A running gateway with the keys and partners of the AS2 corpus, or with keys of our own, and raw HTTP that sends what it is given."""
+
+import asyncio
+import base64
+
+from tests import as2
+from tests.as2_keys import key
+from tests.running import Running
+from translators.as2.mime import Headers
+
+
+def profile(
+    partner: str, as2_id: str, *, receive: str = "{}", send: str = "{}", url: str | None = None, agreements: str = "[{receive: csv/status}]"
+) -> str:
+    address = f', url: "{url}"' if url else ""
+    return (
+        f"partner: {partner}\nname: {as2_id}\nidentities: {{tokens: [], isa: [{{qualifier: '02', id: NWFX}}]}}\n"
+        f'channels: {{as2: {{id: "{as2_id}"{address}, receive: {receive}, send: {send}}}}}\nagreements: {agreements}\n'
+    )
+
+
+async def with_corpus_partners(gateway: Running) -> None:
+    """The profile of partners.json, with every certificate that it names."""
+    for name in as2.partners()["us"]["decryption_keys"]:
+        both = (as2.FOLDER / "keys" / f"{name}.key.pem").read_bytes() + (as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes()
+        await gateway.operate("keys.import", name=name, data=text_of(both))
+    weak = "{require_signature: false, require_encryption: false, receipt_hosts: [%s], exceptions: {sha1: {until: 2099-12-31, because: corpus}, 3des: {until: 2099-12-31, because: corpus}}}"
+    for number, partner in enumerate(as2.partners()["partners"]):
+        hosts = "acme3pl.example, '127.0.0.1:9', partner.example, as2.acme3pl.example"
+        await gateway.operate("partners.apply", text=profile(f"acme{number}", partner["as2_id"], receive=weak % hosts))
+        for name in partner["signing_certificates"]:
+            await gateway.operate(
+                "keys.add",
+                partner=f"acme{number}",
+                data=text_of((as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes()),
+                use="sign",
+                **{"from": "2020-01-01"},
+            )
+
+
+async def with_own_partner(
+    gateway: Running, *, url: str | None = None, receive: str = "{}", send: str = "{}", agreements: str = "[{receive: csv/status}]"
+) -> None:
+    """Partner `acme` (ACME3PL) with the key `signer`, and our own key."""
+    await gateway.operate("keys.generate", name="ours")
+    await gateway.operate("partners.apply", text=profile("acme", "ACME3PL", receive=receive, send=send, url=url, agreements=agreements))
+    await gateway.operate("keys.add", partner="acme", data=text_of(key("signer").certificate.der), **{"from": "2020-01-01"})
+
+
+def text_of(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+async def exchange(gateway: Running, head: bytes, body: bytes, *, chunked: bool = False, piece: int = 0) -> tuple[int, Headers, bytes]:
+    """POST /as2 with these header lines as they are; (status, headers, body)."""
+    host, _, port = gateway.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        lines = [
+            line
+            for line in head.split(b"\r\n")
+            if line and not line.lower().startswith((b"content-length:", b"transfer-encoding:", b"host:", b"connection:"))
+        ]
+        length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+        out = b"\r\n".join([b"POST /as2 HTTP/1.1", b"Host: test", b"Connection: close", length, *lines, b"", b""])
+        if chunked:
+            size = piece or 1000
+            out += b"".join(b"%x\r\n%s\r\n" % (len(one), one) for one in (body[at : at + size] for at in range(0, len(body), size))) + b"0\r\n\r\n"
+        else:
+            out += body
+        for at in range(0, len(out), piece or len(out)):
+            writer.write(out[at : at + (piece or len(out))])
+            await writer.drain()
+        raw = await asyncio.wait_for(reader.read(), 30)
+    finally:
+        writer.close()
+    answer_head, _, answer = raw.partition(b"\r\n\r\n")
+    first, *fields = answer_head.decode("latin-1").split("\r\n")
+    return int(first.split()[1]), Headers([(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]), answer
