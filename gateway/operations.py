@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from gateway.as2 import people
+from gateway.as2.evidence import as2_evidence
+from gateway.as2.sending import as2_selftest, as2_send, as2_sent
 from gateway.clock import as_text, now
 from gateway.errors import Refused
 from gateway.explaining import explain_event
@@ -176,6 +178,10 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.list": partners_list,
     "partners.show": partners_show,
     **people.OPERATIONS,
+    "as2.evidence": as2_evidence,
+    "as2.selftest": as2_selftest,
+    "as2.send": as2_send,
+    "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply"}) | people.CHANGING
+CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING
 """After these the node looks at its rows at once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from typing import Any
 
 from tests import as2
 from tests.as2_keys import key
@@ -21,21 +22,33 @@ def profile(
 
 async def with_corpus_partners(gateway: Running) -> None:
     """The profile of partners.json, with every certificate that it names."""
+    await gateway.operate("keys.generate", name="spare")
+    await gateway.operate("keys.retire", id="spare")
     for name in as2.partners()["us"]["decryption_keys"]:
         both = (as2.FOLDER / "keys" / f"{name}.key.pem").read_bytes() + (as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes()
         await gateway.operate("keys.import", name=name, data=text_of(both))
-    weak = "{require_signature: false, require_encryption: false, receipt_hosts: [%s], exceptions: {sha1: {until: 2099-12-31, because: corpus}, 3des: {until: 2099-12-31, because: corpus}}}"
     for number, partner in enumerate(as2.partners()["partners"]):
-        hosts = "acme3pl.example, '127.0.0.1:9', partner.example, as2.acme3pl.example"
-        await gateway.operate("partners.apply", text=profile(f"acme{number}", partner["as2_id"], receive=weak % hosts))
-        for name in partner["signing_certificates"]:
-            await gateway.operate(
-                "keys.add",
-                partner=f"acme{number}",
-                data=text_of((as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes()),
-                use="sign",
-                **{"from": "2020-01-01"},
-            )
+        await under_policy(gateway, f"acme{number}", partner["as2_id"], {}, partner["signing_certificates"])
+
+
+async def under_policy(gateway: Running, partner: str, as2_id: str, changes: dict[str, Any], signers: list[str]) -> None:
+    """The partner with the policy of partners.json and a case's changes, and with exactly these signing certificates."""
+    given = {**as2.partners()["policy"], **changes}
+    weak = {"sha1": "allow_sha1", "md5": "allow_md5", "3des": "allow_3des"}
+    allowed = [name for name, switch in weak.items() if given[switch]]
+    if not given["check_certificate_dates"]:
+        allowed.append("expired")
+    exceptions = ", ".join(f"{name}: {{until: 2099-12-31, because: corpus}}" for name in allowed)
+    receive = (
+        f"{{require_signature: {str(given['require_signature']).lower()}, require_encryption: {str(given['require_encryption']).lower()},"
+        f" receipt_hosts: ['127.0.0.1:10081'], exceptions: {{{exceptions}}}}}"
+    )
+    await gateway.operate("partners.apply", text=profile(partner, as2_id, receive=receive))
+    for row in await gateway.operate("keys.list", partner=partner):
+        await gateway.operate("keys.retire", id=row["id"])
+    for name in signers:
+        data = text_of((as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes())
+        await gateway.operate("keys.add", partner=partner, data=data, use="sign", weak=True, **{"from": "2020-01-01"})
 
 
 async def with_own_partner(

@@ -39,7 +39,7 @@ def keys_generate(store: Store, given: Arguments) -> Any:
 def keys_import(store: Store, given: Arguments) -> Any:
     """A key pair of ours from a file: PKCS#12, or PEM with both."""
     try:
-        made = read_private(_data(given), given.get("password"))
+        made = read_private(data_of(given), given.get("password"))
         found = certificate(made.certificate)
         check_strength(found, LEAST_RSA)
     except KeyRefused as fault:
@@ -63,7 +63,7 @@ def keys_add(store: Store, given: Arguments) -> Any:
     if partner not in {row.partner for row in store.read(profiles.live).result(WAIT)}:
         raise Refused(404, "not-found", f"no partner is called {partner}")
     try:
-        found = read_certificates(_data(given))[0]
+        found = read_certificates(data_of(given))[0]
         check_strength(found, 1024 if given.get("weak") else LEAST_RSA)
     except KeyRefused as fault:
         raise Refused(422, "bad-request", f"{fault}") from None
@@ -196,7 +196,7 @@ def _use(given: Arguments, default: str) -> str:
     return use
 
 
-def _data(given: Arguments) -> bytes:
+def data_of(given: Arguments) -> bytes:
     try:
         return base64.b64decode(str(given["data"]), validate=True)
     except (binascii.Error, ValueError):

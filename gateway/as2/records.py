@@ -130,6 +130,8 @@ class Frozen:
     as2_to: str
     headers: Fields
     payload: Payload
+    signed: Payload | None
+    """The signed entity, where encryption or compression hides it."""
     report: dict[str, Any]
     mic: str
     mic_algorithm: str

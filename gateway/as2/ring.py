@@ -37,17 +37,19 @@ class KeyRing:
         self._vault = vault
         self._clock = clock
         self._version: Any = None
+        self._refreshing = asyncio.Lock()
         self._held: tuple[Held, ...] = ()
         self._opened: dict[str, Held] = {}
 
     async def refresh(self) -> None:
         """Reads the rows again if one changed. Keys are opened in a thread: each takes a moment."""
-        version = await landed(self._store.read(certificates.version))
-        if version == self._version:
-            return
-        rows = await landed(self._store.read(certificates.everything))
-        self._held = await asyncio.to_thread(self._open, rows)
-        self._version = version
+        async with self._refreshing:  # an older reading must not take the place of a newer one
+            version = await landed(self._store.read(certificates.version))
+            if version == self._version:
+                return
+            rows = await landed(self._store.read(certificates.everything))
+            self._held = await asyncio.to_thread(self._open, rows)
+            self._version = version
 
     def _open(self, rows: Iterable[CertificateRow]) -> tuple[Held, ...]:
         found = []

@@ -206,6 +206,8 @@ class As2Verbs:
             key = _key_of_row(row)
             rows.append(_row_of(row) | {"key": key, "resends_left": item.resends, "receipt_span": item.receipt_span})
             writes.payloads.append(item.payload.row())
+            if item.signed is not None:
+                writes.payloads.append(item.signed.row())
             if item.receipt != "none":
                 owed.append(_owed(item, about, message))
             writes.life.append(self._life(message, item.partner, "crossdock", "as2 written", f"Message-ID {item.message_id}, MIC {item.mic}"))

@@ -1,6 +1,7 @@
 """Reading for operators: the whole life of anything by its id, documents by any reference, what waits for a person."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -60,6 +61,12 @@ _AS_DOCUMENT = text("SELECT id, partner, message FROM documents WHERE id = :id")
 _AS_MESSAGE = text("SELECT id, partner, answers FROM messages WHERE id = :id")
 
 
+_EXCHANGES = text(
+    "SELECT id, direction, state, reason, message_id, as2_from, as2_to, at, size, sha256, mic, mic_algorithm, disposition, receipt, receipt_at, resends,"
+    " source, report FROM as2_messages WHERE message = :id OR id = :id ORDER BY at, id LIMIT 1000"
+)
+_AS_EXCHANGE = text("SELECT id, partner, direction, state, reason, at, size, sha256, message, profile_revision FROM as2_messages WHERE id = :id")
+
 _SOURCE = text(
     "SELECT e.identity, e.stream, d.id AS document, d.message, d.partner, d.set_id, d.interchange, d.grp, d.ordinal, d.byte_start, d.byte_end,"
     " d.profile_revision, m.arrival, m.size, m.sha256, p.data FROM events e JOIN documents d ON d.id = e.document JOIN messages m ON m.id = d.message"
@@ -103,6 +110,9 @@ def what_is(tx: Connection, wanted: str) -> dict[str, Any] | None:
     if row:
         original = str(row.answers).partition(".")[0] if row.answers else row.id
         return {"kind": "message", "partner": row.partner, "message": original, "document": None, "deliveries": []}
+    row = tx.execute(_AS_EXCHANGE, {"id": wanted}).first()
+    if row:
+        return {"kind": "as2", "partner": row.partner, "message": row.message or row.id, "document": None, "deliveries": []}
     return None
 
 
@@ -112,7 +122,7 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
     if named is None:
         return None
     message = named["message"]
-    row = tx.execute(_MESSAGE, {"id": message}).one()
+    row = tx.execute(_MESSAGE, {"id": message}).first() or _unopened(tx, message)
     findings: dict[tuple[int, int, int], list[Any]] = {}
     for one in tx.execute(_FINDINGS, {"id": message}):
         findings.setdefault((one.interchange, one.grp, one.ordinal), []).append(json.loads(one.finding))
@@ -143,8 +153,29 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
         "events": [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)],
         "deliveries": _deliveries(tx, message),
         "awaited": awaited.of_message(tx, message),
-        "life": [{"at": as_text(one.at), "step": one.step, "who": one.who, "text": one.text} for one in tx.execute(_LIFE, {"id": message})],
+        "life": life_of(tx, message),
+        "as2": [_exchange(one) for one in tx.execute(_EXCHANGES, {"id": message})],
     }  # fmt: skip
+
+
+def _exchange(row: Any) -> dict[str, Any]:
+    """How a message came or left by AS2."""
+    value = _row(row) | {"receipt_at": as_text(row.receipt_at) if row.receipt_at else None}
+    return value | {"report": json.loads(row.report) if row.report else {}}
+
+
+def _unopened(tx: Connection, wanted: str) -> Any:
+    """An AS2 message that became no document: refused, or not opened yet."""
+    row = tx.execute(_AS_EXCHANGE, {"id": wanted}).one()
+    return SimpleNamespace(
+        id=row.id, direction=row.direction, partner=row.partner, channel="as2", state=row.state, reason=row.reason, arrival=row.at, size=row.size,
+        sha256=row.sha256, file_name=None, media_type="", duplicate_of=None, profile_revision=row.profile_revision, traceparent=None, data=None,
+    )  # fmt: skip
+
+
+def life_of(tx: Connection, message: str) -> list[dict[str, Any]]:
+    """The steps of a message's life, in their order."""
+    return [{"at": as_text(one.at), "step": one.step, "who": one.who, "text": one.text} for one in tx.execute(_LIFE, {"id": message})]
 
 
 def _deliveries(tx: Connection, message: str) -> list[dict[str, Any]]:

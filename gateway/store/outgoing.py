@@ -161,6 +161,43 @@ class OutgoingVerbs:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that a person sends as it is."""
+
+    origin: Origin
+    payload: Payload
+    file_name: str
+    media_type: str
+
+
+def send_files(tx: Connection, items: list[tuple[SentFile, Ticks]]) -> list[str]:
+    """Queues each; the ids of the deliveries."""
+    writes, results = Writes(), []
+    for item, ticks in items:
+        origin = item.origin
+        writes.payloads.append(item.payload.row())
+        writes.outgoing.append(
+            {
+                "id": origin.message, "partner": origin.partner, "direction": "out", "channel": origin.channel, "state": "composed",
+                "payload": item.payload.id, "size": item.payload.size, "sha256": item.payload.sha256, "media_type": item.media_type,
+                "file_name": item.file_name, "profile_revision": origin.profile_revision, "arrival": ticks(), "decided_at": origin.at,
+                "answers": None, "control": None,
+            }
+        )  # fmt: skip
+        row = delivery_row(
+            f"file:{origin.message}", origin, destination=f"{origin.channel}:{origin.partner}", subject=f"file/{origin.message}", position=ticks(),
+            kind="document", payload=item.payload.id, attributes={"media_type": item.media_type, "file_name": item.file_name, "set": "file"},
+            on_dead="pass", outgoing=origin.message,
+        )  # fmt: skip
+        writes.deliveries.append(row)
+        writes.tell(ticks(), origin, "composed", f"{item.file_name}, {item.payload.size} bytes, sent as it is")
+        results.append(str(row["id"]))
+    if items:
+        writes.put(tx, items[0][1])
+    return results
+
+
 def set_bounds(data: bytes, set_id: str) -> tuple[int, int]:
     """Where the set of an interchange of ours begins and ends: from its ST to the end of its SE."""
     separator = data[3:4]

@@ -21,6 +21,7 @@ from gateway.records import (
     Incoming,
     Kept,
     LaneClaim,
+    Origin,
     Outgoing,
     OutgoingKept,
     Renewal,
@@ -38,9 +39,9 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
-from gateway.store.outgoing import OutgoingVerbs
+from gateway.store.outgoing import OutgoingVerbs, SentFile, send_files
 from gateway.store.owed import OwedVerbs
-from gateway.store.payloads import PayloadFiles
+from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.translate_lanes import TranslateLaneVerbs
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writer import Writer
@@ -122,6 +123,9 @@ class Store:
 
     def settle(self, settled: Settled) -> "Future[bool]":
         return self.writer.submit(self._delivery.settle, settled)
+
+    def send_file(self, origin: Origin, payload: Payload, file_name: str, media_type: str) -> "Future[str]":
+        return self.writer.submit(send_files, (SentFile(origin, payload, file_name, media_type), self.ticks))
 
     # ---- AS2
 

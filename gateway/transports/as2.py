@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import IO, Any
@@ -29,6 +29,7 @@ from gateway.targets.base import Confirmation
 from gateway.targets.http import Answer, open_session, send
 from partners.book import Book, Revision
 from partners.profile import As2Channel
+from translators.as2.cms.write import pieces_of
 from translators.as2.mime import Headers
 from translators.as2.receipts import DELIVERED, DISPUTED
 from translators.as2.write import Document, ReceiptWanted, Written, request_headers, write_message
@@ -97,12 +98,12 @@ class As2Send:
             ("AS2-Product", self._product), ("User-Agent", self._product), *written.headers,
         )  # fmt: skip
         how: Asked = channel.send.receipt
-        payload, mic, others = await asyncio.get_running_loop().run_in_executor(self._pool, self._kept, identity, written)
+        payload, signed, mic, others = await asyncio.get_running_loop().run_in_executor(self._pool, self._kept, identity, written)
         return await landed(
             self._store.freeze_as2(
                 Frozen(
                     id=identity, partner=self._partner, delivery=delivery.id, message_id=message_id, as2_from=us, as2_to=channel.id, headers=headers,
-                    payload=payload, report=_report(channel, self._ring, self._partner) | {"mics": others}, mic=mic, mic_algorithm=written.mic_algorithm,
+                    payload=payload, signed=signed, report=_report(channel, self._ring, self._partner) | {"mics": others}, mic=mic, mic_algorithm=written.mic_algorithm,
                     receipt=how, receipt_signed=channel.send.receipt_signed and how != "none", receipt_span=span(channel.send.receipt_within),
                     resends=channel.send.resends if how == "async" else 0, profile_revision=revision.number, at=now,
                 )
@@ -126,17 +127,21 @@ class As2Send:
             raise DestinationFault(f"{error} (crossdock keys list)") from None
         return written, new_id(now)
 
-    def _kept(self, identity: str, written: Written) -> tuple[Payload, str, dict[str, str]]:
-        """The body durable, and its MICs: the one that counts, and others for partners who answer by another algorithm."""
+    def _kept(self, identity: str, written: Written) -> tuple[Payload, Payload | None, str, dict[str, str]]:
+        """The body durable, the signed entity within it, and the MICs: the one that counts, and others for partners who answer by another algorithm."""
+        others = {name: written.mic_by(name) for name in ("sha1", "sha256")}
+        signed = self._spooled(f"signed:{identity}", written.signed) if written.signed else None
+        return self._spooled(f"as2:{identity}", written.body), signed, written.mic, others
+
+    def _spooled(self, identity: str, pieces: Sequence[bytes | memoryview]) -> Payload:
         spool = Spool(self._store.files)
         try:
-            for piece in written.body:
+            for piece in pieces_of(pieces):
                 spool.write(bytes(piece))
             digest, inline = spool.finish()
         finally:
             spool.discard()
-        others = {name: written.mic_by(name) for name in ("sha1", "sha256")}
-        return Payload(f"as2:{identity}", self._partner, spool.size, digest, inline), written.mic, others
+        return Payload(identity, self._partner, spool.size, digest, inline)
 
     def _wanted(self, channel: As2Channel) -> ReceiptWanted | None:
         if channel.send.receipt == "none":

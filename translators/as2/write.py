@@ -58,6 +58,8 @@ class Written:
     body: tuple[bytes | memoryview, ...]
     mic_over: tuple[bytes | memoryview, ...]
     mic_algorithm: str
+    signed: tuple[bytes | memoryview, ...] = ()
+    """The multipart/signed with its headers, where other layers hide it: what proves later what was sent."""
 
     @property
     def mic(self) -> str:
@@ -85,6 +87,7 @@ def write_message(
     """
     fields, body = _payload(documents, random)
     plain = True
+    hidden: tuple[bytes | memoryview, ...] = ()
     mic_over: tuple[bytes | memoryview, ...] | None = None
     if security.compress == "before" or (security.compress == "after" and security.sign is None):
         mic_over = (*block(fields), *body)
@@ -96,6 +99,8 @@ def write_message(
         mic_over = (*block(fields), *body)
         fields, body = signed(mic_over, security, signer, at, random)
         plain = False
+        if security.compress == "after" or security.encrypt is not None:
+            hidden = (*block(fields), *body)
         if security.compress == "after":
             fields, body = _compressed(fields, body, new_sink)
     if security.encrypt is not None:
@@ -111,7 +116,7 @@ def write_message(
         fields, body = _base64(fields, body, new_sink)
         if plain:
             mic_over = body
-    return Written(fields, body, mic_over if mic_over is not None else body, mic_algorithm or security.sign or "sha256")
+    return Written(fields, body, mic_over if mic_over is not None else body, mic_algorithm or security.sign or "sha256", hidden)
 
 
 def block(fields: Fields) -> tuple[bytes]:
