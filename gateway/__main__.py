@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import as2 as as2_commands
 from gateway.exits import BAD_DATA, FAILED, SERVICE_MISSING, SETTINGS, USAGE
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a 
 app.add_typer(simulate, name="simulate")
 maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help=True)
 app.add_typer(maps, name="map")
+app.add_typer(as2_commands.keys, name="keys")
+app.add_typer(as2_commands.as2, name="as2")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
@@ -369,26 +372,36 @@ def partners_token() -> None:
     typer.echo(f"token:  {token}\nsha256: {hashlib.sha256(token.encode()).hexdigest()}")
 
 
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Runs an operation through the node that has the data directory, or on the store itself when none runs."""
+def ask_operation(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
+    """Runs an operation through the node that has the data directory, or on the store itself when none runs; ends with an exit code where it cannot."""
     from gateway.commands.operate import operate
-    from gateway.commands.shown import shown
     from gateway.errors import Refused, StoreUnavailable
 
     try:
-        value = operate(_settings(config, data_dir), name, given)
+        return operate(_settings(config, data_dir), name, given)
     except Refused as refused:
         typer.echo(refused.detail, err=True)
         raise typer.Exit(FAILED) from None
     except StoreUnavailable as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(SERVICE_MISSING) from None
+
+
+def run_operation(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
+    """The same, shown to a person or a script."""
+    from gateway.commands.shown import shown
+
+    value = ask_operation(name, given, config, data_dir)
     if as_json:
         import json
 
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
     else:
         shown(name, value)
+    return value
+
+
+_operate = run_operation
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Any:

@@ -26,7 +26,7 @@ async def with_corpus_partners(gateway: Running) -> None:
     await gateway.operate("keys.retire", id="spare")
     for name in as2.partners()["us"]["decryption_keys"]:
         both = (as2.FOLDER / "keys" / f"{name}.key.pem").read_bytes() + (as2.FOLDER / "keys" / f"{name}.cert.pem").read_bytes()
-        await gateway.operate("keys.import", name=name, data=text_of(both))
+        await gateway.operate("keys.import", name=name, data=text_of(both), **{"from": "2020-01-01"})
     for number, partner in enumerate(as2.partners()["partners"]):
         await under_policy(gateway, f"acme{number}", partner["as2_id"], {}, partner["signing_certificates"])
 

@@ -36,7 +36,8 @@ def test_a_dozen_kills_lose_and_double_nothing(tmp_path: Path, capsys: pytest.Ca
 def test_two_hundred_kills_at_every_point_lose_and_double_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     verdict = run(tmp_path, capsys, seed=2, kills=200)
     assert sum(verdict.kills.values()) >= 200
-    assert not [point for point in POINTS if not verdict.kills[point]], "a point without a kill proves nothing"
+    # Those of AS2 have a test of their own, test_as2_killed.py.
+    assert not [point for point in POINTS if not point.startswith("as2.") and not verdict.kills[point]], "a point without a kill proves nothing"
     assert verdict.good, verdict
 
 

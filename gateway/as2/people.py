@@ -145,7 +145,7 @@ def _one(store: Store, wanted: str) -> CertificateRow:
 
 def _row(owner: str, name: str, use: str, found: Certificate, given: Arguments, private: bytes | None) -> CertificateRow:
     at = now()
-    begins = _instant(given["from"]) if given.get("from") else min(at, _of(found.not_before)) if owner == OURS else at
+    begins = _instant(given["from"]) if given.get("from") else at
     return CertificateRow(
         id=f"{owner}:{found.fingerprint}:{use}", owner=owner, name=name, use=use, fingerprint=found.fingerprint, subject=found.subject,
         issuer=found.issuer_name, serial=f"{found.serial:x}", strength=strength(found), der=found.der, private=private,

@@ -11,7 +11,8 @@ from rich.text import Text
 STATE_STYLE = {
     "translated": "green", "delivered": "green", "duplicate": "cyan", "held": "yellow", "rejected": "red", "dead": "red", "due": "yellow",
     "sending": "yellow", "waiting": "yellow", "overdue": "red", "accepted": "green", "accepted with errors": "yellow", "partly accepted": "yellow",
-    "disputed": "red", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
+    "disputed": "red", "processed": "green", "refused": "red", "failed": "red", "awaiting": "yellow", "written": "yellow", "kept": "blue",
+    "active": "green", "expired": "red", "retired": "dim", "unproven": "cyan", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
 }  # fmt: skip
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
 
@@ -71,6 +72,8 @@ def _show(value: dict[str, Any]) -> None:
     )
     if message["reason"]:
         console.print(f"  {message['reason']}")
+    for one in value["as2"]:
+        _exchanged(one)
     for interchange in value["interchanges"]:
         line = Text.assemble(
             "interchange ",
@@ -323,7 +326,80 @@ def _bytes(spot: dict[str, Any]) -> str:
     return f"   segment {spot['segment']}, bytes {spot['byte_start']} to {spot['byte_end']}"
 
 
+def _certificates(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print(
+            "No keys and no certificates. `crossdock keys generate NAME` makes ours, `crossdock keys add PARTNER FILE` registers a partner's."
+        )
+        return
+    table = _table("whose", "name", "use", "state", "valid to", "days", "last used", "key", "fingerprint", "subject")
+    for one in value:
+        days = Text(str(one["days_left"]), style="red" if one["days_left"] < 14 else "yellow" if one["days_left"] < 60 else "")
+        table.add_row(
+            one["owner"], one["name"], one["use"] + (" (key)" if one["private"] else ""), _state(one["state"]), one["valid_to"][:10], days,
+            (one["last_used"] or "never")[:10], one["strength"], one["fingerprint"][:16], one["subject"],
+        )  # fmt: skip
+    console.print(table)
+
+
+def _certificate(value: dict[str, Any]) -> None:
+    whose = "ours" if value["owner"] == "us" else f"of {value['owner']}"
+    console.print(Text.assemble((value["name"], "bold"), f", {whose}, {value['use']}: ", _state(value["state"])))
+    console.print(f"  {value['subject']}, {value['strength']}", markup=False)
+    console.print(f"  valid {value['valid_from'][:10]} to {value['valid_to'][:10]}, {value['days_left']} days left")
+    console.print(f"  used from {value['used_from'][:16]}" + (f" until {value['used_until'][:16]}" if value["used_until"] else ""))
+    digits = value["fingerprint"]
+    console.print("  SHA-256 " + ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper(), markup=False)
+    if "pem" in value:
+        console.print(f"  issued by {value['issuer']}, serial {value['serial']}\n{value['pem']}", markup=False)
+
+
+def _as2_messages(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No AS2 messages yet. Partners POST theirs to /as2 on the partner listener.")
+        return
+    table = _table("AS2 message", "at", "partner", "way", "state", "Message-ID", "receipt", "what of it")
+    for one in value:
+        table.add_row(
+            one["id"], one["at"][:19].replace("T", " "), one["partner"], one["direction"], _state(one["state"]), one["message_id"],
+            (one["disposition"] or one["receipt"]).rpartition("; ")[2], one["reason"] or "",
+        )  # fmt: skip
+    console.print(table)
+
+
+def _as2_message(one: dict[str, Any]) -> None:
+    console.print(Text.assemble((one["message"], "bold"), f" to {one['partner']}: ", _state(one["state"])))
+    console.print(f"  Message-ID {one['message_id']}, MIC {one['mic']} ({one['mic_algorithm']})", markup=False)
+    if one["reason"]:
+        console.print(f"  {one['reason']}", markup=False)
+
+
+def _as2_queued(value: dict[str, Any]) -> None:
+    console.print(f"queued as message {value['message']}")
+
+
+def _selftest(value: list[dict[str, Any]]) -> None:
+    for one in value:
+        mark = ("✓ ", "green") if one["good"] else ("✗ ", "red")
+        console.print(Text.assemble(mark, (f"{one['check']}: ", "bold"), one["text"]))
+
+
+def _exchanged(one: dict[str, Any]) -> None:
+    """How a message came or left by AS2."""
+    console.print(Text.assemble("AS2 ", (one["id"], "bold"), f", {one['as2_from']} to {one['as2_to']}: ", _state(one["state"])))
+    console.print(f"  Message-ID {one['message_id']}", markup=False)
+    report = one["report"]
+    made = [report.get("cipher"), f"signed by {report['signer'][:16]} ({report.get('digest')})" if report.get("signer") else "not signed"]
+    console.print(
+        f"  {', '.join(part for part in made if part)}" + (f"; MIC {one['mic']} ({one['mic_algorithm']})" if one["mic"] else ""), markup=False
+    )
+    if one["disposition"]:
+        console.print(f"  receipt: {one['disposition']}", markup=False)
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
     "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
-    "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
+    "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
+    "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

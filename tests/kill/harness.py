@@ -159,7 +159,7 @@ class Run:
         kills: int,
         database: str | None = None,
         sabotage: str | None = None,
-        points: tuple[str, ...] = tuple(POINTS),
+        points: tuple[str, ...] = tuple(point for point in POINTS if not point.startswith("as2.")),
     ) -> None:
         self._folder = folder
         self._points = points
