@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PEER   := .venv-peer
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORPUS ?= ../shared/corpus
 
-.PHONY: setup setup-test demo test test-all check format bench faults lock clean
+.PHONY: setup setup-test peers demo test test-all check format bench faults lock clean
 
 # One stamp a lock file: a second run finds it newer than its lock and downloads nothing.
 $(VENV)/.python: 
@@ -30,7 +31,16 @@ demo: setup
 test: setup-test
 	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 2 --dist loadfile
 
-test-all: setup-test
+# A foreign AS2 stack for the tests, in an environment of its own: pyas2lib is GPL, so it is never imported by us.
+$(PEER)/.ready: requirements/peer-as2.txt tests/peers/patch_oscrypto.py
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peer-as2.txt
+	$(PEER)/bin/python tests/peers/patch_oscrypto.py
+	@touch $@
+
+peers: $(PEER)/.ready
+
+test-all: setup-test peers
 	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider
 
 check: setup-test
@@ -54,6 +64,7 @@ faults: setup-test
 lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --generate-hashes --extra build --extra test pyproject.toml -o requirements/test.txt
+	uv pip compile --quiet --universal --generate-hashes requirements/peer-as2.in -o requirements/peer-as2.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PEER) .pytest_cache .ruff_cache .mypy_cache

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,45 @@ def test_we_verify_what_openssl_signs(tmp_path: Path, flags: list[str], opaque: 
     assert opened.signer == signer.certificate
     assert bytes(opened.payloads[0].data) == b"ISA*00~\r\n"
     assert opened.mic("sha256") == b64encode(hashlib.sha256(entity).digest()).decode()
+
+
+# asn1crypto, a strict reader of DER.
+
+
+@settings(max_examples=60, deadline=None)
+@given(securities, kinds, st.binary(max_size=300))
+def test_asn1crypto_reads_every_structure_we_write(security: Security, kind: str, data: bytes):
+    """Each layer loads strictly, holds what it should, and is the same bytes when it is written anew: so it is DER."""
+    from asn1crypto import cms
+
+    security = replace(security, encoding="binary")
+    both = key("signer", kind)
+    message = write(security, Document(data, "application/edi-x12"), signer=both, recipient=both)
+    raw = b"".join(message.body)
+    if security.encrypt is not None:
+        info = cms.ContentInfo.load(raw, strict=True)
+        assert info["content_type"].native == ("authenticated_enveloped_data" if security.encrypt.endswith("gcm") else "enveloped_data")
+        recipients = info["content"]["recipient_infos"]
+        assert len(recipients) == 1
+        if security.encrypt.endswith("cbc"):
+            algorithm = info["content"]["encrypted_content_info"]["content_encryption_algorithm"]
+            assert (algorithm.encryption_cipher, algorithm.key_length * 8) == ("aes", int(security.encrypt[4:7]))
+            assert info.copy().dump(force=True) == raw
+    elif security.compress == "after" or (security.compress == "before" and security.sign is None):
+        info = cms.ContentInfo.load(raw, strict=True)
+        assert info["content_type"].native == "compressed_data"
+        assert data in info["content"].decompressed
+    if security.sign is not None:
+        whole = b"".join(bytes(piece) for piece in (message.signed or message.body))
+        part = whole.rpartition(b'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n')[2].partition(b"--")[0]
+        info = cms.ContentInfo.load(b64decode(part), strict=True)
+        assert info["content_type"].native == "signed_data"
+        (signer,) = info["content"]["signer_infos"]
+        assert signer["digest_algorithm"]["algorithm"].native == security.sign
+        assert signer["sid"].chosen["serial_number"].native == both.certificate.serial
+        if security.attributes:
+            attributes = {one["type"].native: one["values"][0].native for one in signer["signed_attrs"]}
+            assert attributes["content_type"] == "data"
+            assert attributes["message_digest"] == hashlib.new(security.sign, b"".join(message.mic_over)).digest()
+            assert attributes["signing_time"] == AT
+        assert info.copy().dump(force=True) == b64decode(part)

@@ -147,8 +147,10 @@ class _Opening:
     def _named_as_cms(here: Entity) -> bool:
         """Some products label CMS as octets and give it away by its name only; a positive receipt for something unopened must not be."""
         kind = here.headers.content_type
+        if kind.value != "application/octet-stream":
+            return False
         name = (kind.given.get("name") or file_name(here.headers) or "").lower()
-        return kind.value == "application/octet-stream" and name.endswith((".p7m", ".p7z"))
+        return name.endswith((".p7m", ".p7z"))
 
     def _enough(self) -> None:
         if self.policy.require_signature and self.opened.signer is None:

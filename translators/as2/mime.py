@@ -8,6 +8,7 @@ import quopri
 import re
 from collections.abc import Iterator, Sequence
 from email.header import decode_header
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,10 @@ from translators.as2.limits import Limits
 
 BLANKS = b" \t\r\n"
 _TOKEN = re.compile(r'\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
+_REST = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
+NEWLINE, RETURN = 0x0A, 0x0D
+MAX_REST = 1024
+"""Bytes of blanks behind a boundary."""
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))})
 MAX_NAME = 255
@@ -25,15 +30,18 @@ MAX_NAME = 255
 class Headers:
     """Header fields in their order; names in any case, values unfolded and trimmed."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_content_type", "_first", "fields")
 
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
         self.fields = tuple(fields)
+        self._first: dict[str, str] = {}
+        for name, value in self.fields:
+            self._first.setdefault(name.lower(), value)
+        self._content_type: Parameters | None = None
 
     def get(self, name: str) -> str | None:
         """The first field of that name."""
-        wanted = name.lower()
-        return next((value for field, value in self.fields if field.lower() == wanted), None)
+        return self._first.get(name.lower())
 
     def all(self, name: str) -> list[str]:
         """Every field of that name."""
@@ -43,7 +51,9 @@ class Headers:
     @property
     def content_type(self) -> "Parameters":
         """The Content-Type; text/plain where there is none (RFC 2045 5.2)."""
-        return parameters(self.get("Content-Type") or "text/plain")
+        if self._content_type is None:
+            self._content_type = parameters(self.get("Content-Type") or "text/plain")
+        return self._content_type
 
     @property
     def encoding(self) -> str:
@@ -67,6 +77,7 @@ class Entity(NamedTuple):
     body: memoryview
 
 
+@lru_cache(256)
 def parameters(text: str) -> Parameters:
     """The value before the first semicolon and the parameters behind it; RFC 2231 forms joined and decoded."""
     value, _, rest = text.partition(";")
@@ -79,6 +90,8 @@ def parameters(text: str) -> Parameters:
 
 def _continued(given: dict[str, str]) -> dict[str, str]:
     """RFC 2231: `name*` is percent-encoded with its charset, `name*0`, `name*1*` … are pieces of one."""
+    if not any("*" in name for name in given):
+        return given
     found = {name: value for name, value in given.items() if "*" not in name}
     for base in {name.split("*")[0] for name in given if "*" in name}:
         charset, raw = "utf-8", b""
@@ -144,7 +157,11 @@ def _end_of_headers(data: memoryview, limits: Limits) -> tuple[int, int]:
         return 0, 2
     if head[:1] == b"\n":
         return 0, 1
-    places = [(at, at + len(mark)) for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n") if (at := head.find(mark)) >= 0]
+    crlf = head.find(b"\r\n\r\n")
+    before = head if crlf < 0 else head[: crlf + 3]
+    places = [(at, at + len(mark)) for mark in (b"\n\n", b"\n\r\n") if (at := before.find(mark)) >= 0]
+    if crlf >= 0:
+        places.append((crlf, crlf + 4))
     if places:
         return min(places)
     if len(data) > limits.headers:
@@ -175,15 +192,22 @@ def parts(body: memoryview, boundary: str, limits: Limits) -> list[memoryview]:
 
 
 def _delimiters(body: memoryview, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
-    """(begin with the line end before it, end with its own, is it the closing one) of each boundary line."""
-    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
-    at = 0
-    while found := line.search(body, at):
-        yield found.start(), found.end(), found.group(1) is not None
-        # The line end behind a boundary may be the one before the next boundary (a part of no bytes).
-        at = found.end() - (2 if bytes(body[found.end() - 2 : found.end()]) == b"\r\n" else 1)
-        if at <= found.start():
-            at = found.end()
+    """(begin with the line end before it, end with its own, is it the closing one) of each boundary line.
+
+    The search is for the plain bytes, which is fast in a large body; what stands around them is looked at afterwards.
+    """
+    size = len(body)
+    for found in re.finditer(re.escape(b"--" + boundary), body):
+        start = found.start()
+        if start and body[start - 1] != NEWLINE:
+            continue
+        rest = _REST.match(body, found.end(), min(size, found.end() + MAX_REST))
+        if rest is None:
+            continue
+        before = start
+        if start:
+            before -= 2 if start > 1 and body[start - 2] == RETURN else 1
+        yield before, rest.end(), rest.group(1) is not None
 
 
 def unbase64(data: bytes | memoryview) -> bytes:

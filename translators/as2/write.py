@@ -4,7 +4,6 @@ Each layer is made once, in its final bytes; what is hashed is what leaves. Know
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,9 +172,9 @@ def signed(part: Pieces, security: Security, signer: OurKey, at: datetime, rando
     )  # fmt: skip
 
 
-def _lines(data: bytes | memoryview) -> bytes:
+def _lines(data: bytes) -> bytes:
     """Base64 in lines of 76 characters, each with its CRLF."""
-    return b"".join(binascii.b2a_base64(data[start : start + LINE], newline=False) + b"\r\n" for start in range(0, len(data), LINE))
+    return base64.encodebytes(data).replace(b"\n", b"\r\n")
 
 
 def _cms_fields(kind: str, name: str) -> Fields:

@@ -103,7 +103,6 @@ class Algorithm(NamedTuple):
 
     oid: bytes
     parameters: Value | None
-    encoded: bytes
 
 
 def algorithm(reader: Reader, value: Value) -> Algorithm:
@@ -111,7 +110,7 @@ def algorithm(reader: Reader, value: Value) -> Algorithm:
     inner = reader.listed(value, 2)
     if not inner:
         raise BerError(f"an algorithm without an identifier at byte {value.start:,}")
-    return Algorithm(reader.oid(inner[0]), inner[1] if len(inner) > 1 else None, reader.bytes_of(value))
+    return Algorithm(reader.oid(inner[0]), inner[1] if len(inner) > 1 else None)
 
 
 class Padding(NamedTuple):

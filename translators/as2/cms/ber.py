@@ -69,11 +69,21 @@ class Reader:
 
     def listed(self, value: Value, most: int) -> list[Value]:
         """The same, at most so many."""
+        if not value.tag & CONSTRUCTED:
+            raise BerError(f"the value at byte {value.start:,} holds no others")
         found: list[Value] = []
-        for child in self.children(value):
+        data, at, end = self.data, value.content, value.content_end
+        while at < end:
             if len(found) >= most:
                 raise BerError(f"the value at byte {value.start:,} holds more than {most}")
-            found.append(child)
+            # Short values in one look; whatever is longer, or odd, goes the careful way.
+            if at + 2 <= end and data[at + 1] < 0x80 and data[at] & 0x1F != 0x1F and at + 2 + data[at + 1] <= end:
+                after = at + 2 + data[at + 1]
+                found.append(Value(data[at], at, at + 2, after, after))
+            else:
+                found.append(self.at(at, end))
+                after = found[-1].end
+            at = after
         return found
 
     def bytes_of(self, value: Value) -> bytes:
@@ -183,7 +193,8 @@ class Reader:
 
 def tlv(tag: int, *contents: bytes) -> bytes:
     """One value with its minimal length."""
-    return header(tag, sum(len(content) for content in contents)) + b"".join(contents)
+    content = contents[0] if len(contents) == 1 else b"".join(contents)
+    return header(tag, len(content)) + content
 
 
 def header(tag: int, length: int) -> bytes:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from translators.as2.cms.ber import BerError, Reader
+from translators.as2.cms.ber import BerError, Reader, integer, sequence
 
 MAX_NAME_PARTS = 64
 BMP_STRING = 0x1E
@@ -40,6 +40,8 @@ class Certificate:
     """In a form that does not depend on how its strings are encoded."""
     fingerprint: str
     """SHA-256, hexadecimal."""
+    issuer_and_serial: bytes
+    """As DER, by which CMS names it."""
 
     def valid(self, at: datetime) -> bool:
         return self.not_before <= at <= self.not_after
@@ -68,6 +70,7 @@ def certificate(data: bytes) -> Certificate:
         issuer_name=found.issuer.rfc4514_string(),
         issuer_text=text,
         fingerprint=found.fingerprint(hashes.SHA256()).hex(),
+        issuer_and_serial=sequence(issuer, integer(found.serial_number)),
     )
 
 

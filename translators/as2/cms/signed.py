@@ -224,9 +224,11 @@ def _verified(
     fits = next((name for name, make in forms if digested(name, make) == signer.message_digest), None)
     if fits is None:
         raise As2Error(INTEGRITY, f"the content's {digest} is not the one that was signed; it was changed on the way")
-    for attributes in (signer.attributes, _in_der(signer.attributes)):
-        if attributes is not None and _good(signed.reader, signer, by, algorithms.digest_of(digest, attributes), attributes):
-            return Verified(by, digest, fits)
+    if _good(signed.reader, signer, by, algorithms.digest_of(digest, signer.attributes), signer.attributes):
+        return Verified(by, digest, fits)
+    ordered = _in_der(signer.attributes)
+    if ordered is not None and _good(signed.reader, signer, by, algorithms.digest_of(digest, ordered), ordered):
+        return Verified(by, digest, fits)
     raise As2Error(AUTHENTICATION, f"the signature is not the one of {by.subject}")
 
 

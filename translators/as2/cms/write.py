@@ -39,8 +39,12 @@ WRAP = encoded_oid("2.16.840.1.101.3.4.1.45")
 """Of what we write: ECDH with SHA-256, AES-256 key wrap."""
 
 
-def _digest_algorithm(name: str) -> bytes:
-    return sequence(oid(DIGEST_OIDS[name]), NULL_VALUE)
+DIGEST_ALGORITHMS = {name: sequence(oid(encoded), NULL_VALUE) for name, encoded in DIGEST_OIDS.items()}
+RSA_ALGORITHM = sequence(oid(algorithms.RSA), NULL_VALUE)
+DATA_TYPE = sequence(oid(algorithms.DATA))
+CONTENT_TYPE_ATTRIBUTE = sequence(oid(algorithms.CONTENT_TYPE), set_of(oid(algorithms.DATA)))
+SIGNING_TIME_NAME, MESSAGE_DIGEST_NAME = oid(algorithms.SIGNING_TIME), oid(algorithms.MESSAGE_DIGEST)
+SIGNED_NAME, VERSION_1 = oid(algorithms.SIGNED), integer(1)
 
 
 def signed_data(content_digest: bytes, digest: str, key: OurKey, *, at: datetime, pss: bool = False, attributes: bool = True) -> bytes:
@@ -54,23 +58,23 @@ def signed_data(content_digest: bytes, digest: str, key: OurKey, *, at: datetime
         signed = b"".join(
             sorted(
                 (
-                    sequence(oid(algorithms.CONTENT_TYPE), set_of(oid(algorithms.DATA))),
-                    sequence(oid(algorithms.SIGNING_TIME), set_of(tlv(UTC_TIME, f"{at:%y%m%d%H%M%SZ}".encode("ascii")))),
-                    sequence(oid(algorithms.MESSAGE_DIGEST), set_of(octets(content_digest))),
+                    CONTENT_TYPE_ATTRIBUTE,
+                    sequence(SIGNING_TIME_NAME, set_of(tlv(UTC_TIME, f"{at:%y%m%d%H%M%SZ}".encode("ascii")))),
+                    sequence(MESSAGE_DIGEST_NAME, set_of(octets(content_digest))),
                 )
             )
         )
         hashed = algorithms.digest_of(digest, header(0x31, len(signed)) + signed)
     named = key.certificate
     signer = sequence(
-        integer(1),
-        sequence(named.issuer, integer(named.serial)),
-        _digest_algorithm(digest),
+        VERSION_1,
+        named.issuer_and_serial,
+        DIGEST_ALGORITHMS[digest],
         tlv(0xA0, signed) if attributes else b"",
         *_signature(hashed, digest, key, pss=pss),
     )
-    body = sequence(integer(1), set_of(_digest_algorithm(digest)), sequence(oid(algorithms.DATA)), tlv(0xA0, named.der), set_of(signer))
-    return sequence(oid(algorithms.SIGNED), tlv(0xA0, body))
+    body = sequence(VERSION_1, set_of(DIGEST_ALGORITHMS[digest]), DATA_TYPE, tlv(0xA0, named.der), set_of(signer))
+    return sequence(SIGNED_NAME, tlv(0xA0, body))
 
 
 def _signature(hashed: bytes, digest: str, key: OurKey, *, pss: bool) -> tuple[bytes, bytes]:
@@ -84,13 +88,13 @@ def _signature(hashed: bytes, digest: str, key: OurKey, *, pss: bool) -> tuple[b
         algorithm = sequence(
             oid(algorithms.RSA_PSS),
             sequence(
-                tlv(0xA0, _digest_algorithm(digest)),
-                tlv(0xA1, sequence(oid(algorithms.MGF1), _digest_algorithm(digest))),
+                tlv(0xA0, DIGEST_ALGORITHMS[digest]),
+                tlv(0xA1, sequence(oid(algorithms.MGF1), DIGEST_ALGORITHMS[digest])),
                 tlv(0xA2, integer(salt)),
             ),
         )
         return algorithm, octets(key.private.sign(hashed, rsa_padding.PSS(mask, salt), made))
-    return sequence(oid(algorithms.RSA), NULL_VALUE), octets(key.private.sign(hashed, rsa_padding.PKCS1v15(), made))
+    return RSA_ALGORITHM, octets(key.private.sign(hashed, rsa_padding.PKCS1v15(), made))
 
 
 def envelope(
@@ -142,20 +146,18 @@ def _pour(pieces: Pieces, update_into: Callable[[memoryview, bytearray], int], w
 
 
 def _recipient(one: Certificate, content_key: bytes, transport: KeyTransport) -> bytes:
-    named = sequence(one.issuer, integer(one.serial))
+    named = one.issuer_and_serial
     if isinstance(one.public_key, ec.EllipticCurvePublicKey):
         return _agreement(one.public_key, named, content_key)
     if transport == "rsa-pkcs1-v1.5":
-        return sequence(
-            integer(0), named, sequence(oid(algorithms.RSA), NULL_VALUE), octets(one.public_key.encrypt(content_key, rsa_padding.PKCS1v15()))
-        )
+        return sequence(integer(0), named, RSA_ALGORITHM, octets(one.public_key.encrypt(content_key, rsa_padding.PKCS1v15())))
     digest = transport.removeprefix("rsa-oaep-")
     made = algorithms.HASHES[digest]
     wrapped = one.public_key.encrypt(content_key, rsa_padding.OAEP(rsa_padding.MGF1(made()), made(), None))
     parameters = sequence()
     if digest != "sha1":  # which is the default, and DER leaves defaults out
-        mask = sequence(oid(algorithms.MGF1), _digest_algorithm(digest))
-        parameters = sequence(tlv(0xA0, _digest_algorithm(digest)), tlv(0xA1, mask))
+        mask = sequence(oid(algorithms.MGF1), DIGEST_ALGORITHMS[digest])
+        parameters = sequence(tlv(0xA0, DIGEST_ALGORITHMS[digest]), tlv(0xA1, mask))
     return sequence(integer(0), named, sequence(oid(algorithms.RSA_OAEP), parameters), octets(wrapped))
 
 
