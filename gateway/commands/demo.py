@@ -4,6 +4,7 @@ What it claims it checks, in the ERP's ledger and in the partners' outboxes, nev
 """
 
 import asyncio
+import base64
 import hashlib
 import os
 import secrets
@@ -12,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,19 @@ from gateway import journal
 from gateway.app import LOCK_FILE, Node, lock, open_store
 from gateway.commands.story import tell_event
 from gateway.exits import FAILED, GOOD
-from gateway.operations import partners_apply
+from gateway.keys import Vault, generate
+from gateway.operations import OPERATIONS, partners_apply
 from gateway.settings import Settings, read_settings
+from gateway.simulators.as2 import Outcome, PretendAs2Partner
 from gateway.simulators.erp import Effect, PretendErp
 from gateway.simulators.partner import PretendPartner, acknowledged
+from gateway.store.store import Store
+from translators.as2.cms.keys import OurKey, certificate
 
 DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"
 PROFILES = Path(__file__).parent.parent.parent / "partners" / "profiles"
 PARTNERS = {"northway": "Northway Freight, a carrier", "lake3pl": "Lake 3PL, a warehouse", "harbor": "Harbor Retail, a customer"}
+AS2_NAME = "NORTHWAY"
 PATIENCE = 12.0
 console = Console(highlight=False, soft_wrap=True)
 
@@ -48,6 +55,9 @@ class Demo:
         self.tokens = {partner: secrets.token_urlsafe(24) for partner in PARTNERS}
         self.erp_token = secrets.token_urlsafe(24)
         self.partners: dict[str, PretendPartner] = {}
+        self.evidence = "ID"
+        self.acknowledged = 0
+        """997s that the carrier got by AS2, those that were looked at."""
         self._step = 0
 
     # ---- the stage
@@ -58,6 +68,12 @@ class Demo:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.erp_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        key, stranger = carrier_keys()
+        self.carrier = PretendAs2Partner(AS2_NAME, key, stranger.certificate)
+        carrier_runner = web.AppRunner(self.carrier.app(), access_log=None)
+        await carrier_runner.setup()
+        await web.TCPSite(carrier_runner, "127.0.0.1", 0).start()
+        self.carrier_url = f"http://127.0.0.1:{carrier_runner.addresses[0][1]}/as2"
         settings = read_settings(None, self._settings())
         self._apply_profiles(settings)
         node = Node(settings)
@@ -66,6 +82,7 @@ class Demo:
             return await self._tell_all(node, stay=stay)
         finally:
             await node.stop()
+            await carrier_runner.cleanup()
             await runner.cleanup()
 
     def _settings(self) -> dict[str, Any]:
@@ -85,16 +102,30 @@ class Demo:
         for partner in PARTNERS:
             text = (PROFILES / f"{partner}.yaml").read_text(encoding="utf-8")
             digest = hashlib.sha256(self.tokens[partner].encode()).hexdigest()
-            partners_apply(store, {"text": text.replace("tokens: []", f"tokens: [{{sha256: {digest}, note: this demo}}]"), "who": "demo"})
+            text = text.replace("tokens: []", f"tokens: [{{sha256: {digest}, note: this demo}}]")
+            if partner == "northway":
+                text = text.replace("agreements:", f'channels:\n  as2: {{id: {AS2_NAME}, url: "{self.carrier_url}"}}\nagreements:', 1)
+            partners_apply(store, {"text": text, "who": "demo"})
+        self._exchange_certificates(store)
         store.close()
         os.close(held)
 
+    def _exchange_certificates(self, store: Store) -> None:
+        """As two companies do it: each gets the other's certificate, and keeps its key."""
+        ours = OPERATIONS["keys.generate"](store, {"name": "demo", "common_name": "Crossdock demo", "who": "demo"})
+        pem = OPERATIONS["keys.show"](store, {"id": ours["id"]})["pem"]
+        self.carrier.gateway = certificate(pem.encode())
+        theirs = base64.b64encode(self.carrier.key.certificate.der).decode("ascii")
+        OPERATIONS["keys.add"](store, {"partner": "northway", "data": theirs, "who": "demo"})
+
     async def _tell_all(self, node: Node, *, stay: bool) -> int:
+        self.node = node
         url = node.addresses["partners"]
         self.partners = {name: PretendPartner(name, self.tokens[name], url) for name in PARTNERS}
         console.print("[bold]Crossdock[/bold] is up on this machine, with a pretend ERP and three pretend partners:")
         self.way_out = f"{node.addresses['erp']}/v1/documents"
-        console.print(f"  partners send to {url}/v1/inbox, the ERP listens on {self.erp_url}/events and releases orders to {self.way_out}\n")
+        console.print(f"  the carrier speaks AS2 to {url}/as2, the others send to {url}/v1/inbox")
+        console.print(f"  the ERP listens on {self.erp_url}/events and releases orders to {self.way_out}\n")
         failed = None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             self.session = session
@@ -115,10 +146,10 @@ class Demo:
 
     def _sum_up(self) -> None:
         effects = list(self.erp.effects.values())
-        answers = sum(len(partner.picked_up) for partner in self.partners.values())
+        answers = sum(len(partner.picked_up) for partner in self.partners.values()) + len(self.carrier.taken)
         console.print(
             f"\n[bold green]Every step happened.[/bold green] The ERP's ledger holds {len(effects)} events, each exactly once;"
-            f" partners picked up {answers} documents."
+            f" partners got {answers} documents."
         )
 
     def _look_closer(self, node: Node) -> None:
@@ -129,6 +160,9 @@ class Demo:
             f"{command} messages {data}",
             f"{command} find 4500881 {data}",
             f"{command} awaited {data}",
+            f"{command} as2 messages {data}",
+            f"{command} as2 evidence {self.evidence} --to evidence {data}",
+            f"{command} keys list {data}",
             f"{command} dead {data}",
             f"{command} check {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/945-bad.edi",
             f"{command} translate {DOCUMENTS.relative_to(Path.cwd()) if DOCUMENTS.is_relative_to(Path.cwd()) else DOCUMENTS}/856-notice.edi --json",
@@ -191,15 +225,15 @@ class Demo:
         )
 
     async def notice(self) -> None:
-        self._title("It is on the truck: an 856 from Northway Freight")
-        message = await self._send("northway", "856-notice.edi")
-        await self._answer("northway", message, "A")
+        self._title("It is on the truck: an 856 from Northway Freight, by AS2, signed and encrypted")
+        self.evidence, _ = await self._send_by_as2("856-notice.edi")
+        await self._answer_by_as2("A")
         self._tell(await self._effect("shipment.notified", "shipment/ASN-88120"))
 
     async def status(self) -> None:
-        self._title("Where it is: a 214 with a departure, a position and an appointment")
-        message = await self._send("northway", "214-status.edi")
-        await self._answer("northway", message, "A")
+        self._title("Where it is: a 214 with a departure, a position and an appointment, by AS2 again")
+        await self._send_by_as2("214-status.edi")
+        await self._answer_by_as2("A")
         await self._wait_for(lambda: len(self._effects("shipment.status")) == 3, "three status events at the ERP")
         for effect in self._effects("shipment.status"):
             self._tell(effect, lines=2)
@@ -224,17 +258,17 @@ class Demo:
         self._title("The same notice once more, in a new envelope")
         effect = await self._effect("shipment.notified", "shipment/ASN-88120")
         known, asked = set(self.erp.effects), self.erp.asked[effect.event]
-        message = await self._send("northway", "856-notice-again.edi")
-        await self._answer("northway", message, "A")
+        message, first = await self._send_by_as2("856-notice-again.edi")
+        await self._answer_by_as2("A")
         await self._wait_for_async(lambda: self._is(message, "duplicate"), "the notice was seen to be a duplicate")
         if set(self.erp.effects) != known or self.erp.asked[effect.event] != asked:
             raise StepFailed("the ERP was bothered with a duplicate")
         self._once(effect)
         console.print("    [cyan]prevented:[/cyan] the form was accepted, nothing was sent; an ERP that books it twice empties the first shipment")
-        repeat = await self._send("northway", "856-notice-again.edi", quiet=True)
-        if repeat != message:
-            raise StepFailed("identical bytes were taken for a new message")
-        console.print("    and the very same bytes again got the first receipt back")
+        again, second = await self._send_by_as2("856-notice-again.edi", message_id=first.message_id, quiet=True)
+        if again != message or second.body != first.body:
+            raise StepFailed("the same AS2 message again got another receipt")
+        console.print("    and the same AS2 message again got the first receipt back, byte for byte")
 
     # ---- doing and checking
 
@@ -270,6 +304,37 @@ class Demo:
         words = {"A": "[green]accepted[/green]", "R": "[red]rejected[/red]"}[verdict]
         body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
         console.print(f"    997: {words}  [dim]{escape(body)}[/dim]")
+
+    async def _send_by_as2(self, name: str, *, message_id: str | None = None, quiet: bool = False) -> tuple[str, Outcome]:
+        """(the message's id here, what came of it), once the carrier's own software has judged our receipt."""
+        begun = time.perf_counter()
+        body = (DOCUMENTS / name).read_bytes()
+        url = f"{self.node.addresses['partners']}/as2"
+        outcome = await self.carrier.send(self.session, url, body, file_name=name, message_id=message_id)
+        if outcome.judgment is None or outcome.judgment.state != "delivered":
+            raise StepFailed(f"{name} was answered {outcome.status}: {outcome.judgment.text if outcome.judgment else 'no receipt'}")
+        rows = await asyncio.to_thread(OPERATIONS["as2.messages"], self.node.store, {"direction": "in"})
+        row = next(one for one in rows if one["message_id"] == outcome.message_id)
+        if not quiet:
+            took = (time.perf_counter() - begun) * 1000
+            console.print(f"    signed receipt (MDN) in {took:.0f} ms: [green]processed[/green], MIC {row['mic'][:12]}… is the carrier's own")
+            console.print(f"    kept as [bold]{row['id']}[/bold] ({len(body)} bytes, {row['report']['cipher']}, {row['report']['digest']})")
+        return str(row["id"]), outcome
+
+    async def _answer_by_as2(self, verdict: str) -> None:
+        """Our 997 comes to the carrier by AS2, and says what it should."""
+
+        def found() -> list[bytes]:
+            return [body for taken in self.carrier.taken for body in taken.documents if b"~ST*997*" in body]
+
+        await self._wait_for(lambda: len(found()) > self.acknowledged, "a 997 at the carrier, by AS2")
+        text = found()[self.acknowledged].decode("latin-1")
+        self.acknowledged += 1
+        told = next(segment for segment in text.split("~") if segment.startswith("AK9*"))
+        if not told.startswith(f"AK9*{verdict}*"):
+            raise StepFailed(f"the 997 says {told}, not {verdict}")
+        body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
+        console.print(f"    997, by AS2: [green]accepted[/green]  [dim]{escape(body)}[/dim]")
 
     async def _release(self, event: dict[str, Any]) -> dict[str, Any]:
         """The 202's answer to an event that the ERP releases."""
@@ -326,6 +391,14 @@ class Demo:
             if time.monotonic() > until:
                 raise StepFailed(f"{words}: not within {PATIENCE:.0f} s")
             await asyncio.sleep(0.05)
+
+
+def carrier_keys() -> tuple[OurKey, OurKey]:
+    """A key pair for the pretend carrier, and one that stands in for ours until it is made."""
+    vault = Vault(secrets.token_bytes(32))
+    made = [generate(name, at=datetime.now(UTC), kind=kind) for name, kind in (("Northway Freight", "rsa-2048"), ("nobody", "ec-p256"))]
+    first, second = (vault.open(vault.seal(one.private, certificate(one.certificate).fingerprint), one.certificate) for one in made)
+    return first, second
 
 
 async def _until_stopped() -> None:
