@@ -111,7 +111,9 @@ async def asked(settings: Settings, name: str, **given: Any) -> Any:
     return await asyncio.to_thread(operate, settings, name, given)
 
 
-@pytest.mark.parametrize("point", ["as2.frozen", "as2.answered", "deliver.sent"])
+@pytest.mark.parametrize(
+    "point", ["as2.answered", pytest.param("as2.frozen", marks=pytest.mark.big), pytest.param("deliver.sent", marks=pytest.mark.big)]
+)
 def test_what_was_frozen_goes_again_in_the_same_bytes(tmp_path: Path, point: str):
     async def go() -> None:
         async with stage(tmp_path) as (settings, partner, _, _url):

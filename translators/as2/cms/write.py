@@ -85,14 +85,13 @@ def _signature(hashed: bytes, digest: str, key: OurKey, *, pss: bool) -> tuple[b
     if pss:
         salt = made.digest_size
         mask = rsa_padding.MGF1(algorithms.HASHES[digest]())
-        algorithm = sequence(
-            oid(algorithms.RSA_PSS),
-            sequence(
-                tlv(0xA0, DIGEST_ALGORITHMS[digest]),
-                tlv(0xA1, sequence(oid(algorithms.MGF1), DIGEST_ALGORITHMS[digest])),
-                tlv(0xA2, integer(salt)),
-            ),
+        given = (
+            tlv(0xA0, DIGEST_ALGORITHMS[digest]),
+            tlv(0xA1, sequence(oid(algorithms.MGF1), DIGEST_ALGORITHMS[digest])),
+            tlv(0xA2, integer(salt)),
         )
+        # All three have SHA-1's values as their defaults, which DER leaves out.
+        algorithm = sequence(oid(algorithms.RSA_PSS), sequence() if digest == "sha1" else sequence(*given))
         return algorithm, octets(key.private.sign(hashed, rsa_padding.PSS(mask, salt), made))
     return RSA_ALGORITHM, octets(key.private.sign(hashed, rsa_padding.PKCS1v15(), made))
 
