@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -416,6 +418,101 @@ def test_the_selftest_is_good_where_all_is_there(tmp_path: Path):
             told = await gateway.operate("as2.selftest", partner="acme")
             assert [one for one in told if not one["good"]] == []
             assert len(told) >= 6
+
+    run(go())
+
+
+def test_it_is_the_same_on_either_database(tmp_path: Path, database_url: str):
+    """Every statement of AS2 on SQLite and on PostgreSQL: in, again, refused, out, overdue, evidence, listed."""
+
+    async def go() -> None:
+        async with two(tmp_path, send="{receipt: async, receipt_within: 1s, resends: 1}", settings={"database": database_url}) as (gateway, partner):
+            url = f"{gateway.url}/as2"
+            gateway.node.deliver._destinations["as2:acme"]._public_url = gateway.url  # type: ignore[attr-defined]
+            first = await partner.send(gateway.session, url, X12, message_id="<1@them>")
+            assert first.body == (await partner.send(gateway.session, url, X12, message_id="<1@them>")).body
+            await partner.send(gateway.session, url, X12, security=Security(sign=None), message_id="<2@them>")
+            await partner.send(gateway.session, url, X12 + b"\n", receipt=ReceiptWanted(url=f"{gateway.as2_url}/as2"), message_id="<3@them>")  # type: ignore[attr-defined]
+            await gateway.settle(lambda: bool(partner.receipts))
+            assert sorted(row["state"] for row in await rows(gateway, direction="in")) == ["processed", "processed", "refused"]
+            await until(gateway, "delivered", direction="out")
+            partner.misdeeds = ["never-async"]
+            sent = await gateway.operate("as2.send", partner="acme", data=text_of(X12))
+            for _ in range(200):
+                found = await gateway.operate("as2.sent", message=sent["message"])
+                if found is not None and found["state"] == "awaiting":
+                    break
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.1)
+            assert gateway.node.store.chase_as2(gateway.node.clock()).result(10) == 1
+            gateway.node.deliver.wake()
+            for _ in range(200):
+                found = await gateway.operate("as2.sent", message=sent["message"])
+                if found["state"] == "delivered":
+                    break
+                await asyncio.sleep(0.05)
+            assert (found["state"], found["resends"]) == ("delivered", 1)
+            files = (await gateway.operate("as2.evidence", id=found["id"]))["files"]
+            assert {"verify.sh", "signed.bin", "receipt-signed.bin", "audit-records.jsonl"} <= set(files)
+            key_id = (await gateway.operate("keys.list", partner="acme"))[0]
+            assert key_id["last_used"] is not None
+            assert gateway.node.store.warn_of_certificates(gateway.node.clock()).result(10) == 0
+            async with gateway.session.get(f"{gateway.node.addresses['admin']}/metrics") as response:
+                assert 'crossdock_as2_messages{direction="in",state="refused"} 1.0' in await response.text()
+
+    run(go())
+
+
+def test_a_source_that_asks_an_oracle_is_not_answered_for_ever(tmp_path: Path):
+    async def go() -> None:
+        async with two(tmp_path) as (gateway, partner):
+            wanted = ReceiptWanted()
+            statuses = []
+            for _ in range(62):
+                headers, written, named = partner.write([Document(X12, "text/plain")], Security(), receipt=wanted)
+                broken = b"".join(written.body)[:-16] + bytes(16)
+                async with gateway.session.post(f"{gateway.url}/as2", data=broken, headers=list(headers)) as response:
+                    statuses.append(response.status)
+                assert named
+            assert statuses[:60] == [200] * 60
+            assert statuses[-1] == 429
+
+    run(go())
+
+
+def test_a_receipt_within_signed_data_counts_too(tmp_path: Path):
+    """Opaque SignedData with a multipart/report in it (as2.md 7)."""
+
+    async def go() -> None:
+        async with two(tmp_path, send="{receipt: async}") as (gateway, partner):
+            gateway.node.deliver._destinations["as2:acme"]._public_url = gateway.url  # type: ignore[attr-defined]
+            partner.misdeeds = ["never-async"]
+            await gateway.operate("as2.send", partner="acme", data=text_of(X12))
+            row = await until(gateway, "awaiting", direction="out")
+            from translators.as2.cms import algorithms, write
+            from translators.as2.cms.ber import octets, oid, sequence, tlv
+            from translators.as2.receipts import write_receipt
+
+            receipt = write_receipt(
+                as2_from="ACME3PL", as2_to="CROSSDOCK", original_message_id=row["message_id"], disposition="processed",
+                mic=(row["mic"], "sha-256"), text="", message_id="<r@them>", at=datetime.now(UTC), random=os.urandom, signer=None,
+            )  # fmt: skip
+            fields = dict(receipt.headers)
+            entity = f"Content-Type: {fields['Content-Type']}\r\n\r\n".encode() + receipt.body
+            detached = write.signed_data(hashlib.sha256(entity).digest(), "sha256", partner.key, at=datetime.now(UTC))
+            empty = sequence(oid(algorithms.DATA))
+            head, _, tail = detached.partition(empty)
+            inner = head[head.index(b"\x02\x01\x01") :] + sequence(oid(algorithms.DATA), tlv(0xA0, octets(entity))) + tail
+            opaque = sequence(oid(algorithms.SIGNED), tlv(0xA0, sequence(inner)))
+            headers = {
+                "AS2-From": "ACME3PL",
+                "AS2-To": "CROSSDOCK",
+                "Message-ID": "<r@them>",
+                "Content-Type": "application/pkcs7-mime; smime-type=signed-data",
+            }
+            async with gateway.session.post(f"{gateway.url}/as2", data=opaque, headers=headers) as response:
+                assert response.status == 204
+            await until(gateway, "delivered", direction="out")
 
     run(go())
 

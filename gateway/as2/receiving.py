@@ -26,9 +26,9 @@ from gateway.store.payloads import Payload, PayloadFiles, Spool
 from gateway.store.store import Store, landed
 from gateway.ways import AS2
 from partners.book import Book, Revision
-from translators.as2.errors import UNEXPECTED, UNKNOWN_PARTNER, As2Error, NotAs2
+from translators.as2.errors import DECRYPTION, UNEXPECTED, UNKNOWN_PARTNER, As2Error, NotAs2
 from translators.as2.headers import ReceiptAsked, Request, read_request
-from translators.as2.message import Opened, open_message
+from translators.as2.message import PKCS7_MIME, Opened, open_message
 from translators.as2.mime import Entity, Headers
 from translators.as2.receipts import DELIVERED, DISPUTED, Judgment, Report, Sent, digest_for, judge, read_report, receipt_inside, write_receipt
 from translators.as2.write import SPELT
@@ -41,6 +41,8 @@ PATIENCE_WITH_STORE = 1.0
 CHUNK = 1 << 20
 UNKNOWN_ANSWERS = 60
 """Receipts for unknown names that one source gets in a minute."""
+UNDECRYPTED = 60
+"""Messages of one source in a minute that may fail to decrypt: more would be somebody who asks an oracle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Receiver:
         self._pool = ThreadPoolExecutor(OPENING_TOGETHER, thread_name_prefix="as2")
         self._at_work: dict[str, asyncio.Future[None]] = {}
         self._unknown: dict[str, tuple[int, int]] = {}
+        self._undecrypted: dict[str, tuple[int, int]] = {}
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self.book = Book([])
@@ -118,13 +121,18 @@ class Receiver:
 
     def _may_answer(self, source: str) -> bool:
         """Strangers get their receipts at a bounded rate."""
-        minute = self._clock() // 60_000_000
-        if len(self._unknown) > 10_000:
-            self._unknown.clear()
-        then, count = self._unknown.get(source, (minute, 0))
-        count = count + 1 if then == minute else 1
-        self._unknown[source] = (minute, count)
-        return count <= UNKNOWN_ANSWERS
+        self._count(self._unknown, source)
+        return self._minute(self._unknown, source) <= UNKNOWN_ANSWERS
+
+    def _minute(self, counts: dict[str, tuple[int, int]], source: str) -> int:
+        """How many in this minute."""
+        then, count = counts.get(source, (0, 0))
+        return count if then == self._clock() // 60_000_000 else 0
+
+    def _count(self, counts: dict[str, tuple[int, int]], source: str) -> None:
+        if len(counts) > 10_000:
+            counts.clear()
+        counts[source] = (self._clock() // 60_000_000, self._minute(counts, source) + 1)
 
     # ---- in
 
@@ -132,8 +140,13 @@ class Receiver:
         """The answer to a message whose body is whole. Raises Refused, StoreUnavailable; whatever else goes wrong is told in a receipt."""
         digest, data = settled
         body = memoryview(data) if data is not None else mapped(self._store.files.path(digest))
-        if receipt_inside(headers, body, limits_of(caller.channel)) is not None:
-            return await self._take_receipt(caller, headers, body, digest, data, source)
+        hidden = caller.request.receipt is None and headers.content_type.value in PKCS7_MIME
+        if hidden or receipt_inside(headers, body, limits_of(caller.channel)) is not None:
+            answer = await self._take_receipt(caller, headers, body, digest, data, source, hidden=hidden)
+            if answer is not None:
+                return answer
+        if self._minute(self._undecrypted, source) >= UNDECRYPTED:
+            return Answer(429, body=b"too many messages from this address do not decrypt\n")
         request = caller.request
         key = key_of("in", request.as2_from, request.as2_to, request.message_id)
         while (busy := self._at_work.get(key)) is not None:
@@ -252,6 +265,8 @@ class Receiver:
         try:
             opened = await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except As2Error as fault:
+            if fault.modifier == DECRYPTION:
+                self._count(self._undecrypted, arrived.source)
             return None, fault
         except StoreUnavailable:
             raise
@@ -385,10 +400,17 @@ class Receiver:
 
     # ---- receipts of partners
 
-    async def _take_receipt(self, caller: Caller, headers: Headers, body: memoryview, digest: str, data: bytes | None, source: str) -> Answer:
-        """An asynchronous receipt: judged, kept, answered 204 whatever it says. Never answered by a receipt."""
+    async def _take_receipt(
+        self, caller: Caller, headers: Headers, body: memoryview, digest: str, data: bytes | None, source: str, *, hidden: bool
+    ) -> Answer | None:
+        """An asynchronous receipt: judged, kept, answered 204 whatever it says. Never answered by a receipt.
+
+        `hidden`: it may be one within CMS; None where it is none.
+        """
         us, them = caller.request.as2_to, caller.request.as2_from
         report, judged, by, row = await self.judged(caller.revision, headers, body, us=us, them=them)
+        if report is None and hidden:
+            return None
         if row is None:
             what = f"a receipt of {caller.revision.profile.partner}: {judged.text}"
             await landed(self._store.raise_alarm("as2.receipt-unmatched", caller.revision.profile.partner, what, self._clock()))

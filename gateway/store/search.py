@@ -140,6 +140,7 @@ def _verdicts(tx: Connection, message: str, interchange: int, group: int) -> lis
 
 _MESSAGE_COUNTS = text("SELECT state, count(*) AS number FROM messages WHERE direction = 'in' GROUP BY state")
 _DELIVERY_COUNTS = text("SELECT destination, state, count(*) AS number FROM deliveries GROUP BY destination, state")
+_EXCHANGE_COUNTS = text("SELECT direction, state, count(*) AS number FROM as2_messages GROUP BY direction, state")
 _ALARM_COUNTS = text("SELECT kind, count(*) AS number FROM alarms GROUP BY kind")
 _BLOCKED_COUNT = text("SELECT count(*) FROM lanes WHERE blocked")
 
@@ -149,6 +150,7 @@ def counts(tx: Connection) -> dict[str, Any]:
     return {
         "messages": {row.state: row.number for row in tx.execute(_MESSAGE_COUNTS)},
         "deliveries": {(row.destination, row.state): row.number for row in tx.execute(_DELIVERY_COUNTS)},
+        "exchanges": {(row.direction, row.state): row.number for row in tx.execute(_EXCHANGE_COUNTS)},
         "alarms": {row.kind: row.number for row in tx.execute(_ALARM_COUNTS)},
         "blocked": tx.execute(_BLOCKED_COUNT).scalar_one(),
     }
