@@ -16,6 +16,7 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway import journal
+from gateway.as2.judging import Judge
 from gateway.as2.receiving import Receiver
 from gateway.as2.ring import KeyRing
 from gateway.clock import Clock, now
@@ -135,9 +136,11 @@ class Node:
     def _start_as2(self) -> None:
         assert self.store.vault is not None
         self.ring = KeyRing(self.store, self.store.vault, self.clock)
+        self.judge = Judge(self.store, self.ring, self.clock)
         self.as2 = Receiver(
             self.store,
             self.ring,
+            self.judge,
             node=self.name,
             clock=self.clock,
             domain=self._domain(),
@@ -221,7 +224,7 @@ class Node:
                 partner,
                 store=self.store,
                 ring=self.ring,
-                receiver=self.as2,
+                judge=self.judge,
                 clock=self.clock,
                 book=lambda: self.book,
                 domain=self._domain(),

@@ -174,6 +174,8 @@ def test_what_was_kept_is_opened_by_the_next_life(tmp_path: Path):
             outcome = await partner.send(gateway.session, f"{gateway.url}/as2", X12, receipt=wanted)
             assert outcome.status == 204
             assert [row["state"] for row in await rows(gateway)] == ["kept"]
+            other = await partner.send(gateway.session, f"{gateway.url}/as2", X12 + b"\n", receipt=wanted, message_id=outcome.message_id)
+            assert other.status == 503, "other bytes under an id that waits are neither taken for it nor lost"
             from concurrent.futures import ThreadPoolExecutor
 
             gateway.node.as2._pool = ThreadPoolExecutor(2)
@@ -379,17 +381,19 @@ def test_an_overdue_receipt_brings_the_same_bytes_again_and_then_an_alarm(tmp_pa
             partner.misdeeds = ["never-async", "never-async"]
             await gateway.operate("as2.send", partner="acme", data=text_of(X12))
             await until(gateway, "awaiting", direction="out")
-            await asyncio.sleep(1.1)
-            gateway.node.store.mark_overdue(gateway.node.clock()).result(10)
-            assert await gateway.operate("alarms") == []
-            assert gateway.node.store.chase_as2(gateway.node.clock()).result(10) == 1
-            gateway.node.deliver.wake()
-            await gateway.settle(lambda: len(partner.taken) == 2)
+            # Whoever looks first, the node's own ticks or this test: one more sending before the alarm, none after it.
+            for _ in range(60):
+                gateway.node.store.mark_overdue(gateway.node.clock()).result(10)
+                alarmed = [one["kind"] for one in await gateway.operate("alarms")]
+                if alarmed:
+                    break
+                assert len(partner.taken) <= 2
+                gateway.node.store.chase_as2(gateway.node.clock()).result(10)
+                gateway.node.deliver.wake()
+                await asyncio.sleep(0.1)
+            assert alarmed == ["acknowledgment.overdue"]
+            assert len(partner.taken) == 2
             assert partner.taken[0].body == partner.taken[1].body
-            await asyncio.sleep(1.1)
-            assert gateway.node.store.chase_as2(gateway.node.clock()).result(10) == 0
-            gateway.node.store.mark_overdue(gateway.node.clock()).result(10)
-            assert "acknowledgment.overdue" in {one["kind"] for one in await gateway.operate("alarms")}
 
     run(go())
 
@@ -444,7 +448,7 @@ def test_it_is_the_same_on_either_database(tmp_path: Path, database_url: str):
                     break
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1.1)
-            assert gateway.node.store.chase_as2(gateway.node.clock()).result(10) == 1
+            gateway.node.store.chase_as2(gateway.node.clock()).result(10)  # unless the node's own tick was quicker
             gateway.node.deliver.wake()
             for _ in range(200):
                 found = await gateway.operate("as2.sent", message=sent["message"])

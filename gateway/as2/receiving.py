@@ -4,7 +4,6 @@ Knows no HTTP: the door brings headers and a spooled body, and takes an answer.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway import journal
-from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Asked, Decided, Fields, StoredReceipt, as_fields, key_of
+from gateway.as2.judging import Judge, answered
+from gateway.as2.records import Arrived, As2Claim, As2Row, Asked, Decided, Fields, StoredReceipt, as_fields, key_of
 from gateway.as2.ring import KeyRing
 from gateway.as2.sinks import IN_MEMORY, mapped, sinks_in
 from gateway.as2.terms import limits_of, may_receive, policy_of
@@ -29,8 +29,8 @@ from partners.book import Book, Revision
 from translators.as2.errors import DECRYPTION, UNEXPECTED, UNKNOWN_PARTNER, As2Error, NotAs2
 from translators.as2.headers import ReceiptAsked, Request, read_request
 from translators.as2.message import PKCS7_MIME, Opened, open_message
-from translators.as2.mime import Entity, Headers
-from translators.as2.receipts import DELIVERED, DISPUTED, Judgment, Report, Sent, digest_for, judge, read_report, receipt_inside, write_receipt
+from translators.as2.mime import Headers
+from translators.as2.receipts import digest_for, receipt_inside, write_receipt
 from translators.as2.write import SPELT
 
 OPENING_TOGETHER = 2
@@ -41,6 +41,8 @@ PATIENCE_WITH_STORE = 1.0
 CHUNK = 1 << 20
 UNKNOWN_ANSWERS = 60
 """Receipts for unknown names that one source gets in a minute."""
+MOST_RECEIPT = 1 << 20
+"""Bytes; what is longer is a message."""
 UNDECRYPTED = 60
 """Messages of one source in a minute that may fail to decrypt: more would be somebody who asks an oracle."""
 
@@ -68,9 +70,9 @@ class Caller:
 
 class Receiver:
     def __init__(
-        self, store: Store, ring: KeyRing, *, node: str, clock: Clock, domain: str, product: str, on_documents: Callable[[], None], on_queued: Callable[[], None],
+        self, store: Store, ring: KeyRing, judge: Judge, *, node: str, clock: Clock, domain: str, product: str, on_documents: Callable[[], None], on_queued: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._store, self._ring, self._node, self._clock = store, ring, node, clock
+        self._store, self._ring, self._judge, self._node, self._clock = store, ring, judge, node, clock
         self._domain, self._product = domain, product
         self._on_documents, self._on_queued = on_documents, on_queued
         self._pool = ThreadPoolExecutor(OPENING_TOGETHER, thread_name_prefix="as2")
@@ -140,12 +142,13 @@ class Receiver:
         """The answer to a message whose body is whole. Raises Refused, StoreUnavailable; whatever else goes wrong is told in a receipt."""
         digest, data = settled
         body = memoryview(data) if data is not None else mapped(self._store.files.path(digest))
-        hidden = caller.request.receipt is None and headers.content_type.value in PKCS7_MIME
-        if hidden or receipt_inside(headers, body, limits_of(caller.channel)) is not None:
+        may_be = len(body) <= MOST_RECEIPT
+        hidden = may_be and caller.request.receipt is None and headers.content_type.value in PKCS7_MIME
+        if hidden or (may_be and receipt_inside(headers, body, limits_of(caller.channel)) is not None):
             answer = await self._take_receipt(caller, headers, body, digest, data, source, hidden=hidden)
             if answer is not None:
                 return answer
-        if self._minute(self._undecrypted, source) >= UNDECRYPTED:
+        if self._minute(self._undecrypted, f"{source} {caller.revision.profile.partner}") >= UNDECRYPTED:
             return Answer(429, body=b"too many messages from this address do not decrypt\n")
         request = caller.request
         key = key_of("in", request.as2_from, request.as2_to, request.message_id)
@@ -167,15 +170,16 @@ class Receiver:
             if earlier.at + span(channel.receive.duplicate_window) < arrived.at or earlier.state == "refused":
                 replaces = earlier.id
             elif earlier.state == "kept":
-                return Answer(204)
+                return _while_kept(earlier, body.sha256)
             elif earlier.sha256 == body.sha256:
                 return await self._again(earlier, source)
         if arrived.receipt == "async" and earlier is None:
             await self._check_key(caller)
             there = await landed(self._store.keep_as2(arrived))
             reach("as2.kept")
-            if there is None:
-                self._wake.set()
+            if there is not None:
+                return _while_kept(there, body.sha256)
+            self._wake.set()
             return Answer(204)
         decided = await self._decided(caller, headers, body.view, arrived, replaces=replaces, earlier=None if replaces else earlier)
         if isinstance(decided, As2Row):
@@ -266,7 +270,7 @@ class Receiver:
             opened = await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except As2Error as fault:
             if fault.modifier == DECRYPTION:
-                self._count(self._undecrypted, arrived.source)
+                self._count(self._undecrypted, f"{arrived.source} {arrived.partner}")
             return None, fault
         except StoreUnavailable:
             raise
@@ -408,7 +412,7 @@ class Receiver:
         `hidden`: it may be one within CMS; None where it is none.
         """
         us, them = caller.request.as2_to, caller.request.as2_from
-        report, judged, by, row = await self.judged(caller.revision, headers, body, us=us, them=them)
+        report, judged, by, row = await self._judge.receipt(caller.revision, headers, body, us=us, them=them)
         if report is None and hidden:
             return None
         if row is None:
@@ -421,54 +425,6 @@ class Receiver:
         await landed(self._store.answer_as2(answered(row, report, judged, by, tuple(headers.fields), payload, now, source)))
         self._on_queued()
         return Answer(204)
-
-    async def judged(
-        self, revision: Revision, headers: Headers, body: memoryview, *, us: str, them: str, about: As2Row | None = None
-    ) -> tuple[Report | None, Judgment, str, As2Row | None]:
-        """(report, what it proves, who signed it, the message of ours that it is about).
-
-        `about`: the message that was just sent, for a receipt in its response.
-        """
-        channel = revision.profile.channels.as2
-        assert channel is not None
-        now = self._now()
-
-        def work() -> Opened:
-            return open_message(
-                headers, body, keys=self._ring.decrypting(), signers=self._ring.signers(revision.profile.partner), at=now,
-                policy=policy_of(channel, now), limits=limits_of(channel),
-            )  # fmt: skip
-
-        untrusted = None
-        entity: Entity | None = None
-        by = ""
-        try:
-            opened = await asyncio.get_running_loop().run_in_executor(self._pool, work)
-            entity = opened.report
-            by = opened.signer.fingerprint if opened.signer else ""
-        except As2Error as fault:
-            entity = receipt_inside(headers, body, limits_of(channel))
-            untrusted = Judgment("untrusted", f"its signature proves nothing: {fault}")
-        if entity is None:
-            return None, Judgment("no-receipt", "the answer is no receipt"), "", about
-        try:
-            report = read_report(entity, limits_of(channel))
-        except As2Error as fault:
-            return None, Judgment("no-receipt", f"the answer is no usable receipt: {fault}"), "", about
-        row = about
-        if about is None:
-            key = key_of("out", us, them, report.original_message_id)
-            row = await landed(self._store.read(lambda tx: rows.by_key(tx, key)))
-        if row is None:
-            return report, judge(report, None, signed=bool(by)), by, None
-        if untrusted is not None:
-            return report, untrusted, "", row
-        accept = set(channel.send.accept)
-        sent = Sent(
-            row.message_id, row.mic_algorithm or "sha256", row.mic or "", row.receipt_signed, accept_unsigned="unsigned" in accept,
-            accept_missing_mic="no-mic" in accept, accept_other_algorithm="other-algorithm" in accept, mic_by=_other_mics(row),
-        )  # fmt: skip
-        return report, judge(report, sent, signed=bool(by)), by, row
 
     # ---- small things
 
@@ -489,21 +445,11 @@ class Body:
     size: int
 
 
-def answered(
-    row: As2Row, report: Report | None, judged: Judgment, by: str, headers: Fields, payload: Payload | None, at: int, source: str = ""
-) -> Answered:
-    """A judged receipt as the store keeps it."""
-    state = "delivered" if judged.state in DELIVERED else "failed" if judged.state == "failed" else "disputed" if judged.state in DISPUTED else ""
-    return Answered(
-        row=row.id, partner=row.partner, state=state, judgment=judged.state, text=judged.text, disposition=report.disposition if report else "",
-        headers=headers, payload=payload, at=at, by=by, source=source,
-    )  # fmt: skip
-
-
-def _other_mics(row: As2Row) -> Callable[[str], str | None]:
-    """The MICs on other algorithms that were kept when it was written."""
-    kept = json.loads(row.report or "{}").get("mics") or {}
-    return lambda algorithm: kept.get(algorithm)
+def _while_kept(row: As2Row, sha256: str) -> Answer:
+    """The answer to an id that waits to be opened: other bytes under it must not be taken for it, nor be lost. Raises StoreUnavailable."""
+    if row.sha256 != sha256:
+        raise StoreUnavailable("another message under the same Message-ID is being opened; send this one again in a moment")
+    return Answer(204)
 
 
 def _kept(files: PayloadFiles, identity: str, partner: str, data: memoryview) -> Payload:

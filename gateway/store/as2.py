@@ -3,18 +3,33 @@
 Knows rows. What a message is, and what a receipt proves, comes decided.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Decided, Frozen, StoredReceipt, as_json, key_of
-from gateway.clock import Instant, Ticks, as_text
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Decided, Frozen, StoredReceipt, as_json
+from gateway.clock import Instant, Ticks
 from gateway.records import Origin
 from gateway.store import audit, certificates
 from gateway.store.alarms import raise_alarms
+from gateway.store.as2_rows import (
+    MDN,
+    ROW,
+    STATES,
+    arrived,
+    decision,
+    frozen,
+    key_of_row,
+    owed,
+    record_of,
+    record_of_answer,
+    refused,
+    row_of,
+    settled,
+    story,
+)
 from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD
@@ -22,16 +37,9 @@ from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
 
-MDN = "MDN"
-"""The kind under which receipts stand among the acknowledgments that we are owed."""
 MOST_CHASED = 200
 
-_ROW = (
-    "id", "partner", "direction", "message_id", "as2_from", "as2_to", "message", "delivery", "state", "reason", "headers", "payload", "size",
-    "sha256", "source", "report", "mic", "mic_algorithm", "disposition", "receipt", "receipt_signed", "receipt_url", "receipt_headers",
-    "receipt_payload", "receipt_at", "profile_revision", "at", "resends",
-)  # fmt: skip
-_NAMES = ", ".join(_ROW)
+_NAMES = ", ".join(ROW)
 _BY_KEY = one_of(f"SELECT {_NAMES}, key FROM as2_messages WHERE key IN :keys")  # noqa: S608 - names are ours
 _BY_ID = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE id IN :keys")  # noqa: S608 - names are ours
 _BY_DELIVERY = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE delivery IN :keys")  # noqa: S608 - names are ours
@@ -42,7 +50,7 @@ _LIST = text(
     " ORDER BY at DESC, id LIMIT :limit"
 )
 _PUT = insert(
-    "as2_messages", *_ROW, "key", "resends_left", "receipt_span", or_nothing=True,
+    "as2_messages", *ROW, "key", "resends_left", "receipt_span", or_nothing=True,
 )  # fmt: skip
 _DECIDE = text(
     "UPDATE as2_messages SET state = :state, reason = :reason, message = :message, report = :report, mic = :mic, mic_algorithm = :mic_algorithm,"
@@ -77,16 +85,6 @@ _CHASE = text(
 _CHASED = text("UPDATE as2_messages SET resends = resends + 1, resends_left = resends_left - 1 WHERE id = :id")
 _LATER = text("UPDATE awaited SET due_at = :due_at WHERE id = :id")
 
-STATES = {
-    "delivered": "accepted",
-    "delivered-with-warning": "accepted with errors",
-    "failed": "rejected",
-    "mic-mismatch": "disputed",
-    "mic-algorithm-mismatch": "disputed",
-    "mic-missing": "disputed",
-}
-"""What a judged receipt makes of the acknowledgment that we are owed."""
-
 
 @dataclass(frozen=True, slots=True)
 class As2Verbs:
@@ -104,10 +102,10 @@ class As2Verbs:
             there = known.get(item.key or "")
             results.append(None if there is None or there.id == item.id else there)
             if there is None:
-                known[item.key or item.id] = _arrived(item, "kept")
+                known[item.key or item.id] = arrived(item, "kept")
                 fresh.append(item)
         many(tx, PUT_PAYLOAD, [item.payload.row() for item in fresh])
-        many(tx, _PUT, [_row_of(_arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in fresh])
+        many(tx, _PUT, [row_of(arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in fresh])
         many(
             tx,
             PUT_LIFE,
@@ -140,7 +138,7 @@ class As2Verbs:
             results.append(None)
             if there is not None and mine and there.state != "kept":
                 continue  # this member ran before and the answer to its COMMIT was lost
-            known[item.arrived.key or item.arrived.id] = _arrived(item.arrived, "refused" if item.refusal else "processed")
+            known[item.arrived.key or item.arrived.id] = arrived(item.arrived, "refused" if item.refusal else "processed")
             fresh.append(item)
         self._write_decided(tx, fresh)
         return results
@@ -150,19 +148,19 @@ class As2Verbs:
         many(tx, PUT_PAYLOAD, [item.arrived.payload.row() for item in fresh if not item.kept])
         many(tx, PUT_PAYLOAD, [item.receipt.payload.row() for item in fresh if item.receipt])
         new = [item for item in fresh if not item.kept]
-        many(tx, _PUT, [_row_of(_arrived(item.arrived, "kept")) | {"key": item.arrived.key, "resends_left": 0, "receipt_span": 0} for item in new])
-        many(tx, _DECIDE, [_decision(item) for item in fresh])
+        many(tx, _PUT, [row_of(arrived(item.arrived, "kept")) | {"key": item.arrived.key, "resends_left": 0, "receipt_span": 0} for item in new])
+        many(tx, _DECIDE, [decision(item) for item in fresh])
         self.intake.keep_messages(tx, [document for item in fresh for document in item.documents])
         writes = Writes()
         for item in fresh:
             if item.receipt is not None and item.receipt.url is not None:
                 writes.deliveries.append(self._receipt_delivery(item.arrived, item.receipt))
             if item.refusal:
-                writes.alarms.append(_refused(item))
-            writes.life.append(self._life(item.arrived.id, item.arrived.partner, item.arrived.source, *_story(item)))
+                writes.alarms.append(refused(item))
+            writes.life.append(self._life(item.arrived.id, item.arrived.partner, item.arrived.source, *story(item)))
         writes.put(tx, self.ticks)
         certificates.used(tx, {one for item in fresh for one in item.used}, max((item.at for item in fresh), default=0))
-        audit.append(tx, [(item.arrived.partner, item.arrived.id, item.at, _record_of(item)) for item in fresh])
+        audit.append(tx, [(item.arrived.partner, item.arrived.id, item.at, record_of(item)) for item in fresh])
 
     def _receipt_delivery(self, arrived: Arrived, receipt: StoredReceipt, again: str = "") -> dict[str, Any]:
         origin = Origin(arrived.id, arrived.partner, AS2, arrived.profile_revision, self.ticks())
@@ -192,7 +190,7 @@ class As2Verbs:
     def freeze(self, tx: Connection, items: list[Frozen]) -> list[As2Row]:
         """A message of ours in its final bytes, before the first of them leaves; the row that is there if its delivery has one."""
         known = {row.delivery: _as2(row) for row in in_lists(tx, _BY_DELIVERY, [item.delivery for item in items])}
-        results, rows, owed, writes, records = [], [], [], Writes(), []
+        results, rows, awaited, writes, records = [], [], [], Writes(), []
         for item in items:
             there = known.get(item.delivery)
             if there is not None:
@@ -200,16 +198,16 @@ class As2Verbs:
                 continue
             about = tx.execute(_FOR, {"id": item.delivery}).one()
             message = about.outgoing or about.message
-            row = _frozen(item, message)
+            row = frozen(item, message)
             known[item.delivery] = row
             results.append(row)
-            key = _key_of_row(row)
-            rows.append(_row_of(row) | {"key": key, "resends_left": item.resends, "receipt_span": item.receipt_span})
+            key = key_of_row(row)
+            rows.append(row_of(row) | {"key": key, "resends_left": item.resends, "receipt_span": item.receipt_span})
             writes.payloads.append(item.payload.row())
             if item.signed is not None:
                 writes.payloads.append(item.signed.row())
             if item.receipt != "none":
-                owed.append(_owed(item, about, message))
+                awaited.append(owed(item, about, message))
             writes.life.append(self._life(message, item.partner, "crossdock", "as2 written", f"Message-ID {item.message_id}, MIC {item.mic}"))
             records.append(
                 (
@@ -220,7 +218,7 @@ class As2Verbs:
             )  # fmt: skip
         many(tx, PUT_PAYLOAD, writes.payloads)
         many(tx, _PUT, rows)
-        many(tx, _PUT_AWAITED, owed)
+        many(tx, _PUT_AWAITED, awaited)
         many(tx, PUT_LIFE, writes.life)
         audit.append(tx, records)
         return results
@@ -252,11 +250,11 @@ class As2Verbs:
             results.append(about["state"])
             one = waiting.get(f"{MDN}:{row.id}")
             if one is not None and not proven and item.judgment in STATES:
-                settles.append(_settled(one, item))
+                settles.append(settled(one, item))
             story = f"{item.text}" + (f"; it was {row.state} before, and stays so" if contradicts else "")
             step = "receipt" if item.payload is not None else "as2 sent"
             life.append(self._life(row.message or row.id, row.partner, item.source or row.partner, step, f"{item.judgment}: {story}"))
-            records.append((row.partner, row.id, item.at, _record_of_answer(item)))
+            records.append((row.partner, row.id, item.at, record_of_answer(item)))
             if contradicts or item.judgment in ("failed", "mic-mismatch", "mic-algorithm-mismatch", "mic-missing", "untrusted", "unmatched"):
                 kind = "as2.receipt-contradicts" if contradicts else "as2.receipt"
                 what = f"receipt of {row.partner} on {row.message_id}: {item.judgment}: {story}"
@@ -300,104 +298,6 @@ def _as2(row: Any) -> As2Row:
 
 def _keyed(tx: Connection, keys: Iterable[str]) -> dict[str, As2Row]:
     return {row.key: _as2(tuple(row)[:-1]) for row in in_lists(tx, _BY_KEY, keys)}
-
-
-def _row_of(row: As2Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _ROW}
-
-
-def _key_of_row(row: As2Row) -> str:
-    return key_of(row.direction, row.as2_from, row.as2_to, row.message_id)
-
-
-def _arrived(item: Arrived, state: str) -> As2Row:
-    return As2Row(
-        id=item.id, partner=item.partner, direction="in", message_id=item.message_id, as2_from=item.as2_from, as2_to=item.as2_to, message=None,
-        delivery=None, state=state, reason=None, headers=as_json(item.headers), payload=item.payload.id, size=item.payload.size,
-        sha256=item.payload.sha256, source=item.source[:64], report=None, mic=None, mic_algorithm=None, disposition=None, receipt=item.receipt,
-        receipt_signed=item.receipt_signed, receipt_url=item.receipt_url, receipt_headers=None, receipt_payload=None, receipt_at=None,
-        profile_revision=item.profile_revision, at=item.at, resends=0,
-    )  # fmt: skip
-
-
-def _decision(item: Decided) -> dict[str, Any]:
-    receipt = item.receipt
-    return {
-        "id": item.arrived.id, "state": "refused" if item.refusal else "processed", "reason": item.refusal,
-        "message": item.documents[0].id if item.documents else None, "report": json.dumps(item.report, ensure_ascii=False, separators=(",", ":")),
-        "mic": item.mic, "mic_algorithm": item.mic_algorithm, "disposition": receipt.disposition if receipt else None,
-        "receipt_headers": as_json(receipt.headers) if receipt else None, "receipt_payload": receipt.payload.id if receipt else None,
-        "receipt_at": item.at if receipt else None,
-    }  # fmt: skip
-
-
-def _story(item: Decided) -> tuple[str, str]:
-    if item.refusal:
-        return "refused", item.refusal
-    layers = ", ".join(item.report.get("layers") or []) or "neither signed nor encrypted"
-    what = f"{layers}; {len(item.documents)} document" + ("s" if len(item.documents) != 1 else "")
-    return "opened", what + (f"; receipt {item.receipt.disposition}, MIC {item.mic}" if item.receipt else "; no receipt was asked for")
-
-
-def _refused(item: Decided) -> dict[str, Any]:
-    arrived = item.arrived
-    what = f"AS2 message {arrived.message_id} of {arrived.partner} was refused: {item.refusal}"
-    key = f"as2.refused:{arrived.partner}:{(item.receipt.disposition if item.receipt else '')[-60:]}"
-    return {"id": key[:120], "kind": "as2.refused", "partner": arrived.partner, "message": arrived.id, "text": what, "at": item.at}
-
-
-def _record_of(item: Decided) -> dict[str, Any]:
-    arrived, receipt = item.arrived, item.receipt
-    return {
-        "what": "refused" if item.refusal else "received", "message_id": arrived.message_id, "from": arrived.as2_from,
-        "body_sha256": arrived.payload.sha256, "documents_sha256": [one.payload.sha256 for one in item.documents], "mic": item.mic,
-        "mic_algorithm": item.mic_algorithm, "disposition": receipt.disposition if receipt else None,
-        "receipt_sha256": receipt.payload.sha256 if receipt else None,
-    }  # fmt: skip
-
-
-def _frozen(item: Frozen, message: str) -> As2Row:
-    return As2Row(
-        id=item.id, partner=item.partner, direction="out", message_id=item.message_id, as2_from=item.as2_from, as2_to=item.as2_to, message=message,
-        delivery=item.delivery, state="written", reason=None, headers=as_json(item.headers), payload=item.payload.id, size=item.payload.size,
-        sha256=item.payload.sha256, source=None, report=json.dumps(item.report, separators=(",", ":")), mic=item.mic, mic_algorithm=item.mic_algorithm,
-        disposition=None, receipt=item.receipt, receipt_signed=item.receipt_signed, receipt_url=None, receipt_headers=None, receipt_payload=None,
-        receipt_at=None, profile_revision=item.profile_revision, at=item.at, resends=0,
-    )  # fmt: skip
-
-
-def _owed(item: Frozen, about: Any, message: str) -> dict[str, Any]:
-    attributes = json.loads(about.attributes or "{}")
-    control = about.interchange_control or ""
-    base: dict[str, Any] = dict.fromkeys(AWAITED)
-    return base | {
-        "id": f"{MDN}:{item.id}", "partner": item.partner, "stream": about.stream or "production", "kind": MDN, "message": message,
-        "document": about.document if about.set_id else None, "interchange_control": control, "functional": "", "group_control": 0,
-        "set_id": about.set_id or str(attributes.get("set") or "")[:64], "set_control": about.control or "", "destination": None,
-        "correlation": str(attributes.get("correlation") or about.document or message)[:200], "state": "waiting", "opened_at": item.at,
-        "due_at": item.at + item.receipt_span,
-    }  # fmt: skip
-
-
-def _settled(row: Any, item: Answered) -> dict[str, Any]:
-    state = STATES[item.judgment]
-    detail = json.loads(row.detail) if row.detail else {}
-    detail |= {
-        "form": MDN,
-        "at": as_text(item.at),
-        "faults": [] if state.startswith("accepted") else [{"level": "message", "code": item.judgment, "text": item.text}],
-    }
-    return {
-        "id": row.id, "state": state, "at": item.at, "late_at": item.at if item.at > row.due_at else None,
-        "disputed_at": item.at if state == "disputed" else None, "detail": json.dumps(detail, ensure_ascii=False, separators=(",", ":")),
-    }  # fmt: skip
-
-
-def _record_of_answer(item: Answered) -> dict[str, Any]:
-    return {
-        "what": "receipt" if item.payload is not None else "sent", "judgment": item.judgment, "disposition": item.disposition,
-        "receipt_sha256": item.payload.sha256 if item.payload is not None else None, "signed_by": item.by or None,
-    }  # fmt: skip
 
 
 # ---- reading

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import IO, Any
 
-from gateway.as2.receiving import Receiver, answered
+from gateway.as2.judging import Judge, answered
 from gateway.as2.records import Answered, As2Row, Asked, Fields, Frozen, as_fields
 from gateway.as2.ring import KeyRing
 from gateway.as2.sinks import sinks_in
@@ -49,11 +49,11 @@ class As2Send:
     concurrency = CONCURRENCY
 
     def __init__(
-        self, partner: str, *, store: Store, ring: KeyRing, receiver: Receiver, clock: Clock, book: BookNow, domain: str, product: str, public_url: str | None,
+        self, partner: str, *, store: Store, ring: KeyRing, judge: Judge, clock: Clock, book: BookNow, domain: str, product: str, public_url: str | None,
     ) -> None:  # fmt: skip
         self.name = f"as2:{partner}"
         self._partner = partner
-        self._store, self._ring, self._receiver, self._clock, self._book = store, ring, receiver, clock, book
+        self._store, self._ring, self._receipts, self._clock, self._book = store, ring, judge, clock, book
         self._domain, self._product, self._public_url = domain, product, public_url
         self._session = open_session(CONCURRENCY, timedelta(minutes=30))
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"as2-{partner}")
@@ -181,7 +181,7 @@ class As2Send:
             )
             await landed(self._store.answer_as2(Answered(row.id, row.partner, state, "sent", f"{answer.status}: {text}", "", (), None, now, "")))
             return Confirmation(answer.status, text.encode())
-        report, judged, by, _ = await self._receiver.judged(revision, headers, memoryview(answer.body), us=row.as2_from, them=row.as2_to, about=row)
+        report, judged, by, _ = await self._receipts.receipt(revision, headers, memoryview(answer.body), us=row.as2_from, them=row.as2_to, about=row)
         kept = answer.body[:MOST_KEPT_OF_NONSENSE] if report is None else answer.body
         payload = await asyncio.to_thread(self._store.files.keep, Payload.inline(f"mdn:{row.id}:{now}", row.partner, kept))
         await landed(self._store.answer_as2(answered(row, report, judged, by, answer.headers, payload, now)))

@@ -13,6 +13,8 @@ DECOMPRESSION = "decompression-failed"
 SECURITY = "insufficient-message-security"
 UNEXPECTED = "unexpected-processing-error"
 UNKNOWN_PARTNER = "unknown-trading-relationship"
+ENVELOPE_REFUSED = "the envelope does not open, or what is in it is not as agreed; our own record says which, so ask us"
+"""One text, too, for whatever fails from the unwrapping of the key on: two would be as good as two modifiers to who asks an oracle."""
 
 
 class As2Error(Exception):

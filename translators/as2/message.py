@@ -17,7 +17,7 @@ from translators.as2.cms.compressed import decompress
 from translators.as2.cms.enveloped import open_envelope
 from translators.as2.cms.keys import Certificate, OurKey
 from translators.as2.cms.signed import Forms, SignedData, read_signed, verify
-from translators.as2.errors import AUTHENTICATION, DECOMPRESSION, DECRYPTION, SECURITY, UNEXPECTED, As2Error
+from translators.as2.errors import AUTHENTICATION, DECOMPRESSION, DECRYPTION, ENVELOPE_REFUSED, SECURITY, UNEXPECTED, As2Error
 from translators.as2.limits import DEFAULT, STRICT, Limits, Policy
 from translators.as2.mime import Entity, Headers, content, entity, file_name, parts, unbase64
 
@@ -97,9 +97,7 @@ def open_message(
     except As2Error as fault:
         # Whatever garbled CBC content can bring is told alike, or the answers would be an oracle of its padding (as RFC 3218 warns).
         if policy.uniform_failures and opening.unproven and fault.modifier != DECRYPTION:
-            raise As2Error(
-                DECRYPTION, "the envelope does not open, or what is in it is not as agreed; our own record says which, so ask us"
-            ) from fault
+            raise As2Error(DECRYPTION, ENVELOPE_REFUSED) from fault
         raise
 
 

@@ -22,13 +22,12 @@ from translators.as2.cms import algorithms
 from translators.as2.cms.algorithms import Algorithm, CipherOf
 from translators.as2.cms.ber import INTEGER, OCTETS, SEQUENCE, SET, BerError, Reader, Value, octets, sequence, tlv
 from translators.as2.cms.keys import Certificate, OurKey, normalised
-from translators.as2.errors import DECRYPTION, SECURITY, As2Error
+from translators.as2.errors import DECRYPTION, ENVELOPE_REFUSED, SECURITY, As2Error
 from translators.as2.limits import Limits, Policy
 
 MAX_WRAPPED = 2048
 STEP = 64 * 1024
 """Bytes that are decrypted at a time."""
-REFUSED = "the envelope does not open; it was changed on the way, or made for another key"
 
 
 class Recipient(NamedTuple):
@@ -101,7 +100,7 @@ def open_envelope(
         except (InvalidTag, ValueError, UnsupportedAlgorithm):
             continue
         return Opened(sink.view(), cipher.name, _transport(reader, recipient), key, cipher.authenticated)
-    raise As2Error(DECRYPTION, REFUSED)
+    raise As2Error(DECRYPTION, ENVELOPE_REFUSED)
 
 
 def _three(reader: Reader, value: Value) -> tuple[Value, Value, Value]:
@@ -246,7 +245,7 @@ def _context(reader: Reader, algorithm: Algorithm, cipher: CipherOf, key: bytes,
         nonce = reader.joined(fields[0], 64)
         length = reader.integer(fields[1]) if len(fields) > 1 else 12
         if length != len(tag) or not 12 <= length <= 16:
-            raise As2Error(DECRYPTION, REFUSED)
+            raise As2Error(DECRYPTION, ENVELOPE_REFUSED)
         context = Cipher(AES(key), modes.GCM(nonce, tag, min_tag_length=12)).decryptor()
         if extra:
             context.authenticate_additional_data(extra)
