@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/crossdock demo
 
 test: setup-test
-	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile
 
 # A foreign AS2 stack for the tests, in an environment of its own: pyas2lib is GPL, so it is never imported by us.
 $(PEER)/.ready: requirements/peer-as2.txt tests/peers/patch_oscrypto.py

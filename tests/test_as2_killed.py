@@ -153,7 +153,13 @@ async def _is_delivered(settings: Settings, message: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("point", "wanted"), [("as2.decided", "sync"), ("as2.kept", "async"), ("as2.decided", "async"), ("receive.answered", "sync")]
+    ("point", "wanted"),
+    [
+        ("as2.kept", "async"),
+        pytest.param("as2.decided", "sync", marks=pytest.mark.big),
+        pytest.param("as2.decided", "async", marks=pytest.mark.big),
+        pytest.param("receive.answered", "sync", marks=pytest.mark.big),
+    ],
 )
 def test_a_receipt_is_made_once_whatever_dies(tmp_path: Path, point: str, wanted: str):
     async def go() -> None:
