@@ -162,6 +162,9 @@ def as2_send(
         from gateway.commands.shown import shown
 
         shown("as2.sent", row) if not as_json else typer.echo(_json(row))
+    if row is not None and row["state"] in ("failed", "disputed"):
+        typer.echo(f"not delivered; `crossdock as2 evidence {row['id']} --to FOLDER` has what was said", err=True)
+        raise typer.Exit(FAILED)
     if wait and (row is None or row["state"] not in ("delivered", "unproven")):
         typer.echo(f"not proven within {wait:g} s; `crossdock show {queued['message']}` tells how it stands", err=True)
         raise typer.Exit(FAILED)

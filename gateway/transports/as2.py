@@ -189,7 +189,8 @@ class As2Send:
         if judged.state in DELIVERED:
             return Confirmation(answer.status, (report.disposition if report else "").encode())
         if judged.state == "failed" or judged.state in DISPUTED:
-            raise PermanentFailure(told, status=answer.status, answer=kept)
+            # The receipt itself is kept with the message; a person at a dead letter wants its words.
+            raise PermanentFailure(told, status=answer.status, answer=report.text.encode() if report else kept)
         wait = channel.send.retry * 2 ** min(delivery.attempts, MOST_DOUBLINGS)
         raise UnknownOutcome(f"{told}; the receipt is missing", status=answer.status, answer=kept, retry_after=wait)
 

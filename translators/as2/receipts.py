@@ -121,7 +121,7 @@ class Report:
     """As sha256; None: none is given, or it is unknown."""
     mic_spelt: str
     text: str
-    """The part for people."""
+    """The part for people, on one line."""
     disposition: str
 
     @property
@@ -139,7 +139,7 @@ def read_report(report: Entity, limits: Limits) -> Report:
         if kind == NOTIFICATION and machine is None:
             machine = headers_of(_fields_only(bytes(content(one.headers, one.body)[: limits.headers])), limits)
         elif kind == "text/plain" and not text:
-            text = bytes(content(one.headers, one.body)[:MAX_TEXT]).decode("utf-8", "replace").strip()
+            text = " ".join(bytes(content(one.headers, one.body)[:MAX_TEXT]).decode("utf-8", "replace").split())
     if machine is None:
         raise As2Error(UNEXPECTED, f"the report has no part of type {NOTIFICATION}")
     disposition = machine.get("Disposition") or ""
