@@ -5,6 +5,7 @@ Knows no body.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from translators.as2.errors import As2Error, NotAs2
@@ -82,6 +83,7 @@ def as2_name(text: str, header: str = "the name") -> str:
     return name
 
 
+@lru_cache(1024)
 def quoted_name(name: str) -> str:
     """The name as a header has it: quoted where it holds more than atom characters."""
     if re.fullmatch(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+", name):

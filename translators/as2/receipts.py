@@ -76,7 +76,8 @@ def write_receipt(
         fields.append(("Received-Content-MIC", f"{mic[0]}, {_one_line(mic[1])}"))
     boundary = new_boundary(random)
     line = f"--{boundary}\r\n".encode("ascii")
-    human = "\r\n".join(textwrap.wrap(_plain(text), 76) or [""])
+    plain = _plain(text)
+    human = plain if len(plain) <= 76 else "\r\n".join(textwrap.wrap(plain, 76))
     body = b"".join(
         (
             line, *block((("Content-Type", "text/plain; charset=us-ascii"), ("Content-Transfer-Encoding", "7bit"))), human.encode("ascii"), b"\r\n",

@@ -4,8 +4,8 @@ Knows digests and signatures; knows no MIME. Certificates that ride along are co
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,8 +25,7 @@ MAX_SIGNATURE = 2048
 WEAK = {"sha1": "allow_sha1", "md5": "allow_md5"}
 
 
-@dataclass(frozen=True, slots=True)
-class SignerInfo:
+class SignerInfo(NamedTuple):
     """One signature, as it stands in the message."""
 
     issuer: bytes | None
@@ -45,8 +44,7 @@ class SignerInfo:
         return f"serial {self.serial:x}" if self.serial is not None else f"key {(self.key_identifier or b'').hex()}"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedData:
+class SignedData(NamedTuple):
     """What was signed, if it lies inside, and by whom."""
 
     content_type: bytes
@@ -56,8 +54,7 @@ class SignedData:
     reader: Reader
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """A good signature: whose, over which digest, and which form of the content it fits."""
 
     signer: Certificate
