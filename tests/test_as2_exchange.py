@@ -166,6 +166,26 @@ def test_an_asynchronous_message_is_durable_before_its_204_and_opened_after(tmp_
     run(go())
 
 
+def test_a_repeat_gets_its_receipt_by_the_way_that_it_asks_for(tmp_path: Path):
+    async def go() -> None:
+        async with two(tmp_path) as (gateway, partner):
+            url, wanted = f"{gateway.url}/as2", ReceiptWanted()
+            headers, written, named = partner.write([Document(X12, "application/edi-x12")], Security(), receipt=wanted)
+            first = await partner.post(gateway.session, url, headers, written, named, wanted)
+            later = (*headers, ("Receipt-Delivery-Option", f"{gateway.as2_url}/as2"))  # type: ignore[attr-defined]
+            second = await partner.post(gateway.session, url, later, written, named, wanted)
+            assert second.status == 204
+            await gateway.settle(lambda: bool(partner.receipts))
+            assert partner.receipts[0][0].original_message_id == named
+            silent = tuple((name, value) for name, value in headers if not name.startswith("Disposition-"))
+            third = await partner.post(gateway.session, url, silent, written, named, None)
+            assert third.status == 204
+            fourth = await partner.post(gateway.session, url, headers, written, named, wanted)
+            assert fourth.body == first.body
+
+    run(go())
+
+
 def test_what_was_kept_is_opened_by_the_next_life(tmp_path: Path):
     async def go() -> None:
         async with two(tmp_path) as (gateway, partner):
@@ -239,8 +259,8 @@ def test_strangers_get_one_answer_at_a_bounded_rate(tmp_path: Path):
                     assert report is not None
                     answers.add(read_report(report, DEFAULT).modifier)
             assert answers == {"unknown-trading-relationship"}
-            statuses = []
-            for _ in range(65):
+            statuses: list[int] = []
+            while 403 not in statuses and len(statuses) < 130:  # a minute may end in between
                 async with gateway.session.post(f"{gateway.url}/as2", data=b"x", headers=list(headers)) as response:
                     statuses.append(response.status)
             assert statuses[-1] == 403
@@ -471,15 +491,16 @@ def test_a_source_that_asks_an_oracle_is_not_answered_for_ever(tmp_path: Path):
     async def go() -> None:
         async with two(tmp_path) as (gateway, partner):
             wanted = ReceiptWanted()
-            statuses = []
-            for _ in range(62):
+            statuses: list[int] = []
+            while 429 not in statuses and len(statuses) < 130:  # a minute may end in between
                 headers, written, named = partner.write([Document(X12, "text/plain")], Security(), receipt=wanted)
                 broken = b"".join(written.body)[:-16] + bytes(16)
                 async with gateway.session.post(f"{gateway.url}/as2", data=broken, headers=list(headers)) as response:
                     statuses.append(response.status)
                 assert named
-            assert statuses[:60] == [200] * 60
+            assert statuses[:-1] == [200] * (len(statuses) - 1)
             assert statuses[-1] == 429
+            assert len(statuses) > 60
 
     run(go())
 

@@ -172,7 +172,7 @@ class Receiver:
             elif earlier.state == "kept":
                 return _while_kept(earlier, body.sha256)
             elif earlier.sha256 == body.sha256:
-                return await self._again(earlier, source)
+                return await self._again(earlier, source, caller)
         if arrived.receipt == "async" and earlier is None:
             await self._check_key(caller)
             there = await landed(self._store.keep_as2(arrived))
@@ -183,11 +183,11 @@ class Receiver:
             return Answer(204)
         decided = await self._decided(caller, headers, body.view, arrived, replaces=replaces, earlier=None if replaces else earlier)
         if isinstance(decided, As2Row):
-            return await self._again(decided, source)
+            return await self._again(decided, source, caller)
         there = await landed(self._store.decide_as2(decided))
         reach("as2.decided")
         if there is not None:
-            return await self._again(there, source)
+            return await self._again(there, source, caller)
         self._told(decided)
         if decided.receipt is None or decided.receipt.url is not None:
             return Answer(204)
@@ -330,17 +330,18 @@ class Receiver:
         payload = Payload.inline(f"mdn:{arrived.id}", arrived.partner, receipt.body)
         return StoredReceipt(receipt.headers, payload, fault.disposition if fault else "processed", asked.url)
 
-    async def _again(self, row: As2Row, source: str) -> Answer:
-        """A duplicate gets the stored receipt, byte for byte, by the way that the message asked for."""
+    async def _again(self, row: As2Row, source: str, caller: Caller) -> Answer:
+        """A duplicate gets the stored receipt, byte for byte, by the way that is asked for now."""
+        asked = caller.request.receipt
         journal.received(row.id, row.partner, AS2, row.size, "duplicate")
         receipt = None
         body = await self._bytes(row.receipt_payload) if row.receipt_payload else b""
-        if row.receipt == "async" and row.receipt_payload:
+        if asked is not None and asked.url and row.receipt_payload:
             payload = Payload.inline(row.receipt_payload, row.partner, body)
-            receipt = StoredReceipt(as_fields(row.receipt_headers), payload, row.disposition or "", row.receipt_url)
+            receipt = StoredReceipt(as_fields(row.receipt_headers), payload, row.disposition or "", asked.url)
         await landed(self._store.answer_as2_again(row, source, receipt))
         self._on_queued()
-        if row.receipt != "sync" or not row.receipt_payload:
+        if asked is None or asked.url or not row.receipt_payload:
             return Answer(204)
         return Answer(200, as_fields(row.receipt_headers), body)
 
