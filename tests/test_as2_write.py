@@ -47,7 +47,7 @@ def write(security: Security, *documents: Document, signer: OurKey, recipient: O
     return write_message(documents, security, signer=signer, recipients=[recipient.certificate], at=AT, random=os.urandom, **more)  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(securities, kinds, kinds, st.binary(max_size=3000), file_names)
 def test_what_is_written_is_opened_again(security: Security, signing: str, receiving: str, data: bytes, name: str | None):
     signer, recipient = key("signer", signing), key("recipient", receiving)
@@ -195,7 +195,7 @@ def test_we_verify_what_openssl_signs(tmp_path: Path, flags: list[str], opaque: 
 # asn1crypto, a strict reader of DER.
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(securities, kinds, st.binary(max_size=300))
 def test_asn1crypto_reads_every_structure_we_write(security: Security, kind: str, data: bytes):
     """Each layer loads strictly, holds what it should, and is the same bytes when it is written anew: so it is DER."""
