@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import as2 as as2_commands
-from gateway.exits import BAD_DATA, FAILED, SERVICE_MISSING, SETTINGS, USAGE
+from gateway.exits import BAD_DATA, FAILED, USAGE
 
 app = typer.Typer(
     name="crossdock",
@@ -235,9 +235,10 @@ def show_config(config: Config = None, data_dir: Data = None) -> None:
     """The settings as a node would see them, secrets masked."""
     import json
 
+    from gateway.commands.asking import settings_of
     from gateway.settings import masked
 
-    typer.echo(json.dumps(masked(_settings(config, data_dir).model_dump(mode="json")), indent=2))
+    typer.echo(json.dumps(masked(settings_of(config, data_dir).model_dump(mode="json")), indent=2))
 
 
 @guide.command("show")
@@ -372,46 +373,10 @@ def partners_token() -> None:
     typer.echo(f"token:  {token}\nsha256: {hashlib.sha256(token.encode()).hexdigest()}")
 
 
-def ask_operation(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
-    """Runs an operation through the node that has the data directory, or on the store itself when none runs; ends with an exit code where it cannot."""
-    from gateway.commands.operate import operate
-    from gateway.errors import Refused, StoreUnavailable
+def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    from gateway.commands.asking import run
 
-    try:
-        return operate(_settings(config, data_dir), name, given)
-    except Refused as refused:
-        typer.echo(refused.detail, err=True)
-        raise typer.Exit(FAILED) from None
-    except StoreUnavailable as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(SERVICE_MISSING) from None
-
-
-def run_operation(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    """The same, shown to a person or a script."""
-    from gateway.commands.shown import shown
-
-    value = ask_operation(name, given, config, data_dir)
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-    else:
-        shown(name, value)
-    return value
-
-
-_operate = run_operation
-
-
-def _settings(config: Path | None, data_dir: Path | None) -> Any:
-    from gateway.settings import SettingsError, read_settings
-
-    try:
-        return read_settings(config, {"data_dir": str(data_dir) if data_dir else None})
-    except SettingsError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(SETTINGS) from None
+    run(name, given, config, data_dir, as_json)
 
 
 def _read(file: Path) -> str:

@@ -121,7 +121,7 @@ class Node:
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self._start_as2()
-        as2 = As2Door(self.store, self.receive, self.as2, self.settings.limits)
+        as2 = As2Door(self.receive, self.as2, self.settings.limits)
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name, as2)
         await self.reload_profiles()
         self.deliver.start()

@@ -1,4 +1,4 @@
-"""Finds a partner: by token, by name. Holds the live revision of each, and older ones that messages still need."""
+"""Finds a partner: by token, by name, by AS2 names. Holds the live revision of each, and older ones that messages still need."""
 
 import hashlib
 import hmac

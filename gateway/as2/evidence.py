@@ -31,7 +31,6 @@ AS_IT_WAS = Policy(
     require_signature=False, allow_sha1=True, allow_md5=True, allow_3des=True, smallest_rsa=512, check_dates=False, uniform_failures=False
 )
 """What was accepted then is shown now, whatever the agreement says today."""
-DIGEST = {"md5": "md5", "sha1": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
 
 
 @dataclass
@@ -134,7 +133,7 @@ def _receipt(store: Store, bundle: Bundle, row: As2Row, keys: _Keys) -> None:
     opened = _opened(Headers(headers), data, row, keys, keys.own if ours else keys.of(row.partner))
     if opened is None:
         return
-    _signature(bundle, "receipt-", opened, f"the signature of {'our' if ours else 'the receiver'}{'' if ours else chr(39) + 's'} receipt is good")
+    _signature(bundle, "receipt-", opened, "the signature of our receipt is good" if ours else "the signature of the receiver's receipt is good")
     name = "receipt-signed.bin" if opened.signer is not None else "receipt.body"
     bundle.check("the receipt names the message", f"grep -aF {_quoted(row.message_id.strip('<> '))} {name}")
     if row.mic and row.state in ("processed", "delivered"):
@@ -205,12 +204,12 @@ def _close(bundle: Bundle, row: As2Row) -> None:
 
 
 def _digest(algorithm: str, name: str, value: str) -> str:
-    return f'test "$(openssl dgst -{DIGEST[algorithm]} -binary {name} | openssl base64 -A)" = "{value}"'
+    return f'test "$(openssl dgst -{algorithm} -binary {name} | openssl base64 -A)" = "{value}"'
 
 
 def _bytes(store: Store, payload: str) -> bytes:
     found = store.read(lambda tx: rows.payload_of(tx, payload)).result(WAIT)
-    return bytes(found.data) if found.data is not None else store.files.read(found.sha256)
+    return store.files.bytes_of(found)
 
 
 def _lines(fields: Fields) -> str:

@@ -22,7 +22,7 @@ from gateway.errors import Refused, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Incoming
 from gateway.store import as2 as rows
-from gateway.store.payloads import Payload, PayloadFiles, Spool
+from gateway.store.payloads import Payload, Spool
 from gateway.store.store import Store, landed
 from gateway.ways import AS2
 from partners.book import Book, Revision
@@ -38,7 +38,6 @@ OPENING_TOGETHER = 2
 LEASE = timedelta(minutes=5)
 IDLE = 1.0
 PATIENCE_WITH_STORE = 1.0
-CHUNK = 1 << 20
 UNKNOWN_ANSWERS = 60
 """Receipts for unknown names that one source gets in a minute."""
 MOST_RECEIPT = 1 << 20
@@ -294,7 +293,7 @@ class Receiver:
             identity = arrived.id if number == 0 else new_id(arrived.at)
             found.append(
                 Incoming(
-                    id=identity, partner=arrived.partner, channel=AS2, payload=_kept(self._store.files, identity, arrived.partner, one.data),
+                    id=identity, partner=arrived.partner, channel=AS2, payload=self._store.files.keep_pieces(f"message:{identity}", arrived.partner, [one.data]),
                     media_type=one.media_type[:120], file_name=one.file_name, profile_revision=arrived.profile_revision, key=f"{arrived.id}.{number}",
                     window=span(caller.channel.receive.duplicate_window), at=arrived.at, who=f"{arrived.partner} by {AS2}",
                 )
@@ -347,7 +346,7 @@ class Receiver:
 
     async def _bytes(self, payload: str) -> bytes:
         found = await landed(self._store.read(lambda tx: rows.payload_of(tx, payload)))
-        return bytes(found.data) if found.data is not None else await asyncio.to_thread(self._store.files.read, found.sha256)
+        return await asyncio.to_thread(self._store.files.bytes_of, found)
 
     def _told(self, decided: Decided) -> None:
         arrived = decided.arrived
@@ -451,18 +450,6 @@ def _while_kept(row: As2Row, sha256: str) -> Answer:
     if row.sha256 != sha256:
         raise StoreUnavailable("another message under the same Message-ID is being opened; send this one again in a moment")
     return Answer(204)
-
-
-def _kept(files: PayloadFiles, identity: str, partner: str, data: memoryview) -> Payload:
-    """A payload durable under its hash where it is large."""
-    spool = Spool(files)
-    try:
-        for start in range(0, len(data), CHUNK):
-            spool.write(bytes(data[start : start + CHUNK]))
-        digest, inline = spool.finish()
-    finally:
-        spool.discard()
-    return Payload(f"message:{identity}", partner, spool.size, digest, inline)
 
 
 def _report(opened: Opened | None) -> dict[str, Any]:

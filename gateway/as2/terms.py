@@ -4,11 +4,8 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from partners.profile import As2Channel
-from translators.as2.limits import DEFAULT, Limits, Policy
+from translators.as2.limits import Limits, Policy
 from translators.as2.write import Security
-
-SPACE_FOR_COVER = 2
-"""A body may be this many times the document's size: base64 and signatures."""
 
 
 def policy_of(channel: As2Channel, at: datetime) -> Policy:
@@ -32,7 +29,7 @@ def policy_of(channel: As2Channel, at: datetime) -> Policy:
 
 
 def limits_of(channel: As2Channel) -> Limits:
-    return Limits(body=channel.receive.max_body, ratio=DEFAULT.ratio)
+    return Limits(body=channel.receive.max_body)
 
 
 def security_of(channel: As2Channel, size: int) -> Security:

@@ -22,9 +22,9 @@ Use = Annotated[str, typer.Option(help="sign, encrypt, both; or tls: what its se
 
 
 def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    from gateway.__main__ import run_operation
+    from gateway.commands.asking import run
 
-    return run_operation(name, given, config, data_dir, as_json)
+    return run(name, given, config, data_dir, as_json)
 
 
 @keys.command("generate")
@@ -105,7 +105,7 @@ def keys_show(
 ) -> None:
     """A certificate, to hand to a partner. Private keys are never shown."""
     if pem:
-        typer.echo(_operate_quietly("keys.show", {"id": wanted}, config, data_dir)["pem"], nl=False)
+        typer.echo(_ask("keys.show", {"id": wanted}, config, data_dir)["pem"], nl=False)
         return
     _operate("keys.show", {"id": wanted}, config, data_dir, as_json)
 
@@ -154,7 +154,7 @@ def as2_send(
     until = time.monotonic() + wait
     row: Any = None
     while time.monotonic() < until:
-        row = _operate_quietly("as2.sent", {"message": queued["message"]}, config, data_dir)
+        row = _ask("as2.sent", {"message": queued["message"]}, config, data_dir)
         if row is not None and row["state"] in ("delivered", "failed", "disputed", "unproven"):
             break
         time.sleep(0.2)
@@ -191,7 +191,7 @@ def as2_evidence(
     if to.exists():
         typer.echo(f"{to} is there already; name a new folder", err=True)
         raise typer.Exit(USAGE)
-    value = _operate_quietly("as2.evidence", {"id": wanted}, config, data_dir)
+    value = _ask("as2.evidence", {"id": wanted}, config, data_dir)
     to.mkdir(parents=True)
     for name, data in value["files"].items():
         if Path(name).name != name:
@@ -201,10 +201,10 @@ def as2_evidence(
     typer.echo(f"{len(value['files'])} files in {to}; `sh {to / 'verify.sh'}` verifies them, {to / 'PROCEDURE.txt'} says how")
 
 
-def _operate_quietly(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
-    from gateway.__main__ import ask_operation
+def _ask(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
+    from gateway.commands.asking import ask
 
-    return ask_operation(name, given, config, data_dir)
+    return ask(name, given, config, data_dir)
 
 
 def _json(value: Any) -> str:

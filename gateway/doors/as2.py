@@ -3,30 +3,26 @@
 Thin: headers as they came, the body into a spool within size and time, the answer after the commit.
 """
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from gateway.as2.receiving import Answer, Receiver
-from gateway.doors.pace import Pace
-from gateway.errors import Refused, StoreBroken
+from gateway.doors.pace import pour
+from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
 from gateway.settings import Limits
-from gateway.store.payloads import Spool
-from gateway.store.store import Store
 from translators.as2.limits import DEFAULT
 from translators.as2.mime import Headers
 
-CHUNK = 256 * 1024
 HIDDEN = frozenset({"connection", "keep-alive", "transfer-encoding", "authorization", "proxy-authorization", "cookie"})
 """Headers of the hop, or secret: not kept."""
 
 
 class As2Door:
-    def __init__(self, store: Store, receive: ReceiveStage, receiver: Receiver, limits: Limits) -> None:
-        self._store, self._receive, self._receiver, self._limits = store, receive, receiver, limits
+    def __init__(self, receive: ReceiveStage, receiver: Receiver, limits: Limits) -> None:
+        self._receive, self._receiver, self._limits = receive, receiver, limits
 
     def routes(self, app: web.Application) -> None:
         app.router.add_post("/as2", self.message)
@@ -46,27 +42,12 @@ class As2Door:
             raise Refused(413, "too-large", f"{request.content_length} bytes; this channel takes {most}")
         spool = self._receive.spool()
         try:
-            await self._take(request, spool, most)
-            try:
-                settled = await asyncio.to_thread(spool.finish) if spool.is_file else spool.finish()
-            except StoreBroken as error:
-                self._store.on_broken(error)
-                raise
-            reach("receive.spooled")
+            await pour(request.content.readany, spool, most=most, limits=self._limits)
+            settled = await self._receive.finish(spool)
             answer = await self._receiver.take(caller, headers, spool, settled, source)
         finally:
             spool.discard()
         return await _send(request, answer)
-
-    async def _take(self, request: web.Request, spool: Spool, most: int) -> None:
-        pace = Pace(self._limits)
-        while chunk := await pace.next(request.content.readany()):
-            if spool.size + len(chunk) > most:
-                raise Refused(413, "too-large", f"more than {most} bytes")
-            if spool.would_spill(len(chunk)):
-                await asyncio.to_thread(spool.write, chunk)
-            else:
-                spool.write(chunk)
 
 
 def _headers(request: web.Request) -> Headers:

@@ -14,9 +14,9 @@ from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.doors.as2 import As2Door
 from gateway.doors.keys import traceparent_of, usable_key
-from gateway.doors.pace import Pace
+from gateway.doors.pace import Pace, pour, write
 from gateway.doors.problems import explain, problem, problems
-from gateway.errors import Refused, StoreBroken
+from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
 from gateway.records import LaneClaim, Settled
@@ -81,12 +81,7 @@ class HttpDoor:
             media_type, file_name = await self._take(request, spool, channel.max_body)
             if spool.size == 0:
                 raise Refused(422, "empty-body", "0 bytes came")
-            try:
-                settled = await asyncio.to_thread(spool.finish) if spool.is_file else spool.finish()
-            except StoreBroken as error:
-                self._store.on_broken(error)
-                raise
-            reach("receive.spooled")
+            settled = await self._receive.finish(spool)
             kept = await self._receive.keep(
                 revision,
                 spool,
@@ -121,11 +116,9 @@ class HttpDoor:
             return await self._take_part(request, spool, most)
         if request.content.is_eof():
             # All of it came with its head: nothing is waited for, so nothing needs a clock.
-            await self._write(spool, request.content.read_nowait(), most)
+            await write(spool, request.content.read_nowait(), most)
             return request.content_type, request.headers.get("X-File-Name")
-        pace = Pace(self._limits)
-        while chunk := await pace.next(request.content.readany()):
-            await self._write(spool, chunk, most)
+        await pour(request.content.readany, spool, most=most, limits=self._limits)
         return request.content_type, request.headers.get("X-File-Name")
 
     async def _take_part(self, request: web.Request, spool: Spool, most: int) -> tuple[str, str | None]:
@@ -144,20 +137,12 @@ class HttpDoor:
                     raise Refused(422, "multipart", "there is a second file")
                 media_type, file_name = part.headers.get("Content-Type", media_type), part.filename
                 while chunk := await pace.next(part.read_chunk(64 * 1024)):
-                    await self._write(spool, bytes(chunk), most)
+                    await write(spool, bytes(chunk), most)
         except (ValueError, AssertionError) as error:
             raise Refused(422, "multipart", f"it cannot be read: {error}") from None
         if files == 0:
             raise Refused(422, "multipart", "there is no file in it")
         return media_type, file_name
-
-    async def _write(self, spool: Spool, chunk: bytes, most: int) -> None:
-        if spool.size + len(chunk) > most:
-            raise Refused(413, "too-large", f"more than {most} bytes")
-        if spool.would_spill(len(chunk)):
-            await asyncio.to_thread(spool.write, chunk)
-        else:
-            spool.write(chunk)
 
     async def message(self, request: web.Request) -> web.Response:
         """The life of one message, its verdicts, and the 997s that answer it."""

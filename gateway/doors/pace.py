@@ -1,14 +1,16 @@
-"""A body in time: what a slow sender may not do.
+"""A body on its way into a spool, within size and time: what a large or slow sender may not do.
 
-Knows time and bytes only.
+Knows bytes only.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.errors import Refused
 from gateway.settings import Limits
+from gateway.store.payloads import Spool
 
 
 class Pace:
@@ -31,3 +33,19 @@ class Pace:
             raise Refused(408, "too-slow", f"{self._taken} bytes in {time.monotonic() - self._begun:.0f} s") from None
         self._taken += len(piece) if isinstance(piece, bytes | bytearray) else 0
         return piece
+
+
+async def pour(reading: Callable[[], Awaitable[bytes]], spool: Spool, *, most: int, limits: Limits) -> None:
+    """Everything that `reading` gives, to its end. Raises Refused: 413 past `most` bytes, 408 for a body that comes too slowly."""
+    pace = Pace(limits)
+    while chunk := await pace.next(reading()):
+        await write(spool, chunk, most)
+
+
+async def write(spool: Spool, chunk: bytes, most: int) -> None:
+    if spool.size + len(chunk) > most:
+        raise Refused(413, "too-large", f"more than {most} bytes")
+    if spool.would_spill(len(chunk)):
+        await asyncio.to_thread(spool.write, chunk)
+    else:
+        spool.write(chunk)

@@ -1,12 +1,13 @@
 """Receive: what a door has taken becomes a message, durably, before anyone is told yes (COMMIT 1)."""
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
 
 from gateway import journal
 from gateway.clock import Clock, new_id, span
-from gateway.errors import Refused, StoreUnavailable
+from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Incoming, Kept
 from gateway.settings import Limits
@@ -37,6 +38,16 @@ class ReceiveStage:
         if self._disk_free < self._limits.disk_free:
             raise StoreUnavailable("the disk is nearly full; nothing is taken until there is room")
         return Spool(self._store.files)
+
+    async def finish(self, spool: Spool) -> tuple[str, bytes | None]:
+        """(SHA-256, the bytes if they are small) of a body that is whole; a large one is then durable under that name. Raises StoreBroken."""
+        try:
+            settled = await asyncio.to_thread(spool.finish) if spool.is_file else spool.finish()
+        except StoreBroken as error:
+            self._store.on_broken(error)
+            raise
+        reach("receive.spooled")
+        return settled
 
     async def keep(
         self,

@@ -5,8 +5,10 @@ Knows nothing of what the bytes mean.
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import CrossdockError, StoreBroken, StoreUnavailable
 from gateway.store.engine import sync_folder
@@ -68,10 +70,24 @@ class PayloadFiles:
         """An inline payload over the limit goes to a file; smaller ones pass. Call it before the commit that names them."""
         if payload.data is None or payload.size <= INLINE_LIMIT:
             return payload
+        return self.keep_pieces(payload.id, payload.partner, [payload.data])
+
+    def keep_pieces(self, payload_id: str, partner: str, pieces: Iterable[bytes | memoryview]) -> Payload:
+        """The pieces one after another as one payload, durable under its hash where it is large; no more than a chunk is copied at a time."""
         spool = Spool(self)
-        spool.write(payload.data)
-        spool.finish()
-        return Payload(payload.id, payload.partner, payload.size, payload.sha256, None)
+        try:
+            for piece in pieces:
+                whole = memoryview(piece)
+                for start in range(0, len(whole), CHUNK):
+                    spool.write(bytes(whole[start : start + CHUNK]))
+            digest, inline = spool.finish()
+        finally:
+            spool.discard()
+        return Payload(payload_id, partner, spool.size, digest, inline)
+
+    def bytes_of(self, row: Any) -> bytes:
+        """The bytes of a row of payloads (`data`, `sha256`), from it or from its file. Raises PayloadDamaged."""
+        return bytes(row.data) if row.data is not None else self.read(row.sha256)
 
     def read(self, sha256: str) -> bytes:
         """All bytes of a file, checked. Raises PayloadDamaged."""

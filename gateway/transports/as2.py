@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import IO, Any
@@ -23,13 +23,12 @@ from gateway.errors import DestinationFault, PermanentFailure, UnknownOutcome
 from gateway.failpoints import reach
 from gateway.records import ToDeliver
 from gateway.store import as2 as rows
-from gateway.store.payloads import Payload, Spool
+from gateway.store.payloads import Payload
 from gateway.store.store import Store, landed
 from gateway.targets.base import Confirmation
 from gateway.targets.http import Answer, open_session, send
 from partners.book import Book, Revision
 from partners.profile import As2Channel
-from translators.as2.cms.write import pieces_of
 from translators.as2.mime import Headers
 from translators.as2.receipts import DELIVERED, DISPUTED
 from translators.as2.write import Document, ReceiptWanted, Written, request_headers, write_message
@@ -129,19 +128,10 @@ class As2Send:
 
     def _kept(self, identity: str, written: Written) -> tuple[Payload, Payload | None, str, dict[str, str]]:
         """The body durable, the signed entity within it, and the MICs: the one that counts, and others for partners who answer by another algorithm."""
-        others = {name: written.mic_by(name) for name in ("sha1", "sha256")}
-        signed = self._spooled(f"signed:{identity}", written.signed) if written.signed else None
-        return self._spooled(f"as2:{identity}", written.body), signed, written.mic, others
-
-    def _spooled(self, identity: str, pieces: Sequence[bytes | memoryview]) -> Payload:
-        spool = Spool(self._store.files)
-        try:
-            for piece in pieces_of(pieces):
-                spool.write(bytes(piece))
-            digest, inline = spool.finish()
-        finally:
-            spool.discard()
-        return Payload(identity, self._partner, spool.size, digest, inline)
+        others = {name: written.mic_by(name) for name in ("sha1", "sha256") if name != written.mic_algorithm}
+        keep = self._store.files.keep_pieces
+        signed = keep(f"signed:{identity}", self._partner, written.signed) if written.signed else None
+        return keep(f"as2:{identity}", self._partner, written.body), signed, written.mic, others
 
     def _wanted(self, channel: As2Channel) -> ReceiptWanted | None:
         if channel.send.receipt == "none":

@@ -21,7 +21,7 @@ from translators.as2.buffers import NewSink, size_of
 from translators.as2.cms import algorithms
 from translators.as2.cms.algorithms import Algorithm, CipherOf
 from translators.as2.cms.ber import INTEGER, OCTETS, SEQUENCE, SET, BerError, Reader, Value, octets, sequence, tlv
-from translators.as2.cms.keys import Certificate, OurKey, normalised
+from translators.as2.cms.keys import OurKey
 from translators.as2.errors import DECRYPTION, ENVELOPE_REFUSED, SECURITY, As2Error
 from translators.as2.limits import Limits, Policy
 
@@ -76,7 +76,7 @@ def open_envelope(
         raise As2Error(SECURITY, f"the content cipher is {name}; use AES-128, AES-192 or AES-256 in CBC or GCM")
     if algorithm.oid == algorithms.TRIPLE_DES and not policy.allow_3des:
         raise As2Error(SECURITY, "the content cipher is 3DES, which this partner may not use; use AES")
-    ours = [(one, key) for one in recipients for key in keys if _is_ours(one, key.certificate)]
+    ours = [(one, key) for one in recipients for key in keys if key.certificate.is_named(one.issuer, one.serial, one.key_identifier)]
     if not ours:
         raise As2Error(DECRYPTION, f"none of the {len(recipients)} recipients is a key of ours; encrypt to the certificate we gave you")
     tag = b""
@@ -166,19 +166,6 @@ def _agreed(reader: Reader, value: Value, limits: Limits) -> list[Recipient]:
         issuer, serial, identifier = _named(reader, inner[0])
         found.append(Recipient(issuer, serial, identifier, algorithm, reader.joined(inner[1], MAX_WRAPPED), originator, material))
     return found
-
-
-def _is_ours(recipient: Recipient, certificate: Certificate) -> bool:
-    if recipient.key_identifier is not None:
-        return recipient.key_identifier == certificate.key_identifier
-    if recipient.serial != certificate.serial or recipient.issuer is None:
-        return False
-    if recipient.issuer == certificate.issuer:
-        return True
-    try:
-        return normalised(recipient.issuer) == certificate.issuer_text
-    except (BerError, ValueError):
-        return False
 
 
 def _authenticated_attributes(reader: Reader, fields: list[Value]) -> bytes:

@@ -46,6 +46,19 @@ class Certificate:
     def valid(self, at: datetime) -> bool:
         return self.not_before <= at <= self.not_after
 
+    def is_named(self, issuer: bytes | None, serial: int | None, key_identifier: bytes | None) -> bool:
+        """Whether a signer or recipient is meant by it: by key identifier, or by issuer and serial number."""
+        if key_identifier is not None:
+            return key_identifier == self.key_identifier
+        if serial != self.serial or issuer is None:
+            return False
+        if issuer == self.issuer:
+            return True
+        try:
+            return normalised(issuer) == self.issuer_text
+        except (BerError, ValueError):
+            return False
+
 
 def certificate(data: bytes) -> Certificate:
     """From PEM or DER. Raises KeyRefused for what is none, and for keys that are neither RSA nor elliptic."""

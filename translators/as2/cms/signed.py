@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from translators.as2.cms import algorithms
 from translators.as2.cms.algorithms import Algorithm
 from translators.as2.cms.ber import INTEGER, OCTETS, SEQUENCE, SET, BerError, Reader, Value, header, set_of
-from translators.as2.cms.keys import Certificate, normalised
+from translators.as2.cms.keys import Certificate
 from translators.as2.errors import AUTHENTICATION, INTEGRITY, SECURITY, As2Error
 from translators.as2.limits import Limits, Policy
 
@@ -158,13 +158,14 @@ def verify(signed: SignedData, forms: Forms, registered: Sequence[Certificate], 
     """
     if not signed.signers:
         raise As2Error(AUTHENTICATION, "nobody signed: the signature holds no signer")
+    strangers: list[As2Error] = []
     faults: list[As2Error] = []
     digests: dict[tuple[str, str], bytes] = {}
     left = limits.verifications
     for signer in signed.signers:
-        candidates = [one for one in registered if _is_named(signer, one)]
+        candidates = [one for one in registered if one.is_named(signer.issuer, signer.serial, signer.key_identifier)]
         if not candidates:
-            faults.append(As2Error(AUTHENTICATION, f"the signer's certificate ({signer.names}) is not registered for this partner"))
+            strangers.append(As2Error(AUTHENTICATION, f"the signer's certificate ({signer.names}) is not registered for this partner"))
         for candidate in candidates:
             if left <= 0:
                 faults.append(As2Error(AUTHENTICATION, f"more than {limits.verifications} signatures to verify"))
@@ -175,21 +176,7 @@ def verify(signed: SignedData, forms: Forms, registered: Sequence[Certificate], 
             except As2Error as fault:
                 faults.append(fault)
     order = {INTEGRITY: 0, SECURITY: 1}
-    known = [fault for fault in faults if "is not registered" not in str(fault)]
-    raise min(known or faults, key=lambda fault: order.get(fault.modifier, 2))
-
-
-def _is_named(signer: SignerInfo, one: Certificate) -> bool:
-    if signer.key_identifier is not None:
-        return signer.key_identifier == one.key_identifier
-    if signer.serial != one.serial or signer.issuer is None:
-        return False
-    if signer.issuer == one.issuer:
-        return True
-    try:
-        return normalised(signer.issuer) == one.issuer_text
-    except (BerError, ValueError):
-        return False
+    raise min(faults or strangers, key=lambda fault: order.get(fault.modifier, 2))
 
 
 def _verified(
