@@ -152,14 +152,16 @@ class As2Send(Model):
     sign: Literal["sha256", "sha384", "sha512", "sha1", "none"] = "sha256"
     pss: bool = Field(default=False, description="RSA signatures as PSS")
     signed_attributes: bool = Field(default=True, description="false for the oldest products")
+    opaque: bool = Field(default=False, description="the content within the signature, in place of multipart/signed")
     key: str | None = Field(
         default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="which key of ours signs; default: the oldest that is valid"
     )
-    encrypt: Literal["aes-256-cbc", "aes-192-cbc", "aes-128-cbc", "aes-256-gcm", "aes-192-gcm", "aes-128-gcm", "none"] = "aes-256-cbc"
+    encrypt: Literal["aes-256-cbc", "aes-192-cbc", "aes-128-cbc", "aes-256-gcm", "aes-192-gcm", "aes-128-gcm", "3des", "none"] = "aes-256-cbc"
     key_transport: Literal["rsa-pkcs1-v1.5", "rsa-oaep-sha1", "rsa-oaep-sha256"] = "rsa-pkcs1-v1.5"
     compress: Literal["none", "before", "after"] = Field(default="none", description="before or after signing")
     compress_from: Size = Field(default=4096, description="smaller documents are not compressed")
     encoding: Literal["binary", "base64"] = "binary"
+    chunked: bool = Field(default=False, description="HTTP chunks in place of Content-Length")
     file_name: bool = Field(default=True, description="whether the document's file name goes with it")
     subject: str = Field(default="EDI", min_length=1, max_length=100, pattern=r"^[ -~]+$")
     version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
@@ -183,6 +185,13 @@ class As2Channel(Model):
     url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", description="where we POST its documents; without one we only receive")
     receive: As2Receive = As2Receive()
     send: As2Send = As2Send()
+
+    @model_validator(mode="after")
+    def _weak_only_by_exception(self) -> "As2Channel":
+        for weak in {self.send.sign, self.send.encrypt} & {"sha1", "3des"}:
+            if weak not in self.receive.exceptions:
+                raise ValueError(f"send with {weak} needs a dated exception: receive.exceptions.{weak}, with until and because")
+        return self
 
     @property
     def receipt_hosts(self) -> frozenset[str]:

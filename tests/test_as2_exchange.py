@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from gateway.simulators.as2 import PretendAs2Partner
+from partners.profile import ProfileError, read_profile
 from tests.as2_keys import key
 from tests.as2_running import profile, text_of
 from tests.running import Running, document, running
@@ -319,6 +320,48 @@ def test_the_partner_gets_what_is_sent_and_its_receipt_proves_it(tmp_path: Path)
             assert partner.taken[0].opened.payloads[0].file_name == "status.edi"
             (owed,) = await gateway.operate("awaited")
             assert (owed["kind"], owed["state"]) == ("MDN", "accepted")
+
+    run(go())
+
+
+WEAK = "{exceptions: {sha1: {until: %s, because: the test}, 3des: {until: %s, because: the test}}}"
+
+
+@pytest.mark.parametrize(
+    ("send", "receive"),
+    [
+        ("{opaque: true}", "{}"),
+        ("{opaque: true, encrypt: none, compress: after, compress_from: 1}", "{}"),
+        ("{chunked: true}", "{}"),
+        ("{sign: sha1, encrypt: 3des}", WEAK % ("2099-12-31", "2099-12-31")),
+    ],
+)
+def test_every_way_of_sending_is_proven_and_evidence_holds(tmp_path: Path, send: str, receive: str):
+    async def go() -> dict[str, str]:
+        async with two(tmp_path, send=send, receive=receive) as (gateway, partner):
+            await gateway.operate("as2.send", partner="acme", data=text_of(X12 * 300), file_name="status.edi")
+            row = await until(gateway, "delivered", direction="out")
+            assert partner.taken[0].documents == [X12 * 300]
+            files: dict[str, str] = (await gateway.operate("as2.evidence", id=row["id"]))["files"]
+            return files
+
+    files = asyncio.run(go())
+    assert {"signed.bin", "signature.p7s", "receipt-signed.bin", "document-1.edi"} <= set(files)
+
+
+def test_a_weak_way_ends_with_its_exception(tmp_path: Path):
+    async def go() -> None:
+        async with two(tmp_path, send="{sign: sha1}", receive=WEAK % ("2020-12-31", "2020-12-31")) as (gateway, partner):
+            sent = await gateway.operate("as2.send", partner="acme", data=text_of(X12))
+            for _ in range(100):
+                shown = await gateway.operate("show", id=sent["message"])
+                if shown["deliveries"][0]["attempts"]:
+                    break
+                await asyncio.sleep(0.05)
+            assert "the exception for sha1 has ended" in shown["deliveries"][0]["attempts"][0]["text"]
+            assert partner.taken == []
+        with pytest.raises(ProfileError, match=r"needs a dated exception: receive\.exceptions\.3des"):
+            read_profile(profile("acme", "ACME3PL", send="{encrypt: 3des}"))
 
     run(go())
 

@@ -21,14 +21,15 @@ from translators.as2.mime import Headers
 from translators.as2.write import Document, Security, Written, write_message
 
 OPENSSL = shutil.which("openssl")
-LOOSE = Policy(require_signature=False, allow_sha1=True)
+LOOSE = Policy(require_signature=False, allow_sha1=True, allow_3des=True)
 CIPHERS = ("aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "aes-128-gcm", "aes-192-gcm", "aes-256-gcm")
 securities = st.builds(
     Security,
     sign=st.sampled_from([None, "sha1", "sha224", "sha256", "sha384", "sha512"]),
     pss=st.booleans(),
     attributes=st.booleans(),
-    encrypt=st.sampled_from([None, *CIPHERS]),
+    opaque=st.booleans(),
+    encrypt=st.sampled_from([None, *CIPHERS, "des-ede3-cbc"]),
     key_transport=st.sampled_from(["rsa-pkcs1-v1.5", "rsa-oaep-sha1", "rsa-oaep-sha256"]),
     compress=st.sampled_from(["none", "before", "after"]),
     encoding=st.sampled_from(["binary", "base64"]),
@@ -141,7 +142,7 @@ def test_openssl_verifies_what_we_sign(tmp_path: Path, security: Security, kind:
 
 
 @needs_openssl
-@pytest.mark.parametrize("cipher", [one for one in CIPHERS if one.endswith("cbc")] + ["aes-256-gcm", "aes-128-gcm"])
+@pytest.mark.parametrize("cipher", [one for one in CIPHERS if one.endswith("cbc")] + ["des-ede3-cbc"] + ["aes-256-gcm", "aes-128-gcm"])
 @pytest.mark.parametrize(("kind", "transport"), [("rsa-2048", "rsa-pkcs1-v1.5"), ("rsa-2048", "rsa-oaep-sha1"), ("rsa-2048", "rsa-oaep-sha256"), ("ec-p256", "rsa-pkcs1-v1.5")])  # fmt: skip
 def test_openssl_decrypts_what_we_encrypt(tmp_path: Path, cipher: str, kind: str, transport: str):
     recipient = key("recipient", kind)
@@ -192,6 +193,17 @@ def test_we_verify_what_openssl_signs(tmp_path: Path, flags: list[str], opaque: 
     assert opened.mic("sha256") == b64encode(hashlib.sha256(entity).digest()).decode()
 
 
+@needs_openssl
+@pytest.mark.parametrize("kind", ["rsa-2048", "ec-p256"])
+def test_openssl_verifies_an_opaque_signature(tmp_path: Path, kind: str):
+    signer = key("signer", kind)
+    ((certificate, _),) = files_of(tmp_path, signer)
+    message = write(Security(opaque=True, encrypt=None), Document(b"ISA*00~\n" * 50, "application/edi-x12"), signer=signer, recipient=signer)
+    assert "signed-data" in message.headers[0][1]
+    arguments = ["-binary", "-inform", "DER", "-certfile", certificate, "-nointern", "-noverify"]
+    assert openssl("cms", "-verify", *arguments, data=b"".join(message.body)) == b"".join(message.mic_over)
+
+
 # asn1crypto, a strict reader of DER.
 
 
@@ -212,13 +224,14 @@ def test_asn1crypto_reads_every_structure_we_write(security: Security, kind: str
         assert len(recipients) == 1
         if security.encrypt.endswith("cbc"):
             algorithm = info["content"]["encrypted_content_info"]["content_encryption_algorithm"]
-            assert (algorithm.encryption_cipher, algorithm.key_length * 8) == ("aes", int(security.encrypt[4:7]))
+            wanted = ("tripledes", 192) if security.encrypt.startswith("des") else ("aes", int(security.encrypt[4:7]))
+            assert (algorithm.encryption_cipher, algorithm.key_length * 8) == wanted
             assert info.copy().dump(force=True) == raw
     elif security.compress == "after" or (security.compress == "before" and security.sign is None):
         info = cms.ContentInfo.load(raw, strict=True)
         assert info["content_type"].native == "compressed_data"
         assert data in info["content"].decompressed
-    if security.sign is not None:
+    if security.sign is not None and not security.opaque:
         whole = b"".join(bytes(piece) for piece in (message.signed or message.body))
         part = whole.rpartition(b'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n')[2].partition(b"--")[0]
         info = cms.ContentInfo.load(b64decode(part), strict=True)

@@ -3,27 +3,28 @@
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from partners.profile import As2Channel
+from partners.profile import As2Channel, As2Weakness
 from translators.as2.limits import Limits, Policy
 from translators.as2.write import Security
 
 
+def excepted(channel: As2Channel, weakness: As2Weakness, at: datetime) -> bool:
+    """Whether a dated exception lets the weakness pass; it counts up to its day."""
+    exception = channel.receive.exceptions.get(weakness)
+    return exception is not None and at.date() <= exception.until
+
+
 def policy_of(channel: As2Channel, at: datetime) -> Policy:
-    """What the partner must do today; an exception counts up to its day."""
+    """What the partner must do today."""
     given = channel.receive
-
-    def allowed(weakness: str) -> bool:
-        exception = given.exceptions.get(weakness)  # type: ignore[call-overload]
-        return exception is not None and at.date() <= exception.until
-
     return Policy(
         require_signature=given.require_signature,
         require_encryption=given.require_encryption,
-        allow_sha1=allowed("sha1"),
-        allow_md5=allowed("md5"),
-        allow_3des=allowed("3des"),
-        smallest_rsa=1024 if allowed("rsa-1024") else 2048,
-        check_dates=not allowed("expired"),
+        allow_sha1=excepted(channel, "sha1", at),
+        allow_md5=excepted(channel, "md5", at),
+        allow_3des=excepted(channel, "3des", at),
+        smallest_rsa=1024 if excepted(channel, "rsa-1024", at) else 2048,
+        check_dates=not excepted(channel, "expired", at),
         uniform_failures=given.uniform_failures,
     )
 
@@ -38,8 +39,9 @@ def security_of(channel: As2Channel, size: int) -> Security:
     return Security(
         sign=None if given.sign == "none" else given.sign,
         pss=given.pss,
+        opaque=given.opaque,
         attributes=given.signed_attributes,
-        encrypt=None if given.encrypt == "none" else given.encrypt,
+        encrypt={"none": None, "3des": "des-ede3-cbc"}.get(given.encrypt, given.encrypt),
         key_transport=given.key_transport,
         compress=given.compress if size >= given.compress_from else "none",
         encoding=given.encoding,

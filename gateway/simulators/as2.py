@@ -22,7 +22,7 @@ from translators.as2.write import Document, Fields, ReceiptWanted, Security, Wri
 Misdeed = Literal[
     "", "no-receipt", "html", "wrong-mic", "no-mic", "refuse", "unsigned", "other-message", "stranger", "error", "cut", "never-async", "late"
 ]
-LOOSE = Policy(require_signature=False, uniform_failures=False, allow_sha1=True)
+LOOSE = Policy(require_signature=False, uniform_failures=False, allow_sha1=True, allow_3des=True)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import IO, Any
@@ -17,7 +17,7 @@ from gateway.as2.judging import Judge, answered
 from gateway.as2.records import Answered, As2Row, Asked, Fields, Frozen, as_fields
 from gateway.as2.ring import KeyRing
 from gateway.as2.sinks import sinks_in
-from gateway.as2.terms import may_receive, security_of
+from gateway.as2.terms import excepted, may_receive, security_of
 from gateway.clock import Clock, as_datetime, new_id, span
 from gateway.errors import DestinationFault, PermanentFailure, UnknownOutcome
 from gateway.failpoints import reach
@@ -33,6 +33,7 @@ from translators.as2.mime import Headers
 from translators.as2.receipts import DELIVERED, DISPUTED
 from translators.as2.write import Document, ReceiptWanted, Written, request_headers, write_message
 
+CHUNK = 64 * 1024
 CONCURRENCY = 8
 MAX_ANSWER = 1 << 20
 """Bytes of a receipt, or of what comes in its place."""
@@ -114,7 +115,11 @@ class As2Send:
         security = security_of(channel, len(data))
         recipient = self._ring.encrypting_to(self._partner)
         now = self._clock()
-        if recipient is not None and security.encrypt and not recipient.valid(as_datetime(now)) and "expired" not in channel.receive.exceptions:
+        today = as_datetime(now)
+        for weak in ("sha1", "3des"):
+            if weak in (channel.send.sign, channel.send.encrypt) and not excepted(channel, weak, today):
+                raise DestinationFault(f"the exception for {weak} has ended; take SHA-256 and AES, or give it another day in the profile")
+        if recipient is not None and security.encrypt and not recipient.valid(today) and not excepted(channel, "expired", today):
             raise DestinationFault(f"the certificate of {self._partner} to encrypt to is not valid today; add the next one (crossdock keys add)")
         name = attributes.get("file_name") if channel.send.file_name else None
         try:
@@ -150,7 +155,8 @@ class As2Send:
         found = await landed(self._store.read(lambda tx: rows.payload_of(tx, row.payload)))
         with self._body(found) as body:
             return await send(
-                self._session, channel.url or "", body, [*as_fields(row.headers), ("Content-Length", str(row.size))], max_answer=MAX_ANSWER,
+                self._session, channel.url or "", _chunks(body) if channel.send.chunked else body,
+                [*as_fields(row.headers), *(() if channel.send.chunked else [("Content-Length", str(row.size))])], max_answer=MAX_ANSWER,
                 patience=channel.send.timeout, context=_context(self._ring, self._partner),
             )  # fmt: skip
 
@@ -183,6 +189,16 @@ class As2Send:
             raise PermanentFailure(told, status=answer.status, answer=report.text.encode() if report else kept)
         wait = channel.send.retry * 2 ** min(delivery.attempts, MOST_DOUBLINGS)
         raise UnknownOutcome(f"{told}; the receipt is missing", status=answer.status, answer=kept, retry_after=wait)
+
+
+async def _chunks(body: "bytes | IO[bytes]") -> AsyncIterator[bytes]:
+    """What aiohttp sends in HTTP chunks: pieces without a length."""
+    if isinstance(body, bytes):
+        for start in range(0, len(body), CHUNK):
+            yield body[start : start + CHUNK]
+        return
+    while piece := await asyncio.to_thread(body.read, CHUNK):
+        yield piece
 
 
 def _report(channel: As2Channel, ring: KeyRing, partner: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from translators.as2.buffers import MemorySink, NewSink
 from translators.as2.cms import algorithms
 from translators.as2.cms.keys import Certificate, OurKey
-from translators.as2.cms.write import KeyTransport, Pieces, Random, compressed, envelope, pieces_of, signed_data
+from translators.as2.cms.write import KeyTransport, Pieces, Random, compressed, envelope, pieces_of, signed_around, signed_data
 from translators.as2.headers import quoted_name
 
 Fields = tuple[tuple[str, str], ...]
@@ -32,6 +32,8 @@ class Security:
     sign: str | None = "sha256"
     pss: bool = False
     attributes: bool = True
+    opaque: bool = False
+    """The content within the SignedData, in place of multipart/signed."""
     encrypt: str | None = "aes-256-cbc"
     key_transport: KeyTransport = "rsa-pkcs1-v1.5"
     compress: Literal["none", "before", "after"] = "none"
@@ -156,7 +158,11 @@ def new_boundary(random: Random) -> str:
 
 def signed(part: Pieces, security: Security, signer: OurKey, at: datetime, random: Random) -> tuple[Fields, tuple[bytes | memoryview, ...]]:
     digest = security.sign or "sha256"
-    signature = signed_data(algorithms.digest_of(digest, *part), digest, signer, at=at, pss=security.pss, attributes=security.attributes)
+    content_digest = algorithms.digest_of(digest, *part)
+    if security.opaque:
+        pieces = signed_around(part, content_digest, digest, signer, at=at, pss=security.pss, attributes=security.attributes)
+        return _cms_fields("signed-data", "smime.p7m"), pieces
+    signature = signed_data(content_digest, digest, signer, at=at, pss=security.pss, attributes=security.attributes)
     boundary = new_boundary(random)
     kind = f'multipart/signed; protocol="application/pkcs7-signature"; micalg="{SPELT[digest]}"; boundary="{boundary}"'
     line = f"--{boundary}".encode("ascii")

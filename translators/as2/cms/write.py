@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -48,7 +49,14 @@ SIGNED_NAME, VERSION_1 = oid(algorithms.SIGNED), integer(1)
 
 
 def signed_data(content_digest: bytes, digest: str, key: OurKey, *, at: datetime, pss: bool = False, attributes: bool = True) -> bytes:
-    """A detached SignedData over content with that digest, with our certificate in it.
+    """A detached SignedData over content with that digest, with our certificate in it."""
+    return b"".join(signed_around(None, content_digest, digest, key, at=at, pss=pss, attributes=attributes))
+
+
+def signed_around(
+    content: Pieces | None, content_digest: bytes, digest: str, key: OurKey, *, at: datetime, pss: bool = False, attributes: bool = True
+) -> tuple[bytes | memoryview, ...]:
+    """A SignedData in pieces, with the content inside (opaque), or detached where `content` is None.
 
     `attributes`: False for the oldest partners, who want the signature over the content itself.
     """
@@ -73,8 +81,17 @@ def signed_data(content_digest: bytes, digest: str, key: OurKey, *, at: datetime
         tlv(0xA0, signed) if attributes else b"",
         *_signature(hashed, digest, key, pss=pss),
     )
-    body = sequence(VERSION_1, set_of(DIGEST_ALGORITHMS[digest]), DATA_TYPE, tlv(0xA0, named.der), set_of(signer))
-    return sequence(SIGNED_NAME, tlv(0xA0, body))
+    before, after = VERSION_1 + set_of(DIGEST_ALGORITHMS[digest]), tlv(0xA0, named.der) + set_of(signer)
+    if content is None:
+        return (sequence(SIGNED_NAME, tlv(0xA0, sequence(before, DATA_TYPE, after))),)
+    size = size_of(content)
+    inner = header(OCTETS, size)
+    kind = oid(algorithms.DATA) + header(0xA0, len(inner) + size) + inner
+    before += header(SEQUENCE, len(kind) + size) + kind
+    length = len(before) + size + len(after)
+    body = header(SEQUENCE, length)
+    wrapped = SIGNED_NAME + header(0xA0, len(body) + length) + body
+    return header(SEQUENCE, len(wrapped) + length) + wrapped + before, *content, after
 
 
 def _signature(hashed: bytes, digest: str, key: OurKey, *, pss: bool) -> tuple[bytes, bytes]:
@@ -104,11 +121,12 @@ def envelope(
     Written in one pass. Raises KeyError for an unknown cipher.
     """
     encoded, known = CIPHER_OIDS[cipher]
-    content_key, start = random(known.key), random(NONCE if known.authenticated else 16)
+    content_key, start = random(known.key), random(NONCE if known.authenticated else 8 if encoded == algorithms.TRIPLE_DES else 16)
     infos = [_recipient(one, content_key, transport) for one in recipients]
     agreed = any(info[0] == 0xA1 for info in infos)
     size = size_of(pieces)
-    sealed = size if known.authenticated else size + 16 - size % 16
+    block = 8 if encoded == algorithms.TRIPLE_DES else 16
+    sealed = size if known.authenticated else size + block - size % block
     parameters = sequence(octets(start), integer(TAG)) if known.authenticated else octets(start)
     algorithm = sequence(oid(encoded), parameters)
     content_head = oid(algorithms.DATA) + algorithm + header(0x80, sealed)
@@ -126,9 +144,9 @@ def envelope(
         write(sealing.finalize())
         write(after + sealing.tag)
         return
-    chaining = Cipher(AES(content_key), modes.CBC(start)).encryptor()
+    chaining = Cipher(TripleDES(content_key) if encoded == algorithms.TRIPLE_DES else AES(content_key), modes.CBC(start)).encryptor()
     _pour(pieces, chaining.update_into, write)
-    padding = 16 - size % 16
+    padding = block - size % block
     write(chaining.update(bytes((padding,)) * padding) + chaining.finalize())
 
 
