@@ -31,11 +31,12 @@ demo: setup
 test: setup-test
 	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile
 
-# A foreign AS2 stack for the tests, in an environment of its own: pyas2lib is GPL, so it is never imported by us.
-$(PEER)/.ready: requirements/peer-as2.txt tests/peers/patch_oscrypto.py
+# Foreign stacks for the tests, in an environment of their own: some are GPL, so they are never imported by us. Debian programs are unpacked beside them.
+$(PEER)/.ready: requirements/peers.txt tests/peers/patch_oscrypto.py tests/peers/debian.sh
 	$(PYTHON) -m venv $(PEER)
-	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peer-as2.txt
+	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peers.txt
 	$(PEER)/bin/python tests/peers/patch_oscrypto.py
+	tests/peers/debian.sh $(PEER)/debian
 	@touch $@
 
 peers: $(PEER)/.ready
@@ -64,7 +65,7 @@ faults: setup-test
 lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --generate-hashes --extra build --extra test pyproject.toml -o requirements/test.txt
-	uv pip compile --quiet --universal --generate-hashes requirements/peer-as2.in -o requirements/peer-as2.txt
+	uv pip compile --quiet --universal --generate-hashes requirements/peers.in -o requirements/peers.txt
 
 clean:
 	rm -rf $(VENV) $(PEER) .pytest_cache .ruff_cache .mypy_cache

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import as2 as as2_commands
+from gateway.commands import sftp as sftp_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help
 app.add_typer(maps, name="map")
 app.add_typer(as2_commands.keys, name="keys")
 app.add_typer(as2_commands.as2, name="as2")
+app.add_typer(sftp_commands.sftp, name="sftp")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]

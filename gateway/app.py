@@ -27,6 +27,7 @@ from gateway.doors.as2 import As2Door
 from gateway.doors.erp import ErpDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
+from gateway.doors.sftp import SftpDoor
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import vault_of
 from gateway.metrics import Metrics
@@ -34,6 +35,10 @@ from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
 from gateway.records import Rate, Settled
 from gateway.settings import Listener, Settings
+from gateway.sftp.documents import Documents
+from gateway.sftp.files import Files
+from gateway.sftp.gatekeeper import Gatekeeper
+from gateway.sftp.host_keys import host_keys, opened
 from gateway.store import profiles as profile_rows
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
@@ -121,6 +126,7 @@ class Node:
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self._start_as2()
+        self._start_sftp()
         as2 = As2Door(self.receive, self.as2, self.settings.limits)
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name, as2)
         await self.reload_profiles()
@@ -149,6 +155,29 @@ class Node:
             on_queued=self.deliver.wake,
         )
 
+    def _start_sftp(self) -> None:
+        """Its door opens once a profile asks for it."""
+        self.sftp: SftpDoor | None = None
+        self.files = Files(self.store, self.receive, self.clock, asyncio.get_running_loop())
+        self.documents = Documents(self.store, self.clock)
+        self.gatekeeper = Gatekeeper(lambda: self.book, self.clock, self._locked)
+
+    async def _open_sftp(self) -> None:
+        keys = await asyncio.to_thread(host_keys, self.store, self.clock())
+        pems = [opened(self.store, row) for row in keys]
+        self.sftp = SftpDoor(
+            self.settings.sftp_listener, pems, book=lambda: self.book, gatekeeper=self.gatekeeper, files=self.files, documents=self.documents,
+            product=f"Crossdock_{_version()}",
+        )  # fmt: skip
+        self.addresses["sftp"] = self.sftp.start()
+
+    def _locked(self, user: str, address: str) -> None:
+        """Somebody guesses passwords."""
+        whom = f"the login {user}" if user else "logins"
+        what = f"{address} has tried too many wrong passwords for {whom}; its tries are not looked at for a while"
+        partner = revision.profile.partner if (revision := self.book.by_login(user)) else "-"
+        self.store.raise_alarm("sftp.locked", partner, what, self.clock())
+
     def _domain(self) -> str:
         """What stands behind the @ of our Message-IDs."""
         return urlsplit(self.settings.public_url).hostname or "crossdock" if self.settings.public_url else "crossdock"
@@ -170,6 +199,8 @@ class Node:
         self.addresses["admin"] = await self._serve(
             admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
         )
+        if any(one.profile.channels.sftp for one in self.book):
+            await self._open_sftp()
         self._write_node_file()
 
     async def _serve(self, app: web.Application, listener: Listener, guards: Guards) -> str:
@@ -215,6 +246,9 @@ class Node:
                 self.deliver.add(HttpsPush(f"push:{revision.profile.partner}", channel.push_url))
             if revision.profile.channels.as2 is not None:
                 self._add_as2(revision.profile.partner)
+        if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):
+            await self._open_sftp()
+            self._write_node_file()
 
     def _add_as2(self, partner: str) -> None:
         self.deliver.add_once(f"{AS2_RECEIPTS}:{partner}", lambda: As2Receipts(partner, ring=self.ring, book=lambda: self.book))
@@ -305,6 +339,9 @@ class Node:
 
     async def _sweep(self) -> None:
         removed = await asyncio.to_thread(self.store.files.sweep, SPOOL_KEPT.total_seconds(), time.time())
+        for revision in self.book:
+            if revision.profile.channels.sftp is not None:
+                removed += await asyncio.to_thread(self.files.expire, revision.profile.partner, revision.profile.channels.sftp)
         journal.swept("spool files of uploads that never ended", removed)
 
     # ---- down
@@ -322,6 +359,8 @@ class Node:
         """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused."""
         for server in self._servers:
             server.close()
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.stop)
         self._scheduler.shutdown(wait=False)
         for runner in self._runners:
             await runner.cleanup()

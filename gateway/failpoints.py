@@ -25,6 +25,8 @@ POINTS = {
     "as2.decided": "an AS2 message is committed with its receipt, which has not left",
     "as2.frozen": "a message of ours is committed in its final bytes, none has left",
     "as2.answered": "the partner has answered our message, nothing of that is committed",
+    "sftp.parked": "a file that is not whole yet is on the disk, no row names it",
+    "sftp.picked-up": "a document that a partner has read is delivered, its CLOSE is not answered",
     "store.before_commit": "the writer is about to COMMIT",
     "store.after_commit": "the writer has committed, nobody knows yet",
 }

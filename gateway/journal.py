@@ -48,6 +48,10 @@ def received(message: str, partner: str, channel: str, size: int, outcome: str) 
     _line("received", message=message, partner=partner, channel=channel, bytes=size, outcome=outcome)
 
 
+def session(partner: str, channel: str, address: str, how: str, client: str) -> None:
+    _line("session", partner=partner, channel=channel, address=address, how=how, client=client[:100])
+
+
 def refused(partner: str | None, channel: str, status: int, kind: str) -> None:
     _line("refused", partner=partner, channel=channel, status=status, kind=kind)
 

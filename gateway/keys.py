@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
@@ -173,6 +173,54 @@ class Vault:
         found = serialization.load_der_private_key(private, None, unsafe_skip_rsa_key_validation=True)
         assert isinstance(found, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
         return OurKey(found, named)
+
+    def seal_text(self, private: bytes, name: str) -> bytes:
+        """The same for a key that has no certificate, under its own name."""
+        return self.seal(private, f"text:{name}")
+
+    def open_text(self, sealed: bytes, name: str) -> bytes:
+        """Raises SecretWrong."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], f"text:{name}".encode())
+        except InvalidTag:
+            raise SecretWrong(f"the key {name} was sealed with another secret (the setting key_secret, or {SECRET_FILE})") from None
+
+
+# SSH.
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSsh:
+    """A private key (PEM as OpenSSH writes it, in the clear: seal it at once) and its public half as a line of authorized_keys."""
+
+    kind: str
+    private: bytes
+    public: str
+
+
+def generate_ssh(kind: str) -> MadeSsh:
+    """A key pair: ed25519, or rsa-3072 for those who cannot that."""
+    key = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else rsa.generate_private_key(65537, 3072)
+    return _ssh(key)
+
+
+def read_ssh(data: bytes, password: str | None) -> MadeSsh:
+    """A private key from a file, as ssh-keygen or OpenSSL write it. Raises KeyRefused."""
+    secret = password.encode() if password else None
+    for load in (serialization.load_ssh_private_key, serialization.load_pem_private_key):
+        try:
+            key = load(data, secret)
+        except Exception:  # noqa: S112 - each form is tried in turn
+            continue
+        if isinstance(key, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            return _ssh(key)
+    raise KeyRefused("the file is no private key of Ed25519, ECDSA or RSA, or its password is another one")
+
+
+def _ssh(key: "ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey") -> MadeSsh:
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    return MadeSsh(public.split()[0], private, public)
 
 
 def vault_of(data_dir: Path, secret: str | None) -> Vault:

@@ -14,10 +14,11 @@ from gateway.clock import as_text, now
 from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
+from gateway.sftp import people as sftp_people
 from gateway.store import awaited, lives, profiles, replays
 from gateway.store.profiles import Applied
 from gateway.store.store import Store
-from partners.profile import ProfileError, digest, read_profile
+from partners.profile import Profile, ProfileError, digest, read_profile
 from translators.events.identity import normalise_reference
 
 Arguments = dict[str, Any]
@@ -128,8 +129,22 @@ def partners_apply(store: Store, given: Arguments) -> Any:
         profile = read_profile(text, str(given.get("file") or "profile"))
     except ProfileError as error:
         raise Refused(422, "bad-request", str(error)) from None
+    clash = _clash(store, profile)
+    if clash:
+        raise Refused(422, "bad-request", clash)
     revision = store.apply_profile(Applied(profile.partner, text, digest(text), str(given.get("who") or "operator"), now())).result(WAIT)
     return {"partner": profile.partner, "revision": revision}
+
+
+def _clash(store: Store, profile: Profile) -> str:
+    """What only one partner can have, and another has already: the login at our SFTP server."""
+    if profile.channels.sftp is None:
+        return ""
+    for row in store.read(profiles.live).result(WAIT):
+        other = read_profile(row.text, row.partner)
+        if other.partner != profile.partner and other.channels.sftp is not None and other.login == profile.login:
+            return f"channels.sftp.user: {profile.login} is the login of {other.partner} already; give this partner another one"
+    return ""
 
 
 def partners_list(store: Store, given: Arguments) -> Any:
@@ -178,6 +193,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.list": partners_list,
     "partners.show": partners_show,
     **people.OPERATIONS,
+    **sftp_people.OPERATIONS,
     "as2.evidence": as2_evidence,
     "as2.selftest": as2_selftest,
     "as2.send": as2_send,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partners.positioned import PositionedError, load
-from partners.profile import Name, Size, Span
+from partners.terms import Name, Size, Span
 
 PREFIX = "CROSSDOCK_"
 SECRET = re.compile(r"token|secret|password", re.I)
@@ -46,6 +46,12 @@ class ErpListener(Listener):
         min_length=16,
         description="the ERP's bearer token; without one this listener is not opened. CROSSDOCK_ERP_LISTENER__TOKEN or …_FILE",
     )
+
+
+class SftpListener(Listener):
+    port: int = Field(default=2222, ge=0, le=65535, description="opened once a partner's profile has channels.sftp; 0 takes a free port")
+    connections: int = Field(default=500, ge=1, le=10_000)
+    connections_of_address: int = Field(default=20, ge=1, le=10_000)
 
 
 class Limits(Model):
@@ -97,6 +103,7 @@ class Settings(Model):
     partner_listener: PartnerListener = PartnerListener()
     admin_listener: AdminListener = AdminListener()
     erp_listener: ErpListener = ErpListener()
+    sftp_listener: SftpListener = SftpListener()
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/]+(/[^\s]*)?$",

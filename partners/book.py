@@ -1,4 +1,4 @@
-"""Finds a partner: by token, by name, by AS2 names. Holds the live revision of each, and older ones that messages still need."""
+"""Finds a partner: by token, by name, by AS2 names, by SFTP login. Holds the live revision of each, and older ones that messages still need."""
 
 import hashlib
 import hmac
@@ -26,6 +26,7 @@ class Book:
             for revision in self._by_name.values()
             if revision.profile.channels.as2
         }
+        self._by_login = {revision.profile.login: revision for revision in self._by_name.values() if revision.profile.channels.sftp}
 
     def __iter__(self) -> Iterator[Revision]:
         return iter(self._by_name.values())
@@ -45,6 +46,10 @@ class Book:
     def by_as2(self, as2_from: str, as2_to: str) -> Revision | None:
         """Whose AS2 names these are: the sender's, and ours to it."""
         return self._by_as2.get((as2_from, as2_to))
+
+    def by_login(self, user: str) -> Revision | None:
+        """Whose login at our SFTP server this is."""
+        return self._by_login.get(user)
 
     @property
     def names(self) -> list[str]:

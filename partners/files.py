@@ -33,7 +33,7 @@ def agreement_for(data: bytes, name: str, *, format: Format, profile: Profile, m
     agreements = profile.files(format)
     if not agreements:
         raise NotAgreed(f"it looks like {format.upper()}, and nothing of that is agreed with {profile.partner}; add an agreement and replay it")
-    named = [one for one in agreements if one.file is not None and fnmatchcase(name.casefold(), one.file.casefold())]
+    named = [one for one in agreements if one.file is not None and _has_name(name, one.file)]
     candidates = named or [one for one in agreements if one.file is None]
     fitting: list[Agreed] = []
     why: list[str] = []
@@ -54,6 +54,12 @@ def agreement_for(data: bytes, name: str, *, format: Format, profile: Profile, m
         raise NotAgreed(f"the file fits the agreements {names}; say in the profile which file names each has (file: ASN_*.csv), then replay it")
     told = "; ".join(why) or f"none is for files called {name or '(no name)'}"
     raise NotAgreed(f"the file fits none of {profile.partner}'s agreements: {told}")
+
+
+def _has_name(name: str, pattern: str) -> bool:
+    """A pattern with a folder in it speaks of folder and name, another one of the name alone."""
+    wanted = name if "/" in pattern else name.rpartition("/")[2]
+    return fnmatchcase(wanted.casefold(), pattern.casefold())
 
 
 def mapping_for(data: bytes, *, format: Format, mappings: MappingLibrary) -> str:

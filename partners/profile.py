@@ -5,57 +5,19 @@ Knows nothing of the store; `read_profile` turns YAML into the model and mistake
 
 import hashlib
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from partners.channels import Channels
 from partners.positioned import Places, PositionedError, load
+from partners.terms import Model, Name, Names, Sha256, SpanOrNone
 from translators.x12.options import LENIENCIES
-
-SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class ProfileError(ValueError):
     """A profile cannot be used; each line names file, line, column, path, what is wrong and the mend."""
-
-
-def _span(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*([smhd])", value.strip())):
-        return timedelta(**{SPANS[match[2]]: int(match[1])})
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError(f"must be a span such as 30s, 15m, 24h or 400d, got {value!r}")
-
-
-def _span_or_none(value: object) -> object:
-    return None if value in (None, "none") else _span(value)
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,12})\s*(|KiB|MiB|GiB)", value.strip())):
-        return int(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
-    if isinstance(value, int):
-        return value
-    raise ValueError(f"must be a size such as 500 KiB, 100 MiB or 1 GiB, got {value!r}")
-
-
-def _sha256(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("must be 64 hexadecimal digits: the SHA-256 of the token; `crossdock partners token` makes both")
-    return value
-
-
-Span = Annotated[timedelta, BeforeValidator(_span)]
-SpanOrNone = Annotated[timedelta | None, BeforeValidator(_span_or_none)]
-Size = Annotated[int, BeforeValidator(_size)]
-Names = Annotated[list[str], BeforeValidator(_one_or_many)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 def _separator(value: object) -> object:
@@ -67,10 +29,6 @@ def _separator(value: object) -> object:
 
 
 Separator = Annotated[str, BeforeValidator(_separator)]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class InterchangeId(Model):
@@ -86,7 +44,7 @@ class InterchangeId(Model):
 class Token(Model):
     """A bearer token, known by its SHA-256 only."""
 
-    sha256: Annotated[str, AfterValidator(_sha256)]
+    sha256: Sha256
     note: str = ""
 
 
@@ -102,107 +60,6 @@ class OurNames(Model):
     isa: InterchangeId = InterchangeId(qualifier="ZZ", id="CROSSDOCK")
     gs: str = Field(default="CROSSDOCK", min_length=2, max_length=15)
     as2: str = Field(default="CROSSDOCK", min_length=1, max_length=128, pattern=r"^[ -~]+$", description="our AS2 name")
-
-
-class HttpChannel(Model):
-    way_back: Literal["outbox", "push"] = "outbox"
-    push_url: str | None = Field(default=None, description="where we POST documents to, for way_back: push")
-    max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
-    duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes without a key within it are the same message")
-
-    @model_validator(mode="after")
-    def _push_needs_a_url(self) -> "HttpChannel":
-        if self.way_back == "push" and not self.push_url:
-            raise ValueError("way_back: push needs push_url, the partner's https address")
-        if self.push_url and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", self.push_url):
-            raise ValueError("push_url must be https (plain http only to this machine, for trials)")
-        return self
-
-
-class DatedException(Model):
-    """A weak thing that one partner may for a while."""
-
-    until: date = Field(description="the last day")
-    because: str = Field(min_length=3, description="who needs it")
-
-
-As2Weakness = Literal["sha1", "md5", "3des", "rsa-1024", "expired"]
-
-
-class As2Receive(Model):
-    """What the partner's AS2 messages must be."""
-
-    require_signature: bool = True
-    require_encryption: bool = True
-    exceptions: dict[As2Weakness, DatedException] = Field(
-        default_factory=dict, description="sha1, md5, 3des, rsa-1024 (keys under 2048 bits), expired (its signing certificate): each until a day"
-    )
-    uniform_failures: bool = Field(
-        default=True, description="whatever is wrong within a CBC envelope is told as decryption-failed, so that answers are no padding oracle"
-    )
-    mic: Literal["sha256", "sha1"] = Field(default="sha256", description="the MIC of unsigned messages that name no algorithm")
-    max_body: Size = Field(default=200 * 2**20, gt=0, le=10 * 2**30)
-    duplicate_window: Span = Field(default=timedelta(days=30), description="the same Message-ID within it gets the stored receipt again")
-    receipt_hosts: Names = Field(default_factory=list, description="hosts that asynchronous receipts may go to, beside that of `url`")
-
-
-class As2Send(Model):
-    """How we send to the partner by AS2."""
-
-    sign: Literal["sha256", "sha384", "sha512", "sha1", "none"] = "sha256"
-    pss: bool = Field(default=False, description="RSA signatures as PSS")
-    signed_attributes: bool = Field(default=True, description="false for the oldest products")
-    opaque: bool = Field(default=False, description="the content within the signature, in place of multipart/signed")
-    key: str | None = Field(
-        default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="which key of ours signs; default: the oldest that is valid"
-    )
-    encrypt: Literal["aes-256-cbc", "aes-192-cbc", "aes-128-cbc", "aes-256-gcm", "aes-192-gcm", "aes-128-gcm", "3des", "none"] = "aes-256-cbc"
-    key_transport: Literal["rsa-pkcs1-v1.5", "rsa-oaep-sha1", "rsa-oaep-sha256"] = "rsa-pkcs1-v1.5"
-    compress: Literal["none", "before", "after"] = Field(default="none", description="before or after signing")
-    compress_from: Size = Field(default=4096, description="smaller documents are not compressed")
-    encoding: Literal["binary", "base64"] = "binary"
-    chunked: bool = Field(default=False, description="HTTP chunks in place of Content-Length")
-    file_name: bool = Field(default=True, description="whether the document's file name goes with it")
-    subject: str = Field(default="EDI", min_length=1, max_length=100, pattern=r"^[ -~]+$")
-    version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
-    receipt: Literal["sync", "async", "none"] = "sync"
-    receipt_signed: bool = True
-    receipt_within: Span = Field(default=timedelta(hours=1), description="after it the receipt is overdue")
-    resends: int = Field(
-        default=3, ge=0, le=20, description="how often a message whose asynchronous receipt is overdue goes out again, under its own id"
-    )
-    retry: Span = Field(default=timedelta(minutes=5), description="the first wait after an answer without a receipt; it doubles up to eight times")
-    accept: list[Literal["unsigned", "other-algorithm", "no-mic"]] = Field(
-        default_factory=list, description="receipts that prove less, and count all the same"
-    )
-    timeout: Span = Field(default=timedelta(minutes=5), description="for the answer")
-
-
-class As2Channel(Model):
-    """The partner by AS2."""
-
-    id: str = Field(min_length=1, max_length=128, pattern=r"^[ -~]+$", description="its AS2 name, compared exactly")
-    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", description="where we POST its documents; without one we only receive")
-    receive: As2Receive = As2Receive()
-    send: As2Send = As2Send()
-
-    @model_validator(mode="after")
-    def _weak_only_by_exception(self) -> "As2Channel":
-        for weak in {self.send.sign, self.send.encrypt} & {"sha1", "3des"}:
-            if weak not in self.receive.exceptions:
-                raise ValueError(f"send with {weak} needs a dated exception: receive.exceptions.{weak}, with until and because")
-        return self
-
-    @property
-    def receipt_hosts(self) -> frozenset[str]:
-        """Hosts, with the port where one is named, that receipts may go to."""
-        own = {urlsplit(self.url).netloc.lower()} if self.url else set()
-        return frozenset(own | {host.lower() for host in self.receive.receipt_hosts})
-
-
-class Channels(Model):
-    http: HttpChannel = HttpChannel()
-    as2: As2Channel | None = Field(default=None, description="without it the partner has no AS2")
 
 
 class Duties(Model):
@@ -268,7 +125,9 @@ class Agreement(Model):
         default=None, pattern=KIND, description="what we take: a transaction set such as 856, or a kind of file such as csv/status"
     )
     send: str | None = Field(default=None, pattern=KIND, description="what we send: a transaction set such as 940, or a kind of file such as csv/asn")
-    file: str | None = Field(default=None, min_length=1, max_length=200, description="the names of such files, as ASN_*.csv; for CSV and XML")
+    file: str | None = Field(
+        default=None, min_length=1, max_length=200, description="the names of such files, as ASN_*.csv or stock/*; for CSV and XML"
+    )
     schema_file: str | None = Field(
         default=None, pattern=r"^[\w.-]{1,200}$", description="XML: a schema of the library's schemas/, by which files are judged"
     )
@@ -398,6 +257,11 @@ class Profile(Model):
     @property
     def allowed(self) -> frozenset[str]:
         return frozenset(name for name, leniency in self.leniency.items() if leniency.allow)
+
+    @property
+    def login(self) -> str:
+        """The partner's user name at our SFTP server."""
+        return (self.channels.sftp.user if self.channels.sftp else None) or self.partner
 
     @property
     def senders(self) -> frozenset[str]:

@@ -104,7 +104,7 @@ async def running(folder: Path, database: str | None = None, *, clock: Clock = n
     target = {"url": f"{erp_url}/events", "look_up_url": f"{erp_url}/events/{{id}}", "timeout": "2s"} | settings.pop("target", {})
     given = {
         "data_dir": str(folder / "var"), "database": database, "partner_listener": {"port": 0}, "admin_listener": {"port": 0}, "workers": 1,
-        "erp_listener": {"port": 0, "token": ERP_TOKEN},
+        "erp_listener": {"port": 0, "token": ERP_TOKEN}, "sftp_listener": {"port": 0},
         "targets": {"erp": target}, "retries": {"first": "1s", "park": "1s", "factor": "1.0"}, "limits": {"disk_free": "1 MiB"},
     }  # fmt: skip
     for key, value in settings.items():

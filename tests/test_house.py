@@ -19,6 +19,7 @@ OWNERS = {
     "cryptography": ("translators/as2/cms/", "gateway/keys"),
     "lxml": ("translators/xml/",),
     "paramiko": ("gateway/doors/sftp", "gateway/transports/sftp"),
+    "argon2": ("gateway/passwords.py",),
     "yaml": ("partners/positioned.py",),
     "structlog": ("gateway/journal.py",),
 }

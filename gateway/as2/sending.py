@@ -14,7 +14,8 @@ from gateway.store import certificates, profiles
 from gateway.store.payloads import Payload
 from gateway.store.store import Store
 from gateway.ways import AS2
-from partners.profile import As2Channel, Profile, read_profile
+from partners.channels import As2Channel
+from partners.profile import Profile, read_profile
 from translators.as2.cms.keys import Certificate, OurKey, certificate
 from translators.as2.errors import As2Error
 from translators.as2.limits import DEFAULT

@@ -3,7 +3,7 @@
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from partners.profile import As2Channel, As2Weakness
+from partners.channels import As2Channel, As2Weakness
 from translators.as2.limits import Limits, Policy
 from translators.as2.write import Security
 

@@ -397,9 +397,30 @@ def _exchanged(one: dict[str, Any]) -> None:
         console.print(f"  receipt: {one['disposition']}", markup=False)
 
 
+def _files(value: Any) -> None:
+    table = _table("at", "partner", "file", "size", "state", "message")
+    for one in value:
+        message = f"{one['message'] or ''}{' (again)' if one['duplicate'] else ''}" or one["reason"] or ""
+        table.add_row(one["at"], one["partner"], f"{one['folder']}/{one['name']}", f"{one['size']:,}", _state(one["state"]), message)
+    console.print(table if value else "no files yet")
+
+
+def _ssh_keys(value: Any) -> None:
+    table = _table("name", "use", "kind", "fingerprint", "since")
+    for one in value:
+        table.add_row(one["name"], one["use"], one["kind"], one["fingerprint"], one["since"])
+    console.print(table if value else "no keys yet; `crossdock sftp key-generate NAME` makes one")
+
+
+def _ssh_key(value: Any) -> None:
+    console.print(f"{value['name']} ({value['use']}, {value['state']}): {value['fingerprint']}")
+    console.print(value["public"], soft_wrap=True)
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
     "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
-    "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
+    "sftp.key.retire": _ssh_key, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from gateway import journal
 from gateway.clock import Clock, new_id, span
 from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Incoming, Kept
+from gateway.records import Incoming, Kept, Outcome
 from gateway.settings import Limits
 from gateway.store.payloads import Payload, Spool
 from gateway.store.store import Store, landed
@@ -64,40 +64,44 @@ class ReceiveStage:
         settled: tuple[str, bytes | None],
     ) -> Kept:
         """COMMIT 1. Raises Refused for a key that is at work (409) or was used with other bytes (422)."""
-        partner = revision.profile.partner
-        digest, data = settled
-        now = self._clock()
-        message = new_id(now)
-        payload = Payload(f"message:{message}", partner, spool.size, digest, data)
-        claim = (partner, channel, key or f"sha256:{digest}")
+        item = self.incoming(
+            revision, settled, spool.size, channel=channel, window=window, media_type=media_type, file_name=file_name, who=who, key=key,
+            traceparent=traceparent,
+        )  # fmt: skip
+        claim = (item.partner, channel, key or f"sha256:{item.payload.sha256}")
         if claim in self._in_flight:
             raise Refused(409, "in-flight", "the same document is being taken right now", retry_after=timedelta(seconds=1))
         self._in_flight.add(claim)
         try:
-            kept = await landed(
-                self._store.keep_message(
-                    Incoming(
-                        id=message,
-                        partner=partner,
-                        channel=channel,
-                        payload=payload,
-                        media_type=media_type[:120],
-                        file_name=file_name[:255] if file_name else None,
-                        profile_revision=revision.number,
-                        key=key,
-                        window=span(window),
-                        at=now,
-                        who=who,
-                        traceparent=traceparent,
-                    )
-                )
-            )
+            kept = await landed(self._store.keep_message(item))
         finally:
             self._in_flight.discard(claim)
-        reach("receive.committed")
-        journal.received(kept.id, partner, channel, spool.size, kept.outcome)
+        self.kept(item, kept.id, kept.outcome)
         if kept.outcome == "conflict":
             raise Refused(422, "key-reused", f"the key came with message {kept.id} and other bytes")
         if kept.outcome == "new":
-            self._on_kept()
+            self.wake()
         return kept
+
+    def incoming(
+        self, revision: Revision, settled: tuple[str, bytes | None], size: int, *, channel: str, window: timedelta, media_type: str,
+        file_name: str | None, who: str, key: str | None = None, traceparent: str | None = None,
+    ) -> Incoming:  # fmt: skip
+        """What COMMIT 1 keeps of a body that is whole."""
+        now = self._clock()
+        message, partner = new_id(now), revision.profile.partner
+        digest, data = settled
+        return Incoming(
+            id=message, partner=partner, channel=channel, payload=Payload(f"message:{message}", partner, size, digest, data), media_type=media_type[:120],
+            file_name=file_name[:255] if file_name else None, profile_revision=revision.number, key=key, window=span(window), at=now, who=who,
+            traceparent=traceparent,
+        )  # fmt: skip
+
+    def kept(self, item: Incoming, message: str, outcome: Outcome) -> None:
+        """COMMIT 1 is done, under this id."""
+        reach("receive.committed")
+        journal.received(message, item.partner, item.channel, item.payload.size, outcome)
+
+    def wake(self) -> None:
+        """There is something to translate."""
+        self._on_kept()

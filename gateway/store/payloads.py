@@ -46,7 +46,10 @@ class PayloadFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.spool = folder / "spool"
-        self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.parts = folder / "parts"
+        """Bytes of files that are not whole yet, each under an id of ours."""
+        for inner in (self.spool, self.parts):
+            inner.mkdir(parents=True, exist_ok=True, mode=0o700)
         sync_folder(folder)
         sync_folder(folder.parent)
 
@@ -65,6 +68,15 @@ class PayloadFiles:
             sync_folder(target.parent)
         except OSError as error:
             raise StoreUnavailable(f"the payload could not be kept: {error.strerror}") from error
+
+    def settle_part(self, part: str, sha256: str) -> None:
+        """The same for a part. Where it was settled already, and only the commit was missing, nothing is left to do."""
+        if (self.parts / part).exists() or not self.path(sha256).exists():
+            self.settle(self.parts / part, sha256)
+
+    def drop_parts(self, parts: Iterable[str]) -> None:
+        for part in parts:
+            (self.parts / part).unlink(missing_ok=True)
 
     def keep(self, payload: Payload) -> Payload:
         """An inline payload over the limit goes to a file; smaller ones pass. Call it before the commit that names them."""
@@ -141,6 +153,7 @@ class Spool:
         self._descriptor: int | None = None
         self._path: Path | None = None
         self._hash = hashlib.sha256()
+        self._altered = False
         self.size = 0
 
     @property
@@ -158,19 +171,105 @@ class Spool:
                 self._memory += data
                 return
             if self._descriptor is None:
-                self._path = self._files.spool / f"{os.getpid()}-{next(self._serial)}.part"
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                _write_all(self._descriptor, bytes(self._memory))
-                self._memory.clear()
+                self._spill()
+            assert self._descriptor is not None
             _write_all(self._descriptor, data)
         except OSError as error:
             raise StoreUnavailable(f"the body could not be kept: {error.strerror}") from error
 
+    def _spill(self) -> None:
+        """From memory into a hidden file."""
+        self._path = self._files.spool / f"{os.getpid()}-{next(self._serial)}.part"
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_all(self._descriptor, bytes(self._memory))
+        self._memory.clear()
+
     def finish(self) -> tuple[str, bytes | None]:
         """(SHA-256, the bytes if they are small, else None: they are then durable under that name)."""
-        digest = self._hash.hexdigest()
+        digest = self.settled_hash()
         if self._descriptor is None:
             return digest, bytes(self._memory)
+        self._sync()
+        assert self._path is not None
+        self._files.settle(self._path, digest)
+        self._path = None
+        return digest, None
+
+    def park(self, part: str) -> tuple[str, bytes | None]:
+        """Like `finish`, for a body that is not whole: a large one is then durable among the parts."""
+        digest = self.settled_hash()
+        if self._descriptor is None:
+            return digest, bytes(self._memory)
+        self._sync()
+        assert self._path is not None
+        os.replace(self._path, self._files.parts / part)
+        sync_folder(self._files.parts)
+        self._path = None
+        return digest, None
+
+    def persist(self, part: str) -> tuple[str, bytes | None]:
+        """Like `park`, and the body goes on growing."""
+        digest = self.settled_hash()
+        if self._descriptor is None:
+            return digest, bytes(self._memory)
+        assert self._path is not None
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise StoreBroken(f"the disk did not take the body: {error.strerror}") from error
+        named = self._files.parts / part
+        if self._path != named:
+            os.replace(self._path, named)
+            sync_folder(self._files.parts)
+            self._path = named
+        return digest, None
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """Writes over bytes that were written before, and beyond; hashed anew when it is finished."""
+        end = offset + len(data)
+        if offset == self.size:
+            self.write(data)
+            return
+        if self._descriptor is None and end <= INLINE_LIMIT:
+            self._memory[offset:end] = data
+            self.size, self._altered = len(self._memory), True
+            return
+        inner = min(len(data), self.size - offset)
+        try:
+            if self._descriptor is None:
+                self._spill()
+            assert self._descriptor is not None
+            os.pwrite(self._descriptor, data[:inner], offset)
+            if inner < len(data):
+                _write_all(self._descriptor, data[inner:])
+                self.size += len(data) - inner
+        except OSError as error:
+            raise StoreUnavailable(f"the body could not be kept: {error.strerror}") from error
+        self._altered = True
+
+    def cut(self, size: int) -> None:
+        """Keeps the first `size` bytes only."""
+        if self._descriptor is None:
+            del self._memory[size:]
+        else:
+            os.ftruncate(self._descriptor, size)
+            os.lseek(self._descriptor, size, os.SEEK_SET)
+        self._altered = self.size != size or self._altered
+        self.size = size
+
+    def settled_hash(self) -> str:
+        """SHA-256 of what there is now; read again where bytes were altered after they had been hashed."""
+        if self._altered:
+            self._hash = hashlib.sha256(self._memory)
+            if self._path is not None:
+                with self._path.open("rb") as file:
+                    while piece := file.read(CHUNK):
+                        self._hash.update(piece)
+            self._altered = False
+        return self._hash.copy().hexdigest()
+
+    def _sync(self) -> None:
+        assert self._descriptor is not None
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -178,10 +277,6 @@ class Spool:
             raise StoreBroken(f"the disk did not take the body: {error.strerror}") from error
         os.close(self._descriptor)
         self._descriptor = None
-        assert self._path is not None
-        self._files.settle(self._path, digest)
-        self._path = None
-        return digest, None
 
     def discard(self) -> None:
         if self._descriptor is not None:

@@ -31,7 +31,8 @@ from gateway.records import (
     TranslateLane,
     WrittenAnswer,
 )  # fmt: skip
-from gateway.store import certificates, profiles, replays
+from gateway.sftp.records import FileKept, FilePut, PickUp, SshKeyRow
+from gateway.store import certificates, profiles, replays, sftp
 from gateway.store.alarms import raise_alarms
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
@@ -73,6 +74,7 @@ class Store:
         self._owed = OwedVerbs(self.ticks, self.files)
         self._as2 = As2Verbs(self.ticks, self._intake)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
+        self._sftp = sftp.SftpVerbs(self._intake, self._delivery)
 
     def forget_leases(self, node: str) -> None:
         """What this node held in an earlier life is free again. Its data directory's lock says that the earlier process is gone."""
@@ -158,6 +160,23 @@ class Store:
 
     def warn_of_certificates(self, now: Instant) -> "Future[int]":
         return self.writer.submit(certificates.warn, now)
+
+    # ---- SFTP
+
+    def put_file(self, item: FilePut) -> "Future[FileKept]":
+        return self.writer.submit(self._sftp.put, item)
+
+    def pick_up(self, item: PickUp) -> "Future[bool]":
+        return self.writer.submit(self._sftp.pick_up, item)
+
+    def expire_files(self, partner: str, before: Instant, at: Instant) -> "Future[list[str]]":
+        return self.writer.submit(sftp.expire, (partner, before, at))
+
+    def put_ssh_key(self, item: SshKeyRow) -> "Future[None]":
+        return self.writer.submit(sftp.put_keys, item)
+
+    def retire_ssh_key(self, item: str) -> "Future[None]":
+        return self.writer.submit(sftp.retire_keys, item)
 
     # ---- people
 

@@ -521,3 +521,40 @@ profile_revisions = Table(
     Column("at", Instant, nullable=False),
     Column("who", String(80), nullable=False),
 )
+
+sftp_files = Table(
+    "sftp_files",
+    metadata,
+    Column("id", String(26), primary_key=True, comment="also the name of its part, where its bytes are a file"),
+    Column("partner", String(64), nullable=False),
+    Column("folder", String(320), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("state", String(10), nullable=False, comment="partial, waiting, taken, empty, marker, refused, replaced, removed, expired"),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime", Instant, nullable=False),
+    Column("sha256", String(64)),
+    Column("payload", String(120), comment="of a small one that is not whole yet"),
+    Column("message", String(26), comment="what it became; of a repeat, the message that had the same bytes first"),
+    Column("duplicate", Boolean, nullable=False, server_default=text("false")),
+    Column("reason", Text),
+    Column("at", Instant, nullable=False),
+    Column("who", String(80), nullable=False),
+)
+UNFINISHED = text("state IN ('partial', 'waiting')")
+Index("sftp_files_by_name", sftp_files.c.partner, sftp_files.c.folder, sftp_files.c.name)
+Index("sftp_files_by_time", sftp_files.c.at)
+Index("sftp_files_unfinished", sftp_files.c.partner, sftp_files.c.at, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+
+ssh_keys = Table(
+    "ssh_keys",
+    metadata,
+    Column("id", String(80), primary_key=True, comment="fingerprint: SHA256:…"),
+    Column("use", String(8), nullable=False, comment="host, client"),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("public", Text, nullable=False, comment="a line of authorized_keys"),
+    Column("private", LargeBinary, nullable=False, comment="sealed"),
+    Column("state", String(8), nullable=False, comment="active, retired"),
+    Column("at", Instant, nullable=False),
+    Column("who", String(80), nullable=False),
+)

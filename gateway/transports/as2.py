@@ -28,7 +28,7 @@ from gateway.store.store import Store, landed
 from gateway.targets.base import Confirmation
 from gateway.targets.http import Answer, open_session, send
 from partners.book import Book, Revision
-from partners.profile import As2Channel
+from partners.channels import As2Channel
 from translators.as2.mime import Headers
 from translators.as2.receipts import DELIVERED, DISPUTED
 from translators.as2.write import Document, ReceiptWanted, Written, request_headers, write_message
