@@ -406,10 +406,13 @@ def _files(value: Any) -> None:
 
 
 def _ssh_keys(value: Any) -> None:
-    table = _table("name", "use", "kind", "fingerprint", "since")
     for one in value:
-        table.add_row(one["name"], one["use"], one["kind"], one["fingerprint"], one["since"])
-    console.print(table if value else "no keys yet; `crossdock sftp key-generate NAME` makes one")
+        # One line each, never broken: fingerprints are compared, and copied.
+        console.print(
+            f"{one['name']:<16} {one['use']:<6} {one['kind']:<12} {one['fingerprint']} {_state(one['state'])} since {one['since']}", soft_wrap=True
+        )
+    if not value:
+        console.print("no keys yet; `crossdock sftp key-generate NAME` makes one")
 
 
 def _ssh_key(value: Any) -> None:
