@@ -186,8 +186,8 @@ class Documents:
 
     def _query(self, query: Any) -> Any:
         try:
-            return self._store.read(query).result(PATIENCE)
-        except (StoreUnavailable, TimeoutError):
+            return self._store.look(query)
+        except StoreUnavailable:
             raise Refusal(FAILURE, "it cannot be looked up just now; come again later") from None
 
 

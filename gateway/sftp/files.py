@@ -184,7 +184,7 @@ class Files:
 
     def _take_spool(self, upload: "Upload") -> None:
         if upload.size == 0:
-            self._commit(FilePut(upload.row("empty", None)))
+            self._commit(FilePut(upload.row("empty", None), is_new=not upload.persisted))
             return
         digest, data = self._finish(upload.spool)
         reach("receive.spooled")
@@ -212,6 +212,7 @@ class Files:
 
     def persist(self, upload: "Upload") -> None:
         """What came so far is durable, and a client that comes back finds it; the upload goes on."""
+        upload.persisted = True
         try:
             digest, data = upload.spool.persist(upload.id)
         except StoreBroken as error:
@@ -324,7 +325,7 @@ class Files:
         return kept
 
     def _read(self, query: Any) -> Any:
-        return self._settled(self._store.read(query))
+        return self._store.look(query)
 
     def _settled(self, future: "Future[Value]") -> Value:
         try:
@@ -347,6 +348,8 @@ class Upload:
         self.charged = 0
         self.touched = False
         """Whether this client has written, or begun anew: only then its CLOSE says that the file is whole."""
+        self.persisted = False
+        """Whether a row has its id."""
         self._ahead: dict[int, bytes] = {}
         self._ended = False
         self._fault: str | None = None

@@ -45,6 +45,8 @@ class FilePut:
     payload: Payload | None = None
     """The bytes of an unfinished small file, to be kept with its row."""
     incoming: Incoming | None = None
+    is_new: bool = False
+    """True if no row has its id yet."""
 
 
 @dataclass(frozen=True, slots=True)

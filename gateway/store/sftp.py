@@ -14,7 +14,7 @@ from gateway.sftp.records import LISTED, UNFINISHED, FileKept, FilePut, FileRow,
 from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.intake import PUT_PAYLOAD, IntakeVerbs
-from gateway.store.sql import in_lists, insert, many, one_of
+from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 
 FILE = ("id", "partner", "folder", "name", "state", "size", "mtime", "sha256", "payload", "message", "duplicate", "reason", "at", "who")
 KEY = ("id", "use", "name", "kind", "public", "private", "state", "at", "who")
@@ -96,23 +96,21 @@ class SftpVerbs:
         return [self._put(tx, item, kept.get(item.row.id)) for item in items]
 
     def _put(self, tx: Connection, item: FilePut, kept: Kept | None) -> FileKept:
-        row, leftovers = item.row, []
-        before = tx.execute(_BY_ID, {"id": row.id}).first()
-        if before is not None and before.payload and before.payload != row.payload:
-            tx.execute(_DROP_PAYLOAD, {"id": before.payload})
+        row = item.row
+        leftovers: list[str] = []
+        before = [] if item.is_new else rows_of(tx, _BY_ID, {"id": row.id})
+        many(tx, _DROP_PAYLOAD, [{"id": one.payload} for one in before if one.payload and one.payload != row.payload])
         if kept is not None:
             row = replace(row, message=kept.id, duplicate=kept.outcome == "duplicate")
         if row.state in LISTED:
-            for other in tx.execute(_SAME_NAME, {"partner": row.partner, "folder": row.folder, "name": row.name, "id": row.id}).all():
-                tx.execute(_REPLACE, {"id": other.id})
-                if other.state in UNFINISHED:
-                    leftovers.append(other.id)
-                    if other.payload:
-                        tx.execute(_DROP_PAYLOAD, {"id": other.payload})
+            others = rows_of(tx, _SAME_NAME, {"partner": row.partner, "folder": row.folder, "name": row.name, "id": row.id})
+            many(tx, _REPLACE, [{"id": other.id} for other in others])
+            many(tx, _DROP_PAYLOAD, [{"id": other.payload} for other in others if other.payload])
+            leftovers = [other.id for other in others if other.state in UNFINISHED]
         if item.payload is not None:
-            tx.execute(_DROP_PAYLOAD, {"id": item.payload.id})
+            many(tx, _DROP_PAYLOAD, [{"id": item.payload.id}])
             many(tx, PUT_PAYLOAD, [item.payload.row()])
-        tx.execute(_PUT_FILE, asdict(row))
+        many(tx, _PUT_FILE, [_values(row)])
         return FileKept(row.message, row.duplicate, leftovers)
 
     def pick_up(self, tx: Connection, items: list[PickUp]) -> list[bool]:
@@ -175,8 +173,8 @@ def in_folder(tx: Connection, partner: str, folder: str, since: Instant) -> list
 
 
 def by_name(tx: Connection, partner: str, folder: str, name: str, since: Instant) -> FileRow | None:
-    row = tx.execute(_BY_NAME, {"partner": partner, "folder": folder, "name": name, "since": since}).first()
-    return None if row is None else _file(row)
+    found = rows_of(tx, _BY_NAME, {"partner": partner, "folder": folder, "name": name, "since": since})
+    return _file(found[0]) if found else None
 
 
 def held(tx: Connection, partner: str) -> int:
@@ -213,6 +211,10 @@ def waiting_out(tx: Connection, destination: str) -> list[Any]:
 
 def out_by_id(tx: Connection, deliveries: list[str]) -> list[Any]:
     return in_lists(tx, _FETCHED, deliveries)
+
+
+def _values(row: FileRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in FILE}
 
 
 def _file(row: Any) -> FileRow:

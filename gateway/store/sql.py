@@ -36,6 +36,12 @@ def many(tx: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]
         tx.exec_driver_sql(sql, [tuple([row[name] for name in order]) for row in rows])
 
 
+def rows_of(tx: Connection, statement: TextClause, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """All rows of a query that a hot verb asks."""
+    sql, order = _for_driver(tx, statement.text)
+    return tx.exec_driver_sql(sql, dict(values) if order is None else tuple([values[name] for name in order])).all()
+
+
 def one_of(statement: str, name: str = "keys") -> TextClause:
     """A statement whose `IN :keys` takes a list."""
     return text(statement).bindparams(bindparam(name, expanding=True))

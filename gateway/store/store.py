@@ -204,6 +204,12 @@ class Store:
             return self.writer.submit(lambda tx, items: [query(tx) for _ in items], None)
         return self._readers.submit(self._read, query)
 
+    def look(self, query: Callable[[Connection], Value]) -> Value:
+        """The same in the caller's own thread, for threads that may wait: half as long as by a reader's."""
+        if not self.database.reads_beside_writer:
+            return self.read(query).result()
+        return self._read(query)
+
     def _read(self, query: Callable[[Connection], Value]) -> Value:
         with self.database.reading.connect() as connection:
             return query(connection)
