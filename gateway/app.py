@@ -28,6 +28,7 @@ from gateway.doors.erp import ErpDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
 from gateway.doors.sftp import SftpDoor
+from gateway.doors.sftp_poll import Poller
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import vault_of
 from gateway.metrics import Metrics
@@ -47,7 +48,8 @@ from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
 from gateway.transports.as2 import As2Receipts, As2Send
 from gateway.transports.https import HttpsPush
-from gateway.ways import AS2, AS2_RECEIPTS
+from gateway.transports.sftp import SftpSend
+from gateway.ways import AS2, AS2_RECEIPTS, SFTP
 from partners import library
 from partners.book import Book, Revision
 from partners.profile import read_profile
@@ -134,6 +136,7 @@ class Node:
         self.translate.start()
         self.reconcile.start()
         self.as2.start()
+        self.poller.start()
         await self._listen()
         self._tick()
         notes = self.store.database.notes
@@ -161,6 +164,15 @@ class Node:
         self.files = Files(self.store, self.receive, self.clock, asyncio.get_running_loop())
         self.documents = Documents(self.store, self.clock)
         self.gatekeeper = Gatekeeper(lambda: self.book, self.clock, self._locked)
+        loop = asyncio.get_running_loop()
+        self.poller = Poller(
+            self.store,
+            self.receive,
+            node=self.name,
+            clock=self.clock,
+            book=lambda: self.book,
+            on_kept=lambda: void(loop.call_soon_threadsafe(self.translate.wake)),
+        )
 
     async def _open_sftp(self) -> None:
         keys = await asyncio.to_thread(host_keys, self.store, self.clock())
@@ -246,6 +258,8 @@ class Node:
                 self.deliver.add(HttpsPush(f"push:{revision.profile.partner}", channel.push_url))
             if revision.profile.channels.as2 is not None:
                 self._add_as2(revision.profile.partner)
+            if revision.profile.channels.sftp_push is not None:
+                self._add_sftp(revision.profile.partner)
         if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
             self._write_node_file()
@@ -266,6 +280,9 @@ class Node:
                 public_url=self.settings.public_url,
             ),
         )
+
+    def _add_sftp(self, partner: str) -> None:
+        self.deliver.add_once(f"{SFTP}:{partner}", lambda: SftpSend(partner, store=self.store, clock=self.clock, book=lambda: self.book))
 
     async def _profile_text(self, partner: str, revision: int) -> str:
         key = (partner, revision)
@@ -362,6 +379,7 @@ class Node:
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.stop)
         self._scheduler.shutdown(wait=False)
+        await self.poller.stop()
         for runner in self._runners:
             await runner.cleanup()
         await self.as2.stop()

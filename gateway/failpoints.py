@@ -27,6 +27,13 @@ POINTS = {
     "as2.answered": "the partner has answered our message, nothing of that is committed",
     "sftp.parked": "a file that is not whole yet is on the disk, no row names it",
     "sftp.picked-up": "a document that a partner has read is delivered, its CLOSE is not answered",
+    "sftp.listed": "a partner's folder is listed and what is in it noted, nothing is fetched",
+    "sftp.fetched": "a partner's file is here, no row names it",
+    "sftp.stored": "it is a message, and still lies at the partner's",
+    "sftp.moved": "we have renamed it there, to take it away",
+    "sftp.taken": "it is gone there, and our row does not say so yet",
+    "sftp.put": "a document of ours lies at the partner's under its temporary name",
+    "sftp.renamed": "it has its last name there, nothing of that is committed",
     "store.before_commit": "the writer is about to COMMIT",
     "store.after_commit": "the writer has committed, nobody knows yet",
 }

@@ -48,6 +48,11 @@ def received(message: str, partner: str, channel: str, size: int, outcome: str) 
     _line("received", message=message, partner=partner, channel=channel, bytes=size, outcome=outcome)
 
 
+def polled(partner: str, poll: str, files: int, failures: int, why: str | None) -> None:
+    if files or failures:
+        _line("polled", partner=partner, poll=poll, files=files, failures=failures or None, why=why)
+
+
 def session(partner: str, channel: str, address: str, how: str, client: str) -> None:
     _line("session", partner=partner, channel=channel, address=address, how=how, client=client[:100])
 

@@ -15,6 +15,7 @@ from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
 from gateway.sftp import people as sftp_people
+from gateway.sftp.selftest import sftp_scan, sftp_selftest
 from gateway.store import awaited, lives, profiles, replays
 from gateway.store.profiles import Applied
 from gateway.store.store import Store
@@ -194,10 +195,12 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.show": partners_show,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
+    "sftp.selftest": sftp_selftest,
+    "sftp.scan": sftp_scan,
     "as2.evidence": as2_evidence,
     "as2.selftest": as2_selftest,
     "as2.send": as2_send,
     "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING
+CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | sftp_people.CHANGING
 """After these the node looks at its rows at once."""

@@ -10,6 +10,8 @@ MEDIA_TYPES = {"x12": MEDIA_TYPE, "csv": "text/csv; charset=utf-8", "xml": "appl
 """Of what we write, by format."""
 AS2 = "as2"
 """The channel, and how destinations begin that go by it."""
+SFTP = "sftp"
+"""The channel, and how destinations begin that go to a partner's own SFTP server."""
 AS2_RECEIPTS = "as2-receipts"
 """How destinations begin that take our asynchronous receipts."""
 MOST_SCOPE = 120
@@ -17,15 +19,18 @@ MOST_NAME = 200
 
 
 def destination(profile: Profile) -> str:
-    """Where deliveries to the partner go: by AS2 where it has an AS2 address, else to its own address, else to its outbox."""
+    """Where deliveries to the partner go: by AS2 where it has an AS2 address, else to its own SFTP server or address, else to its outbox."""
     if profile.channels.as2 is not None and profile.channels.as2.url:
         return f"{AS2}:{profile.partner}"
+    if profile.channels.sftp_push is not None:
+        return f"{SFTP}:{profile.partner}"
     return f"{'push' if profile.channels.http.way_back == 'push' else 'outbox'}:{profile.partner}"
 
 
 def channel_of(destination: str) -> str:
     """By which channel a destination of ours sends."""
-    return AS2 if destination.startswith(f"{AS2}:") else "http"
+    kind = destination.partition(":")[0]
+    return kind if kind in (AS2, SFTP) else "http"
 
 
 def scope(ours: str, theirs: str) -> str:

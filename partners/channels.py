@@ -210,7 +210,103 @@ class SftpChannel(Model):
     duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes within it are the same message")
 
 
+def _host_key(value: str) -> str:
+    if re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
+        return value
+    return _public_key(value)
+
+
+def _remote_folder(value: str) -> str:
+    if not value.strip() or any(ord(one) < 32 for one in value) or len(value) > 1000:
+        raise ValueError(f"must be a folder at the partner's server, such as /outbox or out, got {value!r}")
+    return value.rstrip("/") or "/"
+
+
+HostKey = Annotated[str, AfterValidator(_host_key)]
+RemoteFolder = Annotated[str, AfterValidator(_remote_folder)]
+
+
+class SftpRemote(Model):
+    """The partner's SFTP server, and how we log in there."""
+
+    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
+    port: int = Field(default=22, ge=1, le=65535)
+    user: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]+$")
+    hostkeys: list[HostKey] = Field(
+        min_length=1, description="its host keys, as lines of known_hosts without the name, or as SHA256 fingerprints; no other server is spoken to"
+    )
+    key: str | None = Field(
+        default=None, description="the name of the key pair of ours that opens (crossdock sftp key-generate); default: the oldest"
+    )
+    password: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="the name of a secret (crossdock sftp secret), where it takes no keys"
+    )
+    timeout: Span = Field(default=timedelta(seconds=60), description="for the connection, and for each answer")
+
+
+class SftpPoll(SftpRemote):
+    """A folder at the partner's server from which we fetch."""
+
+    name: str = Field(default="poll", pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$", description="what we call it; one for each folder")
+    folder: RemoteFolder
+    files: Names = Field(default_factory=lambda: ["*"], description="which names are fetched")
+    temporary: Names = Field(
+        default_factory=lambda: ["*.tmp", "*.part", "*.filepart", ".*"], description="which names are not, because they are not whole yet"
+    )
+    whole: Literal["stable", "marker", "listed"] = Field(
+        default="stable",
+        description="when a file is whole: size and time have not changed for `stable`; its marker is there; or at once, for partners who rename",
+    )
+    stable: Span = Field(default=timedelta(seconds=30))
+    marker: str = Field(default=".done", pattern=r"^\.[A-Za-z0-9]{1,16}$")
+    order: Literal["name", "time"] = "name"
+    every: Span = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    after: Literal["delete", "archive", "keep"] = Field(default="delete", description="what becomes of a file there once it is kept here")
+    archive: RemoteFolder | None = Field(default=None, description="for after: archive; a folder at the same server")
+    max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
+    most: int = Field(default=1000, ge=1, le=100_000, description="files fetched at one time")
+    duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes within it are the same message")
+
+    @model_validator(mode="after")
+    def _archive_has_a_folder(self) -> "SftpPoll":
+        if (self.after == "archive") != (self.archive is not None):
+            raise ValueError("after: archive and archive, a folder at the partner's server, go together")
+        if self.archive is not None and self.archive == self.folder:
+            raise ValueError("archive must be another folder than folder")
+        return self
+
+
+PLACEHOLDERS = ("file_name", "stem", "ending", "set", "date", "time", "id")
+
+
+def _template(value: str) -> str:
+    unknown = [one for one in re.findall(r"{([^{}]*)}", value) if one not in PLACEHOLDERS]
+    rest = re.sub(r"{[^{}]*}", "", value)
+    if unknown or "{" in rest or "}" in rest or not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", rest) or not value or value.startswith("."):
+        raise ValueError(f"must be letters, digits, points, hyphens and {', '.join('{' + one + '}' for one in PLACEHOLDERS)}, got {value!r}")
+    return value
+
+
+class SftpPush(SftpRemote):
+    """A folder at the partner's server into which we put what we write."""
+
+    folder: RemoteFolder
+    name: Annotated[str, AfterValidator(_template)] = Field(default="{file_name}", description="what files are called there")
+    temporary: Literal["hidden", "suffix"] = Field(default="suffix", description="until it is whole a file is called NAME.part, or .NAME.part")
+    connections: int = Field(default=2, ge=1, le=20, description="at once")
+    marker: str | None = Field(default=None, pattern=r"^\.[A-Za-z0-9]{1,16}$", description="puts an empty file NAME.done, or so, after each")
+
+
 class Channels(Model):
     http: HttpChannel = HttpChannel()
     as2: As2Channel | None = Field(default=None, description="without it the partner has no AS2")
     sftp: SftpChannel | None = Field(default=None, description="without it the partner has no login at our SFTP server")
+    sftp_poll: list[SftpPoll] = Field(default_factory=list, max_length=20, description="folders at its own server that we fetch from")
+    sftp_push: SftpPush | None = Field(default=None, description="a folder at its own server that we put what we write into")
+
+    @model_validator(mode="after")
+    def _polls_have_names(self) -> "Channels":
+        names = [one.name for one in self.sftp_poll]
+        if len(set(names)) < len(names):
+            raise ValueError("each sftp_poll needs a name of its own")
+        return self

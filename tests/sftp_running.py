@@ -74,8 +74,8 @@ class Background:
     def with_partner(self, partner: str, **terms: Any) -> None:
         self.do(with_sftp(self.gateway, partner, **terms))
 
-    def operate(self, name: str, **given: Any) -> Any:
-        return self.do(self.gateway.operate(name, **given))
+    def operate(self, operation: str, **given: Any) -> Any:
+        return self.do(self.gateway.operate(operation, **given))
 
     def settle(self, what: Callable[[], Any], words: str = "it did not come to that") -> Any:
         """Waits until `what` gives something true; that."""

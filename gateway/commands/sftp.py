@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.exits import USAGE
+from gateway.exits import FAILED, USAGE
 
 sftp = typer.Typer(help="SFTP: our keys, partners' passwords, what partners have put.", no_args_is_help=True)
 
@@ -94,6 +94,58 @@ def key_retire(
 ) -> None:
     """Take a key pair of ours out of use."""
     _operate("sftp.key.retire", {"id": wanted}, config, data_dir, as_json)
+
+
+@sftp.command("secret")
+def secret(
+    name: Name,
+    value: Annotated[str | None, typer.Option("--value", envvar="CROSSDOCK_SFTP_SECRET", help="The password. Default: it is asked for.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a password for a partner's server, sealed, under a name that its profile has (password)."""
+    given = value if value is not None else str(typer.prompt("The password", hide_input=True))
+    _operate("sftp.secret", {"name": name, "value": given}, config, data_dir, as_json)
+
+
+@sftp.command("scan")
+def scan(
+    host: Annotated[str, typer.Argument(help="A partner's server.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 22,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show a server's host key. Pin it (hostkeys) once the partner has said that it is theirs."""
+    _operate("sftp.scan", {"host": host, "port": port}, config, data_dir, as_json)
+
+
+@sftp.command("selftest")
+def selftest(
+    partner: Annotated[str, typer.Argument(help="Whose terms.")], data_dir: Data = None, config: Config = None, as_json: Json = False
+) -> None:
+    """Try a partner's SFTP terms for real: our server answers, its server lets us in, its folders are there. Exit 0: all good, 1: something is not."""
+    told = _operate("sftp.selftest", {"partner": partner}, config, data_dir, as_json)
+    if not all(one["good"] for one in told):
+        raise typer.Exit(FAILED)
+
+
+@sftp.command("polls")
+def polls(
+    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The folders that we fetch from: when next, and what came of the last time."""
+    _operate("sftp.polls", {"partner": partner}, config, data_dir, as_json)
+
+
+@sftp.command("poll")
+def poll(partner: Annotated[str, typer.Argument(help="Whose folders.")], data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Fetch from a partner's folders now, whenever they are due."""
+    _operate("sftp.poll", {"partner": partner}, config, data_dir, as_json)
 
 
 @sftp.command("password")

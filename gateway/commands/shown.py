@@ -415,6 +415,25 @@ def _ssh_keys(value: Any) -> None:
         console.print("no keys yet; `crossdock sftp key-generate NAME` makes one")
 
 
+def _secret(value: Any) -> None:
+    console.print(f"{value['name']} is kept, sealed")
+
+
+def _scanned(value: Any) -> None:
+    console.print(f"{value['server']}\n{value['fingerprint']}\n{value['hostkey']}", soft_wrap=True)
+
+
+def _polls(value: Any) -> None:
+    table = _table("partner", "folder", "last", "next", "what came of it")
+    for one in value:
+        table.add_row(one["partner"], one["poll"], one["at"] or "", one["next"] or "now", one["told"] or "")
+    console.print(table if value else "no folder has been polled yet")
+
+
+def _polled(value: Any) -> None:
+    console.print(f"the folders of {value['partner']} are due now")
+
+
 def _ssh_key(value: Any) -> None:
     console.print(f"{value['name']} ({value['use']}, {value['state']}): {value['fingerprint']}")
     console.print(value["public"], soft_wrap=True)
@@ -425,5 +444,5 @@ SHOWERS: dict[str, Callable[[Any], None]] = {
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
-    "sftp.key.retire": _ssh_key, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "sftp.key.retire": _ssh_key, "sftp.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

@@ -1,11 +1,12 @@
 """Our SSH key pairs: host keys of the server, and what we log in with at partners. Made once, sealed in the store, the same for all nodes."""
 
 from gateway.clock import Instant
-from gateway.errors import StoreUnavailable
+from gateway.errors import DestinationFault, StoreUnavailable
 from gateway.keys import MadeSsh, generate_ssh
-from gateway.sftp.records import SshKeyRow
+from gateway.sftp.records import Secret, SshKeyRow
 from gateway.store import sftp as rows
 from gateway.store.store import Store
+from partners.channels import SftpRemote
 from partners.ssh_keys import read_public_key
 
 KINDS = ("ed25519", "rsa-3072")
@@ -25,6 +26,20 @@ def opened(store: Store, row: SshKeyRow) -> bytes:
     if store.vault is None:
         raise StoreUnavailable("this store was opened without its keys")
     return store.vault.open_text(row.private, row.id)
+
+
+def secret_of(store: Store, terms: SftpRemote) -> Secret:
+    """What opens the partner's server. Raises DestinationFault where there is none yet."""
+    if terms.password is not None:
+        row = next((row for row in all_keys(store, "secret") if row.name == terms.password), None)
+        if row is None:
+            raise DestinationFault(f"no secret is called {terms.password}; give it with `crossdock sftp secret {terms.password}`")
+        return Secret(password=opened(store, row).decode())
+    found = [row for row in all_keys(store, "client") if terms.key in (None, row.name)]
+    if not found:
+        wanted = terms.key or "NAME"
+        raise DestinationFault(f"there is no key pair {terms.key or 'to log in with'}; make one with `crossdock sftp key-generate {wanted}`")
+    return Secret(private=opened(store, found[0]))
 
 
 def all_keys(store: Store, use: str) -> list[SshKeyRow]:

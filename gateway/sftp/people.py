@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gateway.clock import as_text, now
+from gateway.clock import as_text, new_id, now
 from gateway.errors import Refused
 from gateway.keys import generate_ssh, read_ssh
 from gateway.sftp import host_keys
 from gateway.sftp.records import LISTED, SshKeyRow
 from gateway.store import sftp as rows
+from gateway.store import sftp_polls as polls
 from gateway.store.store import Store
 from partners.ssh_keys import read_public_key
 from translators.as2.cms.keys import KeyRefused
@@ -80,6 +81,42 @@ def sftp_key_retire(store: Store, given: Arguments) -> Any:
     return _shown(found[0]) | {"state": "retired"}
 
 
+def sftp_secret(store: Store, given: Arguments) -> Any:
+    """A password for a partner's server, sealed under a name; the one before it is taken out of use."""
+    name, value = str(given.get("name") or ""), str(given.get("value") or "")
+    if not NAME.fullmatch(name) or not value or len(value) > 1000:
+        raise Refused(400, "bad-request", "a secret needs a name of small letters, digits, points and hyphens, and a value")
+    assert store.vault is not None
+    for row in host_keys.all_keys(store, "secret"):
+        if row.name == name:
+            store.retire_ssh_key(row.id).result(WAIT)
+    at = now()
+    identity = f"secret:{name}:{new_id(at)}"[:80]
+    row = SshKeyRow(
+        identity, "secret", name, "password", "", store.vault.seal_text(value.encode(), identity), "active", at, str(given.get("who") or "operator")
+    )
+    store.put_ssh_key(row).result(WAIT)
+    return {"name": name, "since": as_text(at)}
+
+
+def sftp_polls(store: Store, given: Arguments) -> Any:
+    """The folders that we poll: when next, and what came of the last time."""
+    return [
+        {
+            "poll": row.id.partition(":")[2], "partner": row.partner, "next": as_text(row.next_due) if row.next_due else None,
+            "at": as_text(row.at) if row.at else None, "failures": row.failures, "told": row.told, "node": row.node,
+        }
+        for row in store.look(polls.polls)
+        if given.get("partner") in (None, row.partner)
+    ]  # fmt: skip
+
+
+def sftp_poll(store: Store, given: Arguments) -> Any:
+    """Polls a partner's folders now."""
+    store.poll_now(str(given["partner"])).result(WAIT)
+    return {"partner": given["partner"]}
+
+
 def _put(store: Store, given: Arguments, made: Any, use: str) -> Any:
     name = str(given.get("name") or "")
     if not NAME.fullmatch(name):
@@ -105,4 +142,8 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "sftp.key.generate": sftp_key_generate,
     "sftp.key.import": sftp_key_import,
     "sftp.key.retire": sftp_key_retire,
+    "sftp.secret": sftp_secret,
+    "sftp.polls": sftp_polls,
+    "sftp.poll": sftp_poll,
 }
+CHANGING = frozenset({"sftp.poll", "sftp.secret"})

@@ -70,12 +70,20 @@ class PickUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """What opens a partner's server: a private key as PEM, or a password."""
+
+    private: bytes | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SshKeyRow:
-    """A key pair of ours: a host key of our server, or what we log in with at partners."""
+    """A key pair of ours: a host key of our server, or what we log in with at partners; or a password for there."""
 
     id: str
     """The fingerprint of its public half."""
-    use: Literal["host", "client"]
+    use: Literal["host", "client", "secret"]
     name: str
     kind: str
     public: str
@@ -85,3 +93,61 @@ class SshKeyRow:
     state: Literal["active", "retired"]
     at: Instant
     who: str
+
+
+# ---- polling ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PollClaim:
+    """A node wants to poll a folder, if it is due and no other node does."""
+
+    id: str
+    partner: str
+    node: str
+    now: Instant
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class PollEnd:
+    """What came of it; the lease ends. With `until`, it is only renewed."""
+
+    id: str
+    fence: int
+    now: Instant
+    next_due: Instant = 0
+    failures: int = 0
+    told: str = ""
+    until: Instant = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolledRow:
+    """One file of a partner's folder, as it was listed with this size and time."""
+
+    poll: str
+    name: str
+    size: int
+    mtime: int
+    partner: str
+    state: Literal["seen", "stored", "done"]
+    """Done: it is gone there, by us or by others; its row goes, too, so that another file of its name is a new one."""
+    seen_at: Instant
+    listed_at: Instant
+    sha256: str | None = None
+    message: str | None = None
+    moved: str | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.name, self.size, self.mtime
+
+
+@dataclass(frozen=True, slots=True)
+class PolledPut:
+    """A file as it is from now on; with `incoming`, it becomes a message in the same commit."""
+
+    row: PolledRow
+    fence: int
+    incoming: Incoming | None = None

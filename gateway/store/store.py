@@ -31,8 +31,8 @@ from gateway.records import (
     TranslateLane,
     WrittenAnswer,
 )  # fmt: skip
-from gateway.sftp.records import FileKept, FilePut, PickUp, SshKeyRow
-from gateway.store import certificates, profiles, replays, sftp
+from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
+from gateway.store import certificates, profiles, replays, sftp, sftp_polls
 from gateway.store.alarms import raise_alarms
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
@@ -75,6 +75,7 @@ class Store:
         self._as2 = As2Verbs(self.ticks, self._intake)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
         self._sftp = sftp.SftpVerbs(self._intake, self._delivery)
+        self._polls = sftp_polls.PollVerbs(self._intake)
 
     def forget_leases(self, node: str) -> None:
         """What this node held in an earlier life is free again. Its data directory's lock says that the earlier process is gone."""
@@ -171,6 +172,24 @@ class Store:
 
     def expire_files(self, partner: str, before: Instant, at: Instant) -> "Future[list[str]]":
         return self.writer.submit(sftp.expire, (partner, before, at))
+
+    def claim_poll(self, item: PollClaim) -> "Future[tuple[int, int] | None]":
+        return self.writer.submit(self._polls.claim, item)
+
+    def end_poll(self, item: PollEnd) -> "Future[bool]":
+        return self.writer.submit(self._polls.end, item)
+
+    def put_polled(self, item: PolledPut) -> "Future[Kept | None]":
+        return self.writer.submit(self._polls.put, item)
+
+    def see_polled(self, item: list[PolledRow]) -> "Future[None]":
+        return self.writer.submit(sftp_polls.seen, item)
+
+    def forget_polled(self, poll: str, now: Instant, before: Instant) -> "Future[None]":
+        return self.writer.submit(sftp_polls.forget, (poll, now, before))
+
+    def poll_now(self, partner: str) -> "Future[None]":
+        return self.writer.submit(sftp_polls.due_now, partner)
 
     def put_ssh_key(self, item: SshKeyRow) -> "Future[None]":
         return self.writer.submit(sftp.put_keys, item)

@@ -548,8 +548,8 @@ Index("sftp_files_unfinished", sftp_files.c.partner, sftp_files.c.at, sqlite_whe
 ssh_keys = Table(
     "ssh_keys",
     metadata,
-    Column("id", String(80), primary_key=True, comment="fingerprint: SHA256:…"),
-    Column("use", String(8), nullable=False, comment="host, client"),
+    Column("id", String(80), primary_key=True, comment="fingerprint: SHA256:…, or secret:NAME"),
+    Column("use", String(8), nullable=False, comment="host, client, secret"),
     Column("name", String(64), nullable=False),
     Column("kind", String(24), nullable=False),
     Column("public", Text, nullable=False, comment="a line of authorized_keys"),
@@ -558,3 +558,34 @@ ssh_keys = Table(
     Column("at", Instant, nullable=False),
     Column("who", String(80), nullable=False),
 )
+
+sftp_polls = Table(
+    "sftp_polls",
+    metadata,
+    Column("id", String(100), primary_key=True, comment="partner:name of the poll"),
+    Column("partner", String(64), nullable=False),
+    Column("next_due", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False, server_default=text("0")),
+    Column("node", String(40)),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0"), comment="in a row"),
+    Column("told", Text, comment="what came of the last time"),
+    Column("at", Instant, nullable=False, server_default=text("0")),
+)
+
+sftp_polled = Table(
+    "sftp_polled",
+    metadata,
+    Column("poll", String(100), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("mtime", BigInteger, primary_key=True, comment="seconds, as the server says"),
+    Column("partner", String(64), nullable=False),
+    Column("state", String(6), nullable=False, comment="seen, stored"),
+    Column("seen_at", Instant, nullable=False, comment="first, with this size and time"),
+    Column("listed_at", Instant, nullable=False, comment="last"),
+    Column("sha256", String(64)),
+    Column("message", String(26)),
+    Column("moved", String(320), comment="what we renamed it to there, before we take it away"),
+)
+Index("sftp_polled_by_time", sftp_polled.c.poll, sftp_polled.c.listed_at)

@@ -18,9 +18,13 @@ class Confirmation:
 
 class Destination(Protocol):
     name: str
-    concurrency: int
     marks_sending: bool
     """Whether a repeat after a crash needs to know that an attempt was under way."""
+
+    @property
+    def concurrency(self) -> int:
+        """Attempts at once."""
+        ...
 
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
         """Raises TemporaryFailure, UnknownOutcome, PermanentFailure or DestinationFault (gateway.errors)."""
