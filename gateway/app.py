@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,11 +25,13 @@ from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
 from gateway.doors.as2 import As2Door
+from gateway.doors.callers import Callers, secret_bytes
 from gateway.doors.erp import ErpDoor
 from gateway.doors.guard import Guards
 from gateway.doors.http import HttpDoor
 from gateway.doors.sftp import SftpDoor
 from gateway.doors.sftp_poll import Poller
+from gateway.doors.tls import TlsContext
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import vault_of
 from gateway.metrics import Metrics
@@ -39,7 +42,7 @@ from gateway.settings import Listener, Settings
 from gateway.sftp.documents import Documents
 from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
-from gateway.sftp.host_keys import host_keys, opened
+from gateway.sftp.host_keys import all_keys, host_keys, opened
 from gateway.store import profiles as profile_rows
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
@@ -98,6 +101,8 @@ class Node:
         self.fault: str | None = None
         self._revisions: dict[tuple[str, int], str] = {}
         self._partner_rates: dict[str, Rate] = {}
+        self._secrets: dict[str, bytes] = {}
+        self._tls: TlsContext | None = None
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
 
@@ -130,7 +135,15 @@ class Node:
         self._start_as2()
         self._start_sftp()
         as2 = As2Door(self.receive, self.as2, self.settings.limits)
-        self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.book, self.name, as2)
+        assert self.store.vault is not None
+        self.callers = Callers(
+            self.store.vault,
+            self.clock,
+            certificates=lambda partner: [one.fingerprint for one in self.ring.tls(partner)],
+            secrets=self._signatures_of,
+            proxies=self.settings.partner_listener.proxies,
+        )
+        self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.callers, as2)
         await self.reload_profiles()
         self.deliver.start()
         self.translate.start()
@@ -201,7 +214,10 @@ class Node:
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
         self.metrics.connections = guards
         partner = self.door.app(guards.middleware, self.metrics.middleware)
-        self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards)
+        self._tls = TlsContext(self.settings.partner_listener.tls) if self.settings.partner_listener.tls else None
+        if self._tls is not None:
+            self._tls.trust(one.der for revision in self.book for one in self.ring.tls(revision.profile.partner))
+        self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards, self._tls)
         if self.settings.erp_listener.token:
             seconds = self.settings.limits.header_time.total_seconds()
             erp_guards = Guards(seconds, self.settings.limits.connections)
@@ -215,15 +231,16 @@ class Node:
             await self._open_sftp()
         self._write_node_file()
 
-    async def _serve(self, app: web.Application, listener: Listener, guards: Guards) -> str:
+    async def _serve(self, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
         runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190)
         await runner.setup()
         self._runners.append(runner)
         assert runner.server is not None
-        server = await asyncio.get_running_loop().create_server(guards.factory(runner.server), listener.host, listener.port, backlog=512)
+        more: dict[str, Any] = {"ssl": tls.context, "ssl_handshake_timeout": guards.header_seconds} if tls else {}
+        server = await asyncio.get_running_loop().create_server(guards.factory(runner.server), listener.host, listener.port, backlog=512, **more)
         self._servers.append(server)
         port = server.sockets[0].getsockname()[1]
-        return f"http://{listener.host}:{port}"
+        return f"{'https' if tls else 'http'}://{listener.host}:{port}"
 
     def _write_node_file(self) -> None:
         """Where the commands find this node, and with which token: readable by its own user only."""
@@ -249,8 +266,12 @@ class Node:
             if fresh:
                 await self._check_targets(revision)
         self.book = Book(revisions)
-        self.door.book = self.compose.book = self.as2.book = self.book
+        self._secrets = await asyncio.to_thread(self._secrets_named)
+        self.callers.book = self.compose.book = self.as2.book = self.book
         await self.ring.refresh()
+        if self._tls is not None:
+            self._tls.trust(one.der for revision in self.book for one in self.ring.tls(revision.profile.partner))
+            self._tls.renew()
         self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
         for revision in self.book:
             channel = revision.profile.channels.http
@@ -263,6 +284,20 @@ class Node:
         if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
             self._write_node_file()
+
+    def _secrets_named(self) -> dict[str, bytes]:
+        """The secrets that profiles name, opened."""
+        wanted = {name for revision in self.book for name in revision.profile.channels.http.signatures}
+        return (
+            {row.name: secret_bytes(opened(self.store, row).decode()) for row in all_keys(self.store, "secret") if row.name in wanted}
+            if wanted
+            else {}
+        )
+
+    def _signatures_of(self, partner: str) -> list[bytes]:
+        revision = self.book.by_name(partner)
+        names = revision.profile.channels.http.signatures if revision else []
+        return [self._secrets[name] for name in names if name in self._secrets]
 
     def _add_as2(self, partner: str) -> None:
         self.deliver.add_once(f"{AS2_RECEIPTS}:{partner}", lambda: As2Receipts(partner, ring=self.ring, book=lambda: self.book))

@@ -4,6 +4,7 @@ Knows formats; knows no store and no partner. A private key leaves this module s
 """
 
 import hashlib
+import hmac
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -157,6 +158,7 @@ class Vault:
     """Seals private keys under a secret of the installation."""
 
     def __init__(self, secret: bytes) -> None:
+        self._secret = hashlib.sha256(b"crossdock codes\0" + secret).digest()
         self._cipher = AESGCM(hashlib.sha256(b"crossdock keys at rest\0" + secret).digest())
 
     def seal(self, private: bytes, fingerprint: str) -> bytes:
@@ -173,6 +175,10 @@ class Vault:
         found = serialization.load_der_private_key(private, None, unsafe_skip_rsa_key_validation=True)
         assert isinstance(found, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
         return OurKey(found, named)
+
+    def mac(self, purpose: str, data: bytes) -> bytes:
+        """A code that only this installation can make."""
+        return hmac.digest(hmac.digest(self._secret, f"crossdock {purpose}".encode(), "sha256"), data, "sha256")
 
     def seal_text(self, private: bytes, name: str) -> bytes:
         """The same for a key that has no certificate, under its own name."""

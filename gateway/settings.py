@@ -3,13 +3,14 @@
 `crossdock config` shows each value as a node would see it, secrets masked.
 """
 
+import ipaddress
 import os
 import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from partners.positioned import PositionedError, load
 from partners.terms import Name, Size, Span
@@ -31,8 +32,30 @@ class Listener(Model):
     port: int = Field(default=0, ge=0, le=65535, description="0 takes a free port and tells which")
 
 
+class Tls(Model):
+    """A certificate of our own for a listener. Both files are read again when they change."""
+
+    certificate: Path = Field(description="PEM: our certificate, and those between it and the authority")
+    key: Path = Field(description="PEM: its private key, without a password")
+
+
 class PartnerListener(Listener):
     port: int = Field(default=8080, ge=0, le=65535)
+    tls: Tls | None = Field(default=None, description="without it, plain HTTP: put a proxy with TLS in front")
+    proxies: list[str] = Field(
+        default_factory=list,
+        description="addresses or networks of proxies whose X-Forwarded-For and Client-Cert (RFC 9440) are believed; no others are",
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(f"{one!r} is no address or network such as 10.0.0.5 or 10.0.0.0/24") from None
+        return value
 
 
 class AdminListener(Listener):

@@ -21,6 +21,7 @@ class Book:
     def __init__(self, revisions: Iterable[Revision]) -> None:
         self._by_name = {revision.profile.partner: revision for revision in revisions}
         self._by_token = {token.sha256: revision for revision in self._by_name.values() for token in revision.profile.identities.tokens}
+        self._by_client = {client.id: revision for revision in self._by_name.values() for client in revision.profile.identities.clients}
         self._by_as2 = {
             (revision.profile.channels.as2.id, revision.profile.us.as2): revision
             for revision in self._by_name.values()
@@ -42,6 +43,15 @@ class Book:
             return None
         stored = next(one.sha256 for one in revision.profile.identities.tokens if one.sha256 == digest)
         return revision if hmac.compare_digest(stored, digest) else None
+
+    def by_client(self, client: str, secret: str | None = None) -> Revision | None:
+        """Whose OAuth2 client this is; with a secret, only if that is its own."""
+        revision = self._by_client.get(client)
+        if revision is None or secret is None:
+            return revision
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+        stored = [one.sha256 for one in revision.profile.identities.clients if one.id == client]
+        return revision if any(hmac.compare_digest(one, digest) for one in stored) else None
 
     def by_as2(self, as2_from: str, as2_to: str) -> Revision | None:
         """Whose AS2 names these are: the sender's, and ours to it."""

@@ -15,7 +15,25 @@ from partners.ssh_keys import SshKeyRefused, read_public_key
 from partners.terms import Model, Names, Size, Span
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(f"must be an address or a network such as 203.0.113.7 or 203.0.113.0/24, got {value!r}") from None
+
+
+Network = Annotated[str, AfterValidator(_network)]
+Proof = Literal["token", "certificate", "signature"]
+
+
 class HttpChannel(Model):
+    require: list[Proof] = Field(default_factory=list, description="what every request must bring: all of these; default: any one of them")
+    signatures: Names = Field(
+        default_factory=list,
+        max_length=5,
+        description="names of secrets (crossdock keys secret) with which it signs, by Standard Webhooks; several while one replaces another",
+    )
+    addresses: list[Network] = Field(default_factory=list, description="from where it may come; default: from anywhere")
     way_back: Literal["outbox", "push"] = "outbox"
     push_url: str | None = Field(default=None, description="where we POST documents to, for way_back: push")
     max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
@@ -27,6 +45,8 @@ class HttpChannel(Model):
             raise ValueError("way_back: push needs push_url, the partner's https address")
         if self.push_url and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", self.push_url):
             raise ValueError("push_url must be https (plain http only to this machine, for trials)")
+        if "signature" in self.require and not self.signatures:
+            raise ValueError("require: signature needs signatures, the name of a secret that the partner has, too")
         return self
 
 
@@ -124,13 +144,6 @@ def _argon2(value: str) -> str:
     return value
 
 
-def _network(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        raise ValueError(f"must be an address or a network such as 203.0.113.7 or 203.0.113.0/24, got {value!r}") from None
-
-
 def _folder(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){0,4}", value):
         raise ValueError(f"must be a folder such as in or in/stock, without a leading slash, got {value!r}")
@@ -138,7 +151,6 @@ def _folder(value: str) -> str:
 
 
 PublicKey = Annotated[str, AfterValidator(_public_key)]
-Network = Annotated[str, AfterValidator(_network)]
 Folder = Annotated[str, AfterValidator(_folder)]
 
 
@@ -239,7 +251,7 @@ class SftpRemote(Model):
         default=None, description="the name of the key pair of ours that opens (crossdock sftp key-generate); default: the oldest"
     )
     password: str | None = Field(
-        default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="the name of a secret (crossdock sftp secret), where it takes no keys"
+        default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="the name of a secret (crossdock keys secret), where it takes no keys"
     )
     timeout: Span = Field(default=timedelta(seconds=60), description="for the connection, and for each answer")
 

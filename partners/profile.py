@@ -48,10 +48,19 @@ class Token(Model):
     note: str = ""
 
 
+class Client(Model):
+    """An OAuth2 client of the partner (RFC 6749, 4.4): it gets its bearer tokens at our /v1/token."""
+
+    id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$", description="one partner a client id")
+    sha256: Sha256
+    note: str = ""
+
+
 class Identities(Model):
     isa: list[InterchangeId] = Field(default_factory=list, description="who the partner is in ISA05 and ISA06; the first is whom we write X12 to")
     gs: str | None = Field(default=None, min_length=2, max_length=15, description="who we write to in GS03; default: the id of the first isa")
     tokens: list[Token] = Field(default_factory=list, description="its bearer tokens; several while one replaces another")
+    clients: list[Client] = Field(default_factory=list, description="its OAuth2 clients, known by the SHA-256 of their secrets")
 
 
 class OurNames(Model):

@@ -104,9 +104,12 @@ class Background:
 
 def x12(number: int) -> bytes:
     """A 945 of its own: other control numbers, another shipment."""
-    return (
-        document("945-shipped.edi")
-        .replace(b"000000301", b"%09d" % number)
-        .replace(b"WS-88120", b"WS-%05d" % number)
-        .replace(b"H-77120", b"H-%05d" % number)
-    )
+    changes = {
+        b"000000301": b"%09d" % number, b"*301*X*": b"*%d*X*" % number, b"GE*1*301": b"GE*1*%d" % number, b"WS-88120": b"WS-%05d" % number,
+        b"H-77120": b"H-%05d" % number,
+    }  # fmt: skip
+    made = document("945-shipped.edi")
+    for old, new in changes.items():
+        assert old in made, old
+        made = made.replace(old, new)
+    return made

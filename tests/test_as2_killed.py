@@ -3,10 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,48 +20,12 @@ from gateway.simulators.as2 import PretendAs2Partner
 from gateway.simulators.erp import PretendErp
 from tests.as2_keys import key
 from tests.as2_running import profile, text_of
+from tests.lives import PATIENCE, Life
 from tests.running import document
 from translators.as2.cms.keys import certificate
 from translators.as2.write import Document, ReceiptWanted, Security
 
 X12 = document("214-status.edi")
-PATIENCE = 30.0
-
-
-class Life:
-    """A gateway as a process of its own."""
-
-    def __init__(self, settings: Settings, failpoints: str) -> None:
-        environment = os.environ | {
-            "CROSSDOCK_DATA_DIR": str(settings.data_dir),
-            "CROSSDOCK_PARTNER_LISTENER__PORT": "0",
-            "CROSSDOCK_ADMIN_LISTENER__PORT": "0",
-            "CROSSDOCK_WORKERS": "1",
-            "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB",
-            "CROSSDOCK_RETRIES__FIRST": "1s",
-            "CROSSDOCK_TARGETS__ERP__URL": settings.targets["erp"].url,
-            "CROSSDOCK_FAILPOINTS": failpoints,
-        }
-        self._file = settings.data_dir / "node.json"
-        self._file.unlink(missing_ok=True)
-        self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, stderr=subprocess.DEVNULL)
-
-    async def url(self) -> str:
-        async with asyncio.timeout(PATIENCE):
-            while not self._file.exists():
-                assert self.process.poll() is None, "the gateway did not start"
-                await asyncio.sleep(0.05)
-        return str(json.loads(self._file.read_text())["partners"])
-
-    async def dead(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while self.process.poll() is None:
-                await asyncio.sleep(0.05)
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """The partner listener over real ports: what it takes, what it refuses, and that its yes comes after the commit."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -36,10 +37,16 @@ REFUSED = [
     ("another's token", {"token": "nobody"}, NOTICE, 401, "not-authenticated"),
     ("no address", {"path": "/v1/letterbox"}, NOTICE, 404, "not-found"),
     ("an empty body", {}, b"", 422, "empty-body"),
-    ("compressed", {"headers": {"Content-Encoding": "gzip"}}, b"x", 415, "unsupported-encoding"),
+    ("compressed otherwise", {"headers": {"Content-Encoding": "br"}}, b"x", 415, "unsupported-encoding"),
+    ("no gzip", {"headers": {"Content-Encoding": "gzip"}}, b"x" * 100, 422, "bad-encoding"),
+    ("cut gzip", {"headers": {"Content-Encoding": "gzip"}}, gzip.compress(NOTICE)[:-5], 422, "bad-encoding"),
+    ("gzip and more", {"headers": {"Content-Encoding": "gzip"}}, gzip.compress(NOTICE) + b"more", 422, "bad-encoding"),
+    ("a gzip bomb", {"headers": {"Content-Encoding": "gzip"}}, gzip.compress(bytes(30_000_000)), 413, "too-large"),
+    ("gzip of nothing", {"headers": {"Content-Encoding": "gzip"}}, gzip.compress(b""), 422, "empty-body"),
     ("a key of control characters", {"headers": {"Idempotency-Key": "a\tb"}}, NOTICE, 422, "bad-key"),
     ("an empty key", {"headers": {"Idempotency-Key": '""'}}, NOTICE, 422, "bad-key"),
-    ("two files", {}, ("a.edi", "b.edi"), 422, "multipart"),
+    ("no file", {}, (), 422, "multipart"),
+    ("21 files", {}, tuple(f"{number}.edi" for number in range(21)), 422, "multipart"),
     ("larger than the channel takes", {}, b"x" * 70_000, 413, "too-large"),
 ]
 
@@ -48,7 +55,7 @@ REFUSED = [
 def test_what_is_refused_says_why_and_keeps_nothing(tmp_path: Path, given, body, status, kind):
     async def act() -> None:
         async with running(tmp_path) as gateway:
-            if status == 413:
+            if status == 413 and body[:1] == b"x":
                 await gateway.apply("northway", ("agreements:", "channels: {http: {max_body: 64 KiB}}\nagreements:"))
             answer, headers, content = await post(gateway, multipart(*body) if isinstance(body, tuple) else body, **given)
             value = json.loads(content)

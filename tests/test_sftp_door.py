@@ -328,6 +328,26 @@ def test_a_document_that_was_read_whole_and_closed_is_delivered_once(home):
     assert sum(one["step"] == "delivered" and "outbox:reader" in one["text"] for one in shown["life"]) == 1
 
 
+def test_what_was_fetched_can_be_fetched_again_after_a_restart(tmp_path):
+    """A client whose CLOSE was never answered does not know that we count it as delivered."""
+    for life in range(2):
+        home = Background(tmp_path)
+        home.with_partner("reader")
+        with client(home.gateway, "reader") as sftp:
+            if not life:
+                put(sftp, "/in/a.edi", x12(1))
+                (name,) = waiting(home, "reader", sftp)
+            with sftp.open(f"/out/{name}") as file:
+                assert b"AK9*A*1*1*1" in file.read()
+            assert sftp.listdir("/out") == []
+            assert states(home, "reader") == ["delivered"]
+            if life:
+                sftp.remove(f"/out/{name}")
+                with refused():
+                    sftp.remove("/out/other.edi")
+        home.close()
+
+
 def test_a_cut_reading_is_no_delivery_and_its_rest_completes_it(home):
     home.with_partner("cutreader")
     with client(home.gateway, "cutreader") as sftp:

@@ -241,9 +241,9 @@ def test_a_login_that_is_refused_is_told_and_a_password_may_open(home, server):
     server.key, server.password = None, "their word"
     partner = Partner(home, server, remote={"password": "lake"})
     assert "no secret is called lake" in partner.go()["told"]
-    home.operate("sftp.secret", name="lake", value="another word")
+    home.operate("keys.secret", name="lake", value="another word")
     assert "does not let crossdock in" in partner.go()["told"]
-    home.operate("sftp.secret", name="lake", value="their word")
+    home.operate("keys.secret", name="lake", value="their word")
     server.put("/out/a.edi", x12(1))
     assert partner.go()["failures"] == 0
     partner.has(x12(1))

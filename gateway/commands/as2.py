@@ -122,6 +122,19 @@ def keys_schedule(wanted: Id, begin: Begin = None, end: End = None, data_dir: Da
     _operate("keys.schedule", {"id": wanted, "from": begin, "until": end}, config, data_dir, as_json)
 
 
+@keys.command("secret")
+def keys_secret(
+    name: Annotated[str, typer.Argument(help="What we call it; profiles name it.")],
+    value: Annotated[str | None, typer.Option("--value", envvar="CROSSDOCK_SECRET", help="The secret. Default: it is asked for.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a secret that we share with a partner, sealed: a password for its server, or what it signs requests with (whsec_…)."""
+    given = value if value is not None else str(typer.prompt("The secret", hide_input=True))
+    _operate("keys.secret", {"name": name, "value": given}, config, data_dir, as_json)
+
+
 @as2.command("messages")
 def as2_messages(
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,

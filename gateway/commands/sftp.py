@@ -96,19 +96,6 @@ def key_retire(
     _operate("sftp.key.retire", {"id": wanted}, config, data_dir, as_json)
 
 
-@sftp.command("secret")
-def secret(
-    name: Name,
-    value: Annotated[str | None, typer.Option("--value", envvar="CROSSDOCK_SFTP_SECRET", help="The password. Default: it is asked for.")] = None,
-    data_dir: Data = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Keep a password for a partner's server, sealed, under a name that its profile has (password)."""
-    given = value if value is not None else str(typer.prompt("The password", hide_input=True))
-    _operate("sftp.secret", {"name": name, "value": given}, config, data_dir, as_json)
-
-
 @sftp.command("scan")
 def scan(
     host: Annotated[str, typer.Argument(help="A partner's server.")],

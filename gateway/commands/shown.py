@@ -444,5 +444,5 @@ SHOWERS: dict[str, Callable[[Any], None]] = {
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
-    "sftp.key.retire": _ssh_key, "sftp.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "sftp.key.retire": _ssh_key, "keys.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
 }  # fmt: skip

@@ -7,25 +7,25 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
-from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.doors.as2 import As2Door
-from gateway.doors.keys import traceparent_of, usable_key
-from gateway.doors.pace import Pace, pour, write
+from gateway.doors.bodies import File, Taking, expected
+from gateway.doors.callers import Caller, Callers
+from gateway.doors.keys import basic_of, usable_key
 from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import LaneClaim, Settled
+from gateway.records import Kept, LaneClaim, Settled
 from gateway.settings import Limits
 from gateway.store import search
-from gateway.store.payloads import Spool
 from gateway.store.store import Store, landed
 from gateway.ways import content_text
-from partners.book import Book, Revision
+from partners.book import Revision
 
 CHANNEL = "http"
 MOST_OFFERED = 100
@@ -34,19 +34,20 @@ OUTBOX_LEASE = 60
 
 
 class HttpDoor:
-    def __init__(self, store: Store, receive: ReceiveStage, limits: Limits, clock: Clock, book: Book, node: str, as2: As2Door | None = None) -> None:
+    def __init__(self, store: Store, receive: ReceiveStage, limits: Limits, clock: Clock, callers: Callers, as2: As2Door | None = None) -> None:
         self._store = store
         self._receive = receive
         self._limits = limits
         self._clock = clock
-        self._node = node
+        self._callers = callers
         self.as2 = as2
-        self.book = book
-        """Replaced as a whole when a profile is applied."""
 
     def app(self, *middlewares: Any) -> web.Application:
         app = web.Application(middlewares=[*middlewares, problems])
-        app.router.add_post("/v1/inbox", self.inbox)
+        welcome = expected(self._expected)
+        app.router.add_post("/v1/inbox", self.inbox, expect_handler=welcome)
+        app.router.add_post("/v1/inbox/{partner}", self.inbox, expect_handler=welcome)
+        app.router.add_post("/v1/token", self.token)
         app.router.add_get("/v1/messages/{id}", self.message)
         app.router.add_get("/v1/outbox", self.outbox)
         app.router.add_get("/v1/outbox/{id}", self.outbox_document)
@@ -57,92 +58,70 @@ class HttpDoor:
         return app
 
     def _who(self, request: web.Request) -> Revision:
-        """The partner whose token this is. The answer is the same for no token, an unknown one and a misspelt header."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        revision = self.book.by_token(token.strip()) if scheme.lower() == "bearer" and token else None
-        if revision is None:
-            journal.refused(None, CHANNEL, 401, "not-authenticated")
-            raise Refused(401, "not-authenticated", "no partner has this token")
-        return revision
+        return self._callers.who(request).revision
 
     # ---- in
 
-    async def inbox(self, request: web.Request) -> web.StreamResponse:
-        revision = self._who(request)
-        channel = revision.profile.channels.http
-        key = usable_key(request.headers.get("Idempotency-Key"))
-        encoding = request.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
-            raise Refused(415, "unsupported-encoding", f"Content-Encoding {encoding[:40]}")
-        if request.content_length is not None and request.content_length > channel.max_body:
-            raise Refused(413, "too-large", f"{request.content_length} bytes; this channel takes {channel.max_body}")
-        spool = self._receive.spool()
+    async def token(self, request: web.Request) -> web.Response:
+        """An OAuth2 client gets a bearer token (RFC 6749, 4.4)."""
+        form = parse_qs((await request.content.read(10_000)).decode("utf-8", "replace"))
+        if form.get("grant_type") != ["client_credentials"]:
+            return web.json_response({"error": "unsupported_grant_type", "error_description": "grant_type must be client_credentials"}, status=400)
+        client, secret = basic_of(request.headers.get("Authorization", "")) or (form.get("client_id", [""])[0], form.get("client_secret", [""])[0])
         try:
-            media_type, file_name = await self._take(request, spool, channel.max_body)
-            if spool.size == 0:
-                raise Refused(422, "empty-body", "0 bytes came")
-            settled = await self._receive.finish(spool)
-            kept = await self._receive.keep(
-                revision,
-                spool,
-                channel=CHANNEL,
-                key=key,
-                window=channel.duplicate_window,
-                media_type=media_type,
-                file_name=file_name,
-                who=f"{revision.profile.partner} by {CHANNEL}",
-                traceparent=traceparent_of(request.headers.get("traceparent")),
-                settled=settled,
-            )
+            value = self._callers.token(client, secret)
+        except Refused:
+            return web.json_response({"error": "invalid_client"}, status=401, headers={"WWW-Authenticate": "Basic"})
+        return web.json_response(value, headers={"Cache-Control": "no-store"})
+
+    def _expected(self, request: web.Request) -> None:
+        """What a head alone tells. Raises Refused."""
+        caller = self._callers.who(request, request.match_info.get("partner"), signed=True)
+        most = caller.revision.profile.channels.http.max_body
+        if request.content_length is not None and request.content_length > most:
+            raise Refused(413, "too-large", f"{request.content_length} bytes; this channel takes {most}")
+
+    async def inbox(self, request: web.Request) -> web.StreamResponse:
+        caller = self._callers.who(request, request.match_info.get("partner"), signed=True)
+        channel = caller.revision.profile.channels.http
+        key = usable_key(request.headers.get("Idempotency-Key")) or usable_key(caller.message)
+        if caller.signing is not None and request.content_type.startswith("multipart/"):
+            raise Refused(422, "multipart", "a signed request holds one file, as its body")
+        told = caller.signing.update if caller.signing is not None else _nobody
+        taking = Taking(request, self._limits, self._receive.spool, channel.max_body, told)
+        try:
+            files = await taking.take()
+            caller.finish()
+            answer, headers = await self._kept(caller, files, key)
         finally:
-            spool.discard()
-        answer: dict[str, Any] = {"id": kept.id, "status": "received", "received_at": as_text(kept.at), "status_url": f"/v1/messages/{kept.id}"}
-        headers = {"Location": answer["status_url"]}
-        if kept.outcome == "duplicate":
-            # With a key the stored answer goes out again, byte for byte; without one the body says why nothing new was made.
-            headers["Idempotent-Replayed"] = "true"
-            if key is None:
-                answer["duplicate"] = True
-                answer["detail"] = f"the same bytes came at {answer['received_at']}; nothing is done twice"
+            taking.discard()
         response = web.Response(status=202, body=json.dumps(answer).encode(), content_type="application/json", headers=headers)
         await response.prepare(request)
         await response.write_eof()
         reach("receive.answered")
         return response
 
-    async def _take(self, request: web.Request, spool: Spool, most: int) -> tuple[str, str | None]:
-        """The body into the spool, within size and time; (media type, file name as the partner said them: metadata, never a path)."""
-        if request.content_type.startswith("multipart/"):
-            return await self._take_part(request, spool, most)
-        if request.content.is_eof():
-            # All of it came with its head: nothing is waited for, so nothing needs a clock.
-            await write(spool, request.content.read_nowait(), most)
-            return request.content_type, request.headers.get("X-File-Name")
-        await pour(request.content.readany, spool, most=most, limits=self._limits)
-        return request.content_type, request.headers.get("X-File-Name")
-
-    async def _take_part(self, request: web.Request, spool: Spool, most: int) -> tuple[str, str | None]:
-        pace = Pace(self._limits)
-        media_type, file_name, files = "application/octet-stream", None, 0
-        try:
-            reader = await request.multipart()
-            while (part := await pace.next(reader.next())) is not None:
-                if not isinstance(part, BodyPartReader):
-                    raise Refused(422, "multipart", "a part is itself multipart")
-                if part.filename is None and part.name not in (None, "file", "document"):
-                    await part.release()
-                    continue
-                files += 1
-                if files > 1:
-                    raise Refused(422, "multipart", "there is a second file")
-                media_type, file_name = part.headers.get("Content-Type", media_type), part.filename
-                while chunk := await pace.next(part.read_chunk(64 * 1024)):
-                    await write(spool, bytes(chunk), most)
-        except (ValueError, AssertionError) as error:
-            raise Refused(422, "multipart", f"it cannot be read: {error}") from None
-        if files == 0:
-            raise Refused(422, "multipart", "there is no file in it")
-        return media_type, file_name
+    async def _kept(self, caller: Caller, files: list[File], key: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+        """The answer, and its headers, once every file of the request is kept, all in one commit."""
+        revision = caller.revision
+        items = []
+        for number, file in enumerate(files, start=1):
+            settled = await self._receive.finish(file.spool)
+            items.append(
+                self._receive.incoming(
+                    revision, settled, file.spool.size, channel=CHANNEL, window=revision.profile.channels.http.duplicate_window,
+                    media_type=file.media_type, file_name=file.name, who=f"{revision.profile.partner} by {CHANNEL}",
+                    key=key if key is None or len(files) == 1 else f"{key}#{number}", traceparent=caller.traceparent,
+                )
+            )  # fmt: skip
+        kept = await self._receive.keep(items)
+        told = [_told(one, keyed=key is not None) for one in kept]
+        again = {"Idempotent-Replayed": "true"} if all(one.outcome == "duplicate" for one in kept) else {}
+        if len(told) == 1:
+            return told[0], {"Location": told[0]["status_url"]} | again
+        for one, file in zip(told, files, strict=True):
+            one["file_name"] = file.name
+        return {"status": "received", "messages": told}, again
 
     async def message(self, request: web.Request) -> web.Response:
         """The life of one message, its verdicts, and the 997s that answer it."""
@@ -218,6 +197,19 @@ class HttpDoor:
         if row is None:
             raise Refused(404, "not-found", f"no document {delivery[:60]} waits for you")
         return row
+
+
+def _told(kept: Kept, *, keyed: bool) -> dict[str, Any]:
+    """With a key the stored answer goes out again, byte for byte; without one the body says why nothing new was made."""
+    answer: dict[str, Any] = {"id": kept.id, "status": "received", "received_at": as_text(kept.at), "status_url": f"/v1/messages/{kept.id}"}
+    if kept.outcome == "duplicate" and not keyed:
+        answer["duplicate"] = True
+        answer["detail"] = f"the same bytes came at {answer['received_at']}; nothing is done twice"
+    return answer
+
+
+def _nobody(data: bytes) -> None:
+    """Nobody wants to hear the bytes."""
 
 
 def _number(text: str | None, default: int, least: int, most: int, name: str) -> int:

@@ -1,6 +1,9 @@
-"""Headers that every door reads the same way: Idempotency-Key and traceparent."""
+"""Headers that every door reads the same way: Idempotency-Key, traceparent, Basic."""
 
+import base64
+import binascii
 import re
+from urllib.parse import unquote_plus
 
 from gateway.errors import Refused
 
@@ -23,3 +26,15 @@ def usable_key(header: str | None) -> str | None:
     if not KEY.fullmatch(key):
         raise Refused(422, "bad-key", f"{len(key)} characters; 1 to 200 printable ones are taken")
     return key
+
+
+def basic_of(header: str) -> tuple[str, str] | None:
+    """User and password of Basic (RFC 7617), as OAuth2 clients encode them (RFC 6749, 2.3.1); None where there is none."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return unquote_plus(user), unquote_plus(password)

@@ -11,8 +11,8 @@ from gateway.errors import Refused, StoreUnavailable
 KINDS = {
     "not-authenticated": (
         401,
-        "The request carries no token that we know",
-        "Send `Authorization: Bearer TOKEN` with the token from your partner manager.",
+        "The request proves no partner that we know",
+        "Send `Authorization: Bearer TOKEN` with the token from your partner manager, or what was agreed in its place: a certificate, a signature.",
     ),
     "not-found": (404, "There is nothing here for you", "Check the address. Messages are visible only to the partner who sent them."),
     "method-not-allowed": (405, "This address does not take that method", "The Allow header lists the methods it takes."),
@@ -31,7 +31,8 @@ KINDS = {
         "The body is larger than this channel takes",
         "Send it in smaller interchanges, or ask your partner manager to raise channels.http.max_body.",
     ),
-    "unsupported-encoding": (415, "The body is encoded in a way that this door does not open", "Send it without Content-Encoding."),
+    "unsupported-encoding": (415, "The body is encoded in a way that this door does not open", "Send it as it is, or compressed with gzip."),
+    "bad-encoding": (422, "The gzip body cannot be opened", "Compress the whole file with gzip and send all of it, or send it as it is."),
     "empty-body": (422, "The body is empty", "Send the document itself as the body of the request."),
     "key-reused": (
         422,
@@ -39,7 +40,7 @@ KINDS = {
         "Use a new key for each new document, and the same key only to repeat the same bytes.",
     ),
     "bad-key": (422, "The Idempotency-Key cannot be used", "Use 1 to 200 printable ASCII characters."),
-    "multipart": (422, "The multipart body does not hold exactly one file", "Send one file a request, or the file itself as the body."),
+    "multipart": (422, "The multipart body cannot be taken", "Send 1 to 20 files as multipart/form-data, or one file itself as the body."),
     "not-agreed": (
         422,
         "Nothing is agreed with the partner that would send this",

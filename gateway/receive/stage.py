@@ -49,39 +49,24 @@ class ReceiveStage:
         reach("receive.spooled")
         return settled
 
-    async def keep(
-        self,
-        revision: Revision,
-        spool: Spool,
-        *,
-        channel: str,
-        key: str | None,
-        window: timedelta,
-        media_type: str,
-        file_name: str | None,
-        who: str,
-        traceparent: str | None,
-        settled: tuple[str, bytes | None],
-    ) -> Kept:
-        """COMMIT 1. Raises Refused for a key that is at work (409) or was used with other bytes (422)."""
-        item = self.incoming(
-            revision, settled, spool.size, channel=channel, window=window, media_type=media_type, file_name=file_name, who=who, key=key,
-            traceparent=traceparent,
-        )  # fmt: skip
-        claim = (item.partner, channel, key or f"sha256:{item.payload.sha256}")
-        if claim in self._in_flight:
+    async def keep(self, items: list[Incoming]) -> list[Kept]:
+        """COMMIT 1, for all or none. Raises Refused for a key that is at work (409) or was used with other bytes (422)."""
+        claims = {(item.partner, item.channel, item.key or f"sha256:{item.payload.sha256}") for item in items}
+        if claims & self._in_flight:
             raise Refused(409, "in-flight", "the same document is being taken right now", retry_after=timedelta(seconds=1))
-        self._in_flight.add(claim)
+        self._in_flight |= claims
         try:
-            kept = await landed(self._store.keep_message(item))
+            all_kept = [await landed(self._store.keep_message(items[0]))] if len(items) == 1 else await landed(self._store.keep_together(items))
         finally:
-            self._in_flight.discard(claim)
-        self.kept(item, kept.id, kept.outcome)
-        if kept.outcome == "conflict":
-            raise Refused(422, "key-reused", f"the key came with message {kept.id} and other bytes")
-        if kept.outcome == "new":
+            self._in_flight -= claims
+        for item, kept in zip(items, all_kept, strict=True):
+            self.kept(item, kept.id, kept.outcome)
+        conflict = next((kept for kept in all_kept if kept.outcome == "conflict"), None)
+        if conflict is not None:
+            raise Refused(422, "key-reused", f"the key came with message {conflict.id} and other bytes")
+        if any(kept.outcome == "new" for kept in all_kept):
             self.wake()
-        return kept
+        return all_kept
 
     def incoming(
         self, revision: Revision, settled: tuple[str, bytes | None], size: int, *, channel: str, window: timedelta, media_type: str,

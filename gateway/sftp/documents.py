@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from gateway import journal
-from gateway.clock import DAY, SECOND, Clock, Instant, as_text
+from gateway.clock import DAY, SECOND, Clock, Instant, as_text, span
 from gateway.errors import StoreUnavailable
 from gateway.failpoints import reach
 from gateway.sftp.files import PATIENCE, Caller
@@ -76,7 +76,7 @@ class Documents:
         """By partner: what waited a moment ago. Clients look up each name of a listing one by one."""
         self._read_spans: OrderedDict[str, Spans] = OrderedDict()
         self._read_whole: OrderedDict[str, Waiting] = OrderedDict()
-        """By partner and name: what was read whole here. It is not listed any more, and may be removed, or read again."""
+        """By partner and name: what was read whole here, and may be removed, which delivers it where the profile says so."""
 
     def waiting(self, caller: Caller) -> dict[str, Waiting]:
         """What is to be fetched, by name."""
@@ -97,13 +97,17 @@ class Documents:
         return named
 
     def find(self, caller: Caller, name: str) -> Waiting | None:
-        """One that waits, or that was read here a while ago."""
+        """One that waits, or that was fetched a while ago: a client whose CLOSE was not answered asks again for what is not listed any more."""
         with self._lock:
             at, seen = self._seen.get(caller.partner, (0, {}))
         if name not in seen or at + FRESH < self._clock():
             seen = self.waiting(caller)
-        with self._lock:
-            return seen.get(name) or self._read_whole.get(f"{caller.partner}/{name}")
+        return seen.get(name) or self._fetched(caller, name)
+
+    def _fetched(self, caller: Caller, name: str) -> Waiting | None:
+        since = self._clock() - span(caller.channel.keep)
+        found = self._query(lambda tx: rows.fetched_out(tx, f"outbox:{caller.partner}", since))
+        return self._named(found).get(name)
 
     def open(self, caller: Caller, name: str) -> "Reading":
         found = self.find(caller, name)
@@ -124,10 +128,12 @@ class Documents:
         key = f"{caller.partner}/{name}"
         with self._lock:
             read = self._read_whole.get(key)
+        if name not in self.waiting(caller):
+            if self._fetched(caller, name) is None:
+                raise Refusal(NO_SUCH_FILE, f"there is no document {name}")
+            return
         if read is None:
-            if name in self.waiting(caller):
-                raise Refusal(DENIED, f"{name} has not been read to its end yet; fetch it first")
-            raise Refusal(NO_SUCH_FILE, f"there is no document {name}")
+            raise Refusal(DENIED, f"{name} has not been read to its end yet; fetch it first")
         if caller.channel.delivered == "removed":
             self._deliver(caller, read)
             with self._lock:

@@ -33,7 +33,7 @@ def secret_of(store: Store, terms: SftpRemote) -> Secret:
     if terms.password is not None:
         row = next((row for row in all_keys(store, "secret") if row.name == terms.password), None)
         if row is None:
-            raise DestinationFault(f"no secret is called {terms.password}; give it with `crossdock sftp secret {terms.password}`")
+            raise DestinationFault(f"no secret is called {terms.password}; give it with `crossdock keys secret {terms.password}`")
         return Secret(password=opened(store, row).decode())
     found = [row for row in all_keys(store, "client") if terms.key in (None, row.name)]
     if not found:

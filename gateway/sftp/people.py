@@ -142,8 +142,8 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "sftp.key.generate": sftp_key_generate,
     "sftp.key.import": sftp_key_import,
     "sftp.key.retire": sftp_key_retire,
-    "sftp.secret": sftp_secret,
+    "keys.secret": sftp_secret,
     "sftp.polls": sftp_polls,
     "sftp.poll": sftp_poll,
 }
-CHANGING = frozenset({"sftp.poll", "sftp.secret"})
+CHANGING = frozenset({"sftp.poll", "keys.secret"})

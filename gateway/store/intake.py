@@ -29,6 +29,16 @@ _WAKE_LANE = text(
 class IntakeVerbs:
     ticks: Ticks
 
+    def keep_together(self, tx: Connection, items: list[list[Incoming]]) -> list[list[Kept]]:
+        """COMMIT 1 for requests of several files: of one with a conflict nothing is kept."""
+        kept: list[list[Kept]] = []
+        for item in items:
+            with tx.begin_nested() as together:
+                kept.append(self.keep_messages(tx, item))
+                if any(one.outcome == "conflict" for one in kept[-1]):
+                    together.rollback()
+        return kept
+
     def keep_messages(self, tx: Connection, items: list[Incoming]) -> list[Kept]:
         """COMMIT 1 for many messages: raw bytes, their receipt's facts, their place in the channel's order.
 

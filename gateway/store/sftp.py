@@ -14,7 +14,7 @@ from gateway.sftp.records import LISTED, UNFINISHED, FileKept, FilePut, FileRow,
 from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.intake import PUT_PAYLOAD, IntakeVerbs
-from gateway.store.sql import in_lists, insert, many, one_of, rows_of
+from gateway.store.sql import insert, many, rows_of
 
 FILE = ("id", "partner", "folder", "name", "state", "size", "mtime", "sha256", "payload", "message", "duplicate", "reason", "at", "who")
 KEY = ("id", "use", "name", "kind", "public", "private", "state", "at", "who")
@@ -66,9 +66,10 @@ _WAITING = text(
     " JOIN lanes l ON l.destination = :destination AND l.id = d.lane JOIN payloads p ON p.id = d.payload"
     " WHERE d.state = 'due' ORDER BY d.position LIMIT :limit"
 )
-_FETCHED = one_of(
+_FETCHED = text(
     "SELECT d.id, d.lane, d.partner, d.message, d.state, d.attributes, d.created_at, d.done_at, p.size, p.sha256, p.id AS payload FROM deliveries d"
-    " JOIN payloads p ON p.id = d.payload WHERE d.id IN :keys"
+    " JOIN payloads p ON p.id = d.payload WHERE d.destination = :destination AND d.state = 'delivered' AND d.event IS NULL AND d.done_at > :since"
+    " ORDER BY d.done_at DESC LIMIT :limit"
 )
 _HEAD = text(
     "SELECT d.id, d.lane, d.partner, d.destination, d.message, d.state, d.on_dead, l.fence FROM deliveries d JOIN lanes l ON l.id = d.lane WHERE d.id = :id"
@@ -209,8 +210,9 @@ def waiting_out(tx: Connection, destination: str) -> list[Any]:
     return list(tx.execute(_WAITING, {"destination": destination, "limit": MOST_LISTED}))
 
 
-def out_by_id(tx: Connection, deliveries: list[str]) -> list[Any]:
-    return in_lists(tx, _FETCHED, deliveries)
+def fetched_out(tx: Connection, destination: str, since: Instant) -> list[Any]:
+    """Those that were picked up since then, the latest first."""
+    return list(tx.execute(_FETCHED, {"destination": destination, "since": since, "limit": MOST_LISTED}))
 
 
 def _values(row: FileRow) -> dict[str, Any]:

@@ -86,6 +86,9 @@ class Store:
     def keep_message(self, item: Incoming) -> "Future[Kept]":
         return self.writer.submit(self._intake.keep_messages, item)
 
+    def keep_together(self, items: list[Incoming]) -> "Future[list[Kept]]":
+        return self.writer.submit(self._intake.keep_together, items)
+
     # ---- translate
 
     def claim_messages(self, claim: TranslateClaim) -> "Future[list[TranslateLane]]":

@@ -300,6 +300,8 @@ Index(
 )
 Index("deliveries_by_message", deliveries.c.message)
 Index("deliveries_by_event", deliveries.c.event)
+TAKEN = text("state = 'delivered' AND event IS NULL")
+Index("deliveries_taken", deliveries.c.destination, deliveries.c.done_at, sqlite_where=TAKEN, postgresql_where=TAKEN)
 Index("deliveries_dead", deliveries.c.created_at, sqlite_where=deliveries.c.state == "dead", postgresql_where=deliveries.c.state == "dead")
 
 attempts = Table(

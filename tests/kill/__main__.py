@@ -6,8 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gateway.failpoints import POINTS
-from tests.kill.harness import Run
+from tests.kill.harness import POINTS_HERE, Run
 
 
 def main() -> int:
@@ -23,7 +22,7 @@ def main() -> int:
     for kind in ("lost", "doubled", "strange", "unanswered"):
         if getattr(verdict, kind):
             print(f"{kind}: {getattr(verdict, kind)[:20]}")
-    idle = [point for point in POINTS if not verdict.kills[point]]
+    idle = [point for point in POINTS_HERE if not verdict.kills[point]]
     if idle:
         print(f"no kill at: {', '.join(idle)}")
     return 0 if verdict.good and not idle else 1

@@ -34,6 +34,10 @@ QUIET = 35
 """Looks into an empty outbox, a tenth of a second apart, after which a partner believes it has all: longer than a lease."""
 
 
+POINTS_HERE = tuple(point for point in POINTS if not point.startswith(("as2.", "sftp.")))
+"""Those that documents over HTTP reach. AS2's and SFTP's have tests of their own: test_as2_killed.py, test_sftp_killed.py."""
+
+
 @dataclass
 class Verdict:
     """What the judge found. `lost`, `doubled` and `strange` must be empty."""
@@ -159,7 +163,7 @@ class Run:
         kills: int,
         database: str | None = None,
         sabotage: str | None = None,
-        points: tuple[str, ...] = tuple(point for point in POINTS if not point.startswith("as2.")),
+        points: tuple[str, ...] = POINTS_HERE,
     ) -> None:
         self._folder = folder
         self._points = points

@@ -76,3 +76,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("sftp_polled", schema=None) as batch_op:
         batch_op.create_index("sftp_polled_by_time", ["poll", "listed_at"], unique=False)
+    taken = sa.text("state = 'delivered' AND event IS NULL")
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index("deliveries_taken", ["destination", "done_at"], unique=False, sqlite_where=taken, postgresql_where=taken)
