@@ -50,12 +50,13 @@ from gateway.targets.rest import RestTarget
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
 from gateway.transports.as2 import As2Receipts, As2Send
-from gateway.transports.https import HttpsPush
+from gateway.transports.https import HttpsHook, HttpsPush
+from gateway.transports.outward import Outward
 from gateway.transports.sftp import SftpSend
-from gateway.ways import AS2, AS2_RECEIPTS, SFTP
+from gateway.ways import AS2, AS2_RECEIPTS, HOOK, SFTP
 from partners import library
 from partners.book import Book, Revision
-from partners.profile import read_profile
+from partners.profile import Profile, read_profile
 
 NODE_FILE = "node.json"
 LOCK_FILE = "crossdock.lock"
@@ -128,8 +129,8 @@ class Node:
         )
         self.reconcile = ReconcileStage(self.store, clock=self.clock, profile_text=self._profile_text, on_written=self.deliver.wake)
         self.translate = TranslateStage(
-            self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept
-        )
+            self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept, hooks=self._has_hook,
+        )  # fmt: skip
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self._start_as2()
@@ -266,7 +267,7 @@ class Node:
             if fresh:
                 await self._check_targets(revision)
         self.book = Book(revisions)
-        self._secrets = await asyncio.to_thread(self._secrets_named)
+        self._secrets = await asyncio.to_thread(self._secrets_open)
         self.callers.book = self.compose.book = self.as2.book = self.book
         await self.ring.refresh()
         if self._tls is not None:
@@ -274,9 +275,7 @@ class Node:
             self._tls.renew()
         self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
         for revision in self.book:
-            channel = revision.profile.channels.http
-            if channel.way_back == "push" and channel.push_url:
-                self.deliver.add(HttpsPush(f"push:{revision.profile.partner}", channel.push_url))
+            self._add_https(revision.profile)
             if revision.profile.channels.as2 is not None:
                 self._add_as2(revision.profile.partner)
             if revision.profile.channels.sftp_push is not None:
@@ -285,14 +284,23 @@ class Node:
             await self._open_sftp()
             self._write_node_file()
 
-    def _secrets_named(self) -> dict[str, bytes]:
-        """The secrets that profiles name, opened."""
-        wanted = {name for revision in self.book for name in revision.profile.channels.http.signatures}
-        return (
-            {row.name: secret_bytes(opened(self.store, row).decode()) for row in all_keys(self.store, "secret") if row.name in wanted}
-            if wanted
-            else {}
-        )
+    def _has_hook(self, partner: str) -> bool:
+        revision = self.book.by_name(partner)
+        return revision is not None and revision.profile.channels.http.webhook is not None
+
+    def _add_https(self, profile: Profile) -> None:
+        partner, channel = profile.partner, profile.channels.http
+        if channel.way_back == "push":
+            self.deliver.add_once(f"push:{partner}", lambda: HttpsPush(partner, book=lambda: self.book, outward=self._outward(partner)))
+        if channel.webhook is not None:
+            self.deliver.add_once(f"{HOOK}:{partner}", lambda: HttpsHook(partner, book=lambda: self.book, outward=self._outward(partner)))
+
+    def _outward(self, partner: str) -> Outward:
+        return Outward(partner, ring=self.ring, secrets=lambda name: self._secrets.get(name), clock=self.clock, concurrency=8)
+
+    def _secrets_open(self) -> dict[str, bytes]:
+        """Every secret that is in use, by name."""
+        return {row.name: secret_bytes(opened(self.store, row).decode()) for row in all_keys(self.store, "secret")}
 
     def _signatures_of(self, partner: str) -> list[bytes]:
         revision = self.book.by_name(partner)
@@ -313,6 +321,7 @@ class Node:
                 domain=self._domain(),
                 product=f"Crossdock/{_version()}",
                 public_url=self.settings.public_url,
+                secrets=lambda name: self._secrets.get(name),
             ),
         )
 

@@ -151,6 +151,12 @@ def check_strength(one: Certificate, least: int = LEAST_RSA) -> None:
             raise KeyRefused("its RSA key has an exponent of more than 64 bits")
 
 
+def pem_of_key(key: OurKey) -> bytes:
+    """Certificate and private key as PEM, in the clear, for TLS: it must not get to a disk."""
+    private = key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem_of(key.certificate.der).encode() + private
+
+
 # At rest.
 
 

@@ -187,6 +187,8 @@ class Chunk:
     override: str | None = None
     """The named override with which a person asked for it."""
     who: str = "crossdock"
+    hook: bool = False
+    """Whether the partner's webhook is told what became of the message."""
 
 
 @dataclass(frozen=True, slots=True)

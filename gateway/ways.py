@@ -12,6 +12,8 @@ AS2 = "as2"
 """The channel, and how destinations begin that go by it."""
 SFTP = "sftp"
 """The channel, and how destinations begin that go to a partner's own SFTP server."""
+HOOK = "hook"
+"""How destinations begin that tell a partner's webhook."""
 AS2_RECEIPTS = "as2-receipts"
 """How destinations begin that take our asynchronous receipts."""
 MOST_SCOPE = 120

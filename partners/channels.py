@@ -23,6 +23,58 @@ def _network(value: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+"""Of a secret that `crossdock keys secret` keeps."""
+
+
+def _address(value: str) -> str:
+    if not re.match(r"https://[^\s/@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value) or re.search(r"\s", value):
+        raise ValueError("must be https (plain http only to this machine, for trials), without a user or password in it")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Basic(Model):
+    user: str = Field(min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]+$")
+    secret: SecretName = Field(description="the name of the password")
+
+
+class OAuth2(Model):
+    """Client credentials (RFC 6749, 4.4) at the partner's token server."""
+
+    token_url: Address
+    client_id: str = Field(min_length=1, max_length=200)
+    secret: SecretName = Field(description="the name of the client's secret")
+    scope: str | None = Field(default=None, max_length=500)
+
+
+class Credentials(Model):
+    """How we prove ourselves to the partner's address, and where that address may be."""
+
+    bearer: SecretName | None = Field(default=None, description="the name of a token that never changes")
+    basic: Basic | None = None
+    oauth2: OAuth2 | None = None
+    sign: list[SecretName] = Field(
+        default_factory=list, max_length=3, description="names of secrets with which each request is signed, by Standard Webhooks"
+    )
+    certificate: str | None = Field(default=None, description="the name of a key of ours (crossdock keys), whose certificate we show over TLS")
+    private: bool = Field(default=False, description="whether its name may stand for an address of a private network, or of this machine")
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> "Credentials":
+        if sum(one is not None for one in (self.bearer, self.basic, self.oauth2)) > 1:
+            raise ValueError("bearer, basic and oauth2 are three ways to say one thing; keep one of them")
+        return self
+
+
+class Webhook(Credentials):
+    """An address that is told what became of each message of the partner."""
+
+    url: Address
+
+
 Proof = Literal["token", "certificate", "signature"]
 
 
@@ -35,7 +87,9 @@ class HttpChannel(Model):
     )
     addresses: list[Network] = Field(default_factory=list, description="from where it may come; default: from anywhere")
     way_back: Literal["outbox", "push"] = "outbox"
-    push_url: str | None = Field(default=None, description="where we POST documents to, for way_back: push")
+    push_url: Address | None = Field(default=None, description="where we POST documents to, for way_back: push")
+    push: Credentials = Credentials()
+    webhook: Webhook | None = Field(default=None, description="is told what became of each message, by whatever channel it came")
     max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
     duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes without a key within it are the same message")
 
@@ -43,8 +97,6 @@ class HttpChannel(Model):
     def _push_needs_a_url(self) -> "HttpChannel":
         if self.way_back == "push" and not self.push_url:
             raise ValueError("way_back: push needs push_url, the partner's https address")
-        if self.push_url and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", self.push_url):
-            raise ValueError("push_url must be https (plain http only to this machine, for trials)")
         if "signature" in self.require and not self.signatures:
             raise ValueError("require: signature needs signatures, the name of a secret that the partner has, too")
         return self
@@ -107,6 +159,8 @@ class As2Send(Model):
         default_factory=list, description="receipts that prove less, and count all the same"
     )
     timeout: Span = Field(default=timedelta(minutes=5), description="for the answer")
+    basic: Basic | None = Field(default=None, description="HTTP Basic, for products that want it beside the signature")
+    certificate: str | None = Field(default=None, description="the name of a key of ours (crossdock keys), whose certificate we show over TLS")
 
 
 class As2Channel(Model):

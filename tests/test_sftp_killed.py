@@ -47,6 +47,7 @@ class Stage:
         self.kills: Counter[str] = Counter()
         self.log = folder / "hits"
         self.port = ""
+        self.fed = 0
         self.over = False
 
     def body(self, number: int) -> bytes:
@@ -65,9 +66,13 @@ class Stage:
             store, {"text": profile("polled", agreements=agreements).replace("channels: {sftp:", f"channels: {{{ours}, sftp:")}
         )
         store.close()
-        for number in range(POLLED, POLLED + self.files):
-            self.server.put(f"/out/{number}.edi", self.body(number), 1000)
         return settings
+
+    def feed(self, upto: int) -> None:
+        """So many files are to be exchanged from now on; each life has some of its own."""
+        for number in range(self.fed, min(upto, self.files)):
+            self.server.put(f"/out/{POLLED + number}.edi", self.body(POLLED + number), 1000)
+        self.fed = min(upto, self.files)
 
     # ---- the partner that comes
 
@@ -89,7 +94,7 @@ class Stage:
             if self.fetching:
                 self._fetch(sftp, self.fetching)
             while not self.over:
-                left = sorted(set(range(1, self.files + 1)) - self.sent)
+                left = sorted(set(range(1, self.fed + 1)) - self.sent)
                 for number in left[:5]:
                     self._upload(sftp, number)
                 for name in sftp.listdir("/out"):
@@ -155,7 +160,8 @@ async def lives(stage: Stage, points: tuple[str, ...], capsys: pytest.CaptureFix
     partner = threading.Thread(target=stage.partner, daemon=True)
     begun = False
     try:
-        for point in (*points, ""):
+        for turn, point in enumerate((*points, ""), start=1):
+            stage.feed(stage.files * turn // len(points) if point else stage.files)
             life = Life(settings, f"{point}={CHANCES.get(point, 0.2)}" if point else "", CROSSDOCK_FAILPOINTS_LOG=str(stage.log))
             try:
                 until = time.monotonic() + (longest if point else 4 * PATIENCE)

@@ -18,7 +18,7 @@ from translators.x12.envelope_write import HIGHEST_CONTROL, stamp
 
 REPORT = "report"
 """The form of an answer to a file that has no envelope: its faults, row by row."""
-RECEIPTS = ("997:", "999:", "TA1:", "824:", "report:", "again:", "mdn:")
+RECEIPTS = ("997:", "999:", "TA1:", "824:", "report:", "again:", "mdn:", "hook:")
 """How the ids of deliveries begin whose lane holds nothing else."""
 
 _COUNT_UP = text(

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from gateway.clock import Ticks, as_datetime
 from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
 from gateway.store.awaited import Settling
+from gateway.store.hooks import tell_partners
 from gateway.store.intake import PUT_LIFE
 from gateway.store.owed import advice_row, ta1_row
 from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Past, SeenContent, SeenInterchange, past_of
@@ -40,6 +41,8 @@ class TranslationVerbs:
         answer_again(tx, writes, ticks=self.ticks)
         writes.put(tx, self.ticks)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
+        held = {row["id"] for row in writes.held}
+        tell_partners(tx, [(chunk, "held", chunk.held) for chunk in items if chunk.message in held], self.ticks)
         return results
 
     def _decide(self, chunk: Chunk, past: Past, settling: Settling, writes: Writes) -> ChunkKept:
@@ -239,6 +242,7 @@ class TranslationVerbs:
         for row in in_lists(tx, _STANDING, ids):
             standing[row.message].append(row.state)
         decided, life = [], []
+        told: list[tuple[Chunk, str, str | None]] = []
         for chunk in chunks:
             states = set(standing[chunk.message])
             state = states.pop() if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
@@ -247,9 +251,11 @@ class TranslationVerbs:
             decided.append(
                 {"id": chunk.message, "state": state, "reason": reason, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}
             )
+            told.append((chunk, state, reason))
             life.append({"message": chunk.message, "at": self.ticks(), "partner": chunk.partner, "step": state, "who": chunk.who, "text": ""})
         many(tx, DECIDE_MESSAGE, decided)
         many(tx, PUT_LIFE, life)
+        tell_partners(tx, told, self.ticks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
-from gateway.errors import TemporaryFailure, UnknownOutcome
+from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
+from gateway.targets.addresses import NotFit
 from gateway.targets.outcome import failure_of, retry_after_of
 
 NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, aiohttp.ServerFingerprintMismatch)
 
 
-def open_session(concurrency: int, timeout: timedelta) -> aiohttp.ClientSession:
+def open_session(concurrency: int, timeout: timedelta, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=concurrency + 4, keepalive_timeout=20),
+        connector=aiohttp.TCPConnector(limit=concurrency + 4, keepalive_timeout=20, resolver=resolver),
         timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
         auto_decompress=False,
         trust_env=False,
@@ -69,6 +71,8 @@ async def send(
             status = response.status
             fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
     except NEVER_LEFT as error:
+        if isinstance(error.__cause__, NotFit) or isinstance(getattr(error, "os_error", None), NotFit):
+            raise DestinationFault(str(error.__cause__ or error)) from error
         raise TemporaryFailure(
             f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
         ) from error

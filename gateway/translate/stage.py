@@ -38,14 +38,16 @@ ProfileText = Callable[[str, int], Awaitable[str]]
 
 class TranslateStage:
     def __init__(
-        self, store: Store, pool: Pool, *, node: str, clock: Clock, profile_text: ProfileText, on_kept: Callable[[], None] = lambda: None
-    ) -> None:
+        self, store: Store, pool: Pool, *, node: str, clock: Clock, profile_text: ProfileText, on_kept: Callable[[], None] = lambda: None,
+        hooks: Callable[[str], bool] = lambda partner: False,
+    ) -> None:  # fmt: skip
         self._store = store
         self._pool = pool
         self._node = node
         self._clock = clock
         self._profile_text = profile_text
         self._on_kept = on_kept
+        self._hooks = hooks
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._lanes: set[asyncio.Task[None]] = set()
@@ -270,6 +272,7 @@ class TranslateStage:
             replay=bool(expected and "replay" in json.loads(expected)), override=override.get("name"), who=override.get("who", self._node),
             message=message.id, partner=message.partner, channel=message.channel, profile_revision=message.profile_revision,
             arrival=message.arrival, expected_resume=expected, resume=None, at=self._clock(), node=self._node, traceparent=message.traceparent,
+            hook=self._hooks(message.partner),
         )  # fmt: skip
 
     def _chunk(self, message: ToTranslate, result: dict[str, Any], expected: str | None = None) -> Chunk:

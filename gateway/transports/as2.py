@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -27,6 +26,7 @@ from gateway.store.payloads import Payload
 from gateway.store.store import Store, landed
 from gateway.targets.base import Confirmation
 from gateway.targets.http import Answer, open_session, send
+from gateway.transports.outward import Secrets, basic_header, tls_context
 from partners.book import Book, Revision
 from partners.channels import As2Channel
 from translators.as2.mime import Headers
@@ -50,11 +50,12 @@ class As2Send:
 
     def __init__(
         self, partner: str, *, store: Store, ring: KeyRing, judge: Judge, clock: Clock, book: BookNow, domain: str, product: str, public_url: str | None,
+        secrets: Secrets = lambda name: None,
     ) -> None:  # fmt: skip
         self.name = f"as2:{partner}"
         self._partner = partner
         self._store, self._ring, self._receipts, self._clock, self._book = store, ring, judge, clock, book
-        self._domain, self._product, self._public_url = domain, product, public_url
+        self._domain, self._product, self._public_url, self._secrets = domain, product, public_url, secrets
         self._session = open_session(CONCURRENCY, timedelta(minutes=30))
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"as2-{partner}")
 
@@ -156,9 +157,13 @@ class As2Send:
         with self._body(found) as body:
             return await send(
                 self._session, channel.url or "", _chunks(body) if channel.send.chunked else body,
-                [*as_fields(row.headers), *(() if channel.send.chunked else [("Content-Length", str(row.size))])], max_answer=MAX_ANSWER,
-                patience=channel.send.timeout, context=_context(self._ring, self._partner),
+                [*as_fields(row.headers), *self._authorization(channel), *(() if channel.send.chunked else [("Content-Length", str(row.size))])], max_answer=MAX_ANSWER,
+                patience=channel.send.timeout, context=tls_context(self._ring, self._partner, channel.send.certificate),
             )  # fmt: skip
+
+    def _authorization(self, channel: As2Channel) -> list[tuple[str, str]]:
+        """HTTP Basic, where the partner wants it. It is no part of the message, and is not kept with it."""
+        return [basic_header(channel.send.basic, self._secrets)] if channel.send.basic is not None else []
 
     @contextlib.contextmanager
     def _body(self, found: Any) -> "Iterator[bytes | IO[bytes]]":
@@ -212,18 +217,6 @@ def _report(channel: As2Channel, ring: KeyRing, partner: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _context(ring: KeyRing, partner: str) -> ssl.SSLContext | None:
-    """TLS to the partner: the public authorities, or only the certificates that are pinned for it."""
-    pinned = ring.tls(partner)
-    if not pinned:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for one in pinned:
-        context.load_verify_locations(cadata=one.der)
-    return context
-
-
 class As2Receipts:
     """Our asynchronous receipts to one partner: stored bytes, on a new connection."""
 
@@ -252,6 +245,6 @@ class As2Receipts:
             headers,
             max_answer=MAX_ANSWER,
             patience=timedelta(minutes=2),
-            context=_context(self._ring, self._partner),
+            context=tls_context(self._ring, self._partner, channel.send.certificate),
         )
         return Confirmation(answer.status, answer.body)
