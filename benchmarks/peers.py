@@ -1,6 +1,6 @@
 """The other processes of the gateway's benchmarks: bare baselines, the pretend ERP, and a sender that keeps so many requests in flight.
 
-`python -m benchmarks.peers sync|relay|erp PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN SECONDS IN_FLIGHT` prints one JSON line.
+`python -m benchmarks.peers sync|stream|relay|erp PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN SECONDS IN_FLIGHT` prints one JSON line.
 """
 
 import asyncio
@@ -43,6 +43,25 @@ def sync_app() -> web.Application:
 def _append(descriptor: int, body: bytes) -> None:
     os.write(descriptor, body)
     os.fdatasync(descriptor)
+
+
+def stream_app() -> web.Application:
+    """What a large body is held against: each piece is written to a file as it comes, then synced."""
+    folder = Path(tempfile.mkdtemp())
+
+    async def take(request: web.Request) -> web.Response:
+        path = folder / f"{time.monotonic_ns()}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        async for piece in request.content.iter_any():
+            os.write(descriptor, piece)
+        await asyncio.to_thread(os.fsync, descriptor)
+        os.close(descriptor)
+        asyncio.get_running_loop().call_later(0.2, path.unlink)  # after the answer: it is not what is measured
+        return web.json_response({}, status=202)
+
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_post("/v1/inbox", take)
+    return app
 
 
 def relay_app(target: str) -> web.Application:
@@ -119,7 +138,7 @@ def main() -> None:
         url, token, count, in_flight = rest
         print(json.dumps(uvloop.run(send(url, token, int(count), int(in_flight)))))
         return
-    app = {"sync": sync_app, "erp": counting_erp}[role]() if role != "relay" else relay_app(rest[1])
+    app = {"sync": sync_app, "stream": stream_app, "erp": counting_erp}[role]() if role != "relay" else relay_app(rest[1])
     uvloop.run(_serve(app, Path(rest[0])))
 
 

@@ -49,7 +49,7 @@ def received(message: str, partner: str, channel: str, size: int, outcome: str) 
 
 
 def polled(partner: str, poll: str, files: int, failures: int, why: str | None) -> None:
-    if files or failures:
+    if files or why:
         _line("polled", partner=partner, poll=poll, files=files, failures=failures or None, why=why)
 
 

@@ -327,6 +327,7 @@ class SftpPoll(SftpRemote):
     marker: str = Field(default=".done", pattern=r"^\.[A-Za-z0-9]{1,16}$")
     order: Literal["name", "time"] = "name"
     every: Span = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    longest_wait: Span = Field(default=timedelta(hours=1), ge=timedelta(seconds=1), description="between polls while the server cannot be had")
     after: Literal["delete", "archive", "keep"] = Field(default="delete", description="what becomes of a file there once it is kept here")
     archive: RemoteFolder | None = Field(default=None, description="for after: archive; a folder at the same server")
     max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)

@@ -12,7 +12,7 @@ PATIENCE = 30.0
 
 
 class Life:
-    """A gateway as a process of its own."""
+    """A gateway as a process of its own; its journal lies beside its data directory."""
 
     def __init__(self, settings: Settings, failpoints: str, **more: str) -> None:
         environment = (
@@ -32,7 +32,8 @@ class Life:
         )
         self._file = settings.data_dir / "node.json"
         self._file.unlink(missing_ok=True)
-        self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, stderr=subprocess.DEVNULL)
+        with settings.data_dir.with_suffix(".log").open("ab") as journal:
+            self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, stderr=journal)
 
     async def url(self) -> str:
         """Of the partners' listener."""

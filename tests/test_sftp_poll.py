@@ -7,6 +7,7 @@ import pytest
 from paramiko.sftp import SFTP_PERMISSION_DENIED
 
 from gateway.doors.sftp_poll import OURS, Turn
+from gateway.errors import StoreUnavailable
 from gateway.keys import generate_ssh
 from tests.sftp_remote import HOST_KEY, RemoteServer
 from tests.sftp_running import Background, x12
@@ -327,6 +328,37 @@ def test_a_folder_is_polled_by_one_node_at_a_time(home, server):
     partner.go()
     assert server.log == log
     partner.has()
+
+
+def test_a_full_disk_of_ours_does_not_keep_the_folder(home, server, monkeypatch):
+    """The lease of a turn that our own store ended is given back, not waited for."""
+    partner = Partner(home, server)
+    server.put("/out/a.edi", x12(1))
+
+    def full() -> None:
+        raise StoreUnavailable("the disk is nearly full")
+
+    monkeypatch.setattr("gateway.doors.sftp_poll.PAUSES", (0.0,))
+    with monkeypatch.context() as patch:
+        patch.setattr(home.gateway.node.receive, "spool", full)
+        told = partner.go()
+    assert "nearly full" in told["told"]
+    assert told["failures"] == 0
+    partner.go()
+    partner.has(x12(1))
+
+
+def test_a_file_that_is_denied_does_not_slow_the_others(home, server):
+    partner = Partner(home, server)
+    server.put("/out/a.edi", x12(1))
+    server.before = lambda what, path: SFTP_PERMISSION_DENIED if (what, path) == ("open", "/out/a.edi") else None
+    told = partner.go()
+    assert told["failures"] == 0
+    assert "1 not" in told["told"]
+    server.put("/out/b.edi", x12(2))
+    partner.go()
+    partner.has(x12(2))
+    assert len(partner.alarms()) == 1
 
 
 def test_folders_are_polled_when_they_are_due(tmp_path, server):

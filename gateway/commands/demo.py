@@ -32,6 +32,7 @@ from gateway.settings import Settings, read_settings
 from gateway.simulators.as2 import Outcome, PretendAs2Partner
 from gateway.simulators.erp import Effect, PretendErp
 from gateway.simulators.partner import PretendPartner, acknowledged
+from gateway.simulators.sftp import PretendSftpPartner
 from gateway.store.store import Store
 from translators.as2.cms.keys import OurKey, certificate
 
@@ -70,6 +71,7 @@ class Demo:
         self.erp_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         key, stranger = carrier_keys()
         self.carrier = PretendAs2Partner(AS2_NAME, key, stranger.certificate)
+        self.warehouse = PretendSftpPartner("lake3pl")
         carrier_runner = web.AppRunner(self.carrier.app(), access_log=None)
         await carrier_runner.setup()
         await web.TCPSite(carrier_runner, "127.0.0.1", 0).start()
@@ -81,6 +83,7 @@ class Demo:
         try:
             return await self._tell_all(node, stay=stay)
         finally:
+            await asyncio.to_thread(self.warehouse.close)
             await node.stop()
             await carrier_runner.cleanup()
             await runner.cleanup()
@@ -91,6 +94,7 @@ class Demo:
             "partner_listener": {"port": 0},
             "admin_listener": {"port": 0},
             "erp_listener": {"port": 0, "token": self.erp_token},
+            "sftp_listener": {"port": 0},
             "targets": {"erp": {"url": f"{self.erp_url}/events"}},
             "retries": {"first": "1s", "park": "2s"},
             "limits": {"disk_free": "16 MiB"},
@@ -105,6 +109,8 @@ class Demo:
             text = text.replace("tokens: []", f"tokens: [{{sha256: {digest}, note: this demo}}]")
             if partner == "northway":
                 text = text.replace("agreements:", f'channels:\n  as2: {{id: {AS2_NAME}, url: "{self.carrier_url}"}}\nagreements:', 1)
+            if partner == "lake3pl":
+                text = text.replace("agreements:", f"channels:\n  sftp: {{keys: [{{key: '{self.warehouse.key.public}'}}]}}\nagreements:", 1)
             partners_apply(store, {"text": text, "who": "demo"})
         self._exchange_certificates(store)
         store.close()
@@ -124,7 +130,11 @@ class Demo:
         self.partners = {name: PretendPartner(name, self.tokens[name], url) for name in PARTNERS}
         console.print("[bold]Crossdock[/bold] is up on this machine, with a pretend ERP and three pretend partners:")
         self.way_out = f"{node.addresses['erp']}/v1/documents"
-        console.print(f"  the carrier speaks AS2 to {url}/as2, the others send to {url}/v1/inbox")
+        host_keys = await asyncio.to_thread(OPERATIONS["sftp.hostkeys"], node.store, {})
+        await asyncio.to_thread(self.warehouse.connect, node.addresses["sftp"], [one["fingerprint"] for one in host_keys])
+        console.print(
+            f"  the carrier speaks AS2 to {url}/as2, the warehouse is a client of {node.addresses['sftp']}, the customer posts to {url}/v1/inbox"
+        )
         console.print(f"  the ERP listens on {self.erp_url}/events and releases orders to {self.way_out}\n")
         failed = None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
@@ -146,7 +156,7 @@ class Demo:
 
     def _sum_up(self) -> None:
         effects = list(self.erp.effects.values())
-        answers = sum(len(partner.picked_up) for partner in self.partners.values()) + len(self.carrier.taken)
+        answers = sum(len(partner.picked_up) for partner in self.partners.values()) + len(self.carrier.taken) + len(self.warehouse.fetched)
         console.print(
             f"\n[bold green]Every step happened.[/bold green] The ERP's ledger holds {len(effects)} events, each exactly once;"
             f" partners got {answers} documents."
@@ -161,6 +171,7 @@ class Demo:
             f"{command} find 4500881 {data}",
             f"{command} awaited {data}",
             f"{command} as2 messages {data}",
+            f"{command} sftp files {data}",
             f"{command} as2 evidence {self.evidence} --to evidence {data}",
             f"{command} keys list {data}",
             f"{command} dead {data}",
@@ -179,39 +190,30 @@ class Demo:
         self._tell(await self._effect("fulfilment.requested", "order/H-77120"))
 
     async def released(self) -> None:
-        self._title("The ERP releases it to the warehouse: a 940 to Lake 3PL")
+        self._title("The ERP releases it to the warehouse: a 940 to Lake 3PL, by SFTP")
         ordered = await self._effect("fulfilment.requested", "order/H-77120")
         told = {name: value for name, value in ordered.data.items() if name not in ("evidence", "quality")}
         answer = await self._release({"partner": "lake3pl", "type": ordered.type, "data": told})
         self.release = answer
         numbers = answer["control_numbers"]
         console.print(f"    kept as [bold]{answer['document']}[/bold], interchange {numbers['interchange']}; a 997 is awaited within 24 h")
-        key, box = f"940:{answer['id']}", self.partners["lake3pl"]
-
-        async def there() -> bool:
-            await box.pick_up(self.session)
-            return key in box.picked_up
-
-        await self._wait_for_async(there, "the 940 in the outbox of lake3pl")
-        body = box.picked_up[key]
+        body = await self._fetched(b"~ST*940*", "the 940 in the warehouse's folder")
         for line in body.decode("latin-1").split("~")[2:8]:
             console.print(f"    {line}", markup=False, style="dim")
-        status, taken = await box.send(self.session, "997.edi", acknowledged(body, 331))
-        if status != 202:
-            raise StepFailed(f"the warehouse's 997 was answered {status}: {taken}")
+        await asyncio.to_thread(self.warehouse.drop, "997-331.edi", acknowledged(body, 331))
         settled = await self._effect("exchange.settled", f"document/{answer['document']}")
         if settled.data["verdict"] != "accepted":
             raise StepFailed(f"the ERP was told that its order is {settled.data['verdict']}")
         console.print(
-            f"    the warehouse picks it up and answers by a 997: the ERP is told that its order is [green]{settled.data['verdict']}[/green]"
+            f"    the warehouse fetches it by SFTP and drops its 997: the ERP is told that its order is [green]{settled.data['verdict']}[/green]"
         )
 
     async def shipped(self) -> None:
-        self._title("The warehouse ships it, five cases short: a 945 from Lake 3PL")
+        self._title("The warehouse ships it, five cases short: a 945 from Lake 3PL, dropped by SFTP")
         before = self.erp.requests
         self.erp.behaviour.cut_after_commit = 0 if self.erp.behaviour.dead else 1
-        message = await self._send("lake3pl", "945-shipped.edi")
-        await self._answer("lake3pl", message, "A")
+        await self._drop("945-shipped.edi")
+        await self._answer_by_sftp(b"301", "A")
         effect = await self._effect("fulfilment.shipped", "order/H-77120")
         self._tell(effect)
         order = await self._document(self.release["id"])
@@ -241,14 +243,15 @@ class Demo:
     async def bad_file(self) -> None:
         self._title("A bad file: another 945, with three faults")
         before = len(self.erp.effects)
-        message = await self._send("lake3pl", "945-bad.edi")
-        await self._answer("lake3pl", message, "R")
-        status = await self.partners["lake3pl"].status(self.session, message)
-        findings = [finding for one in status["interchanges"] for group in one["groups"] for each in group["sets"] for finding in each["findings"]]
-        if len(findings) < 3:
+        await self._drop("945-bad.edi")
+        await self._answer_by_sftp(b"302", "R")
+        told = await asyncio.to_thread(self.warehouse.told, "945-bad.edi") or ""
+        faults = [line.strip() for line in told.splitlines() if line.startswith("    ")]
+        if len(faults) < 3:
             raise StepFailed("the bad file's faults were not told to its sender")
-        for finding in findings:
-            console.print(f"    [red]✗[/red] {escape(finding['text'])}  [dim](segment {finding['position']}, byte {finding['byte_start']})[/dim]")
+        console.print("    and in its folder /error, for its people:")
+        for fault in faults:
+            console.print(f"    [red]✗[/red] {escape(fault)}")
         await asyncio.sleep(0.5)
         if len(self.erp.effects) != before:
             raise StepFailed("something of a rejected document reached the ERP")
@@ -297,13 +300,33 @@ class Demo:
             return any(key.startswith(f"997:{message}.") for key in box.picked_up)
 
         await self._wait_for_async(there, f"a 997 in the outbox of {partner}")
-        text = next(body for key, body in box.picked_up.items() if key.startswith(f"997:{message}.")).decode("latin-1")
-        told = next(segment for segment in text.split("~") if segment.startswith("AK9*"))
-        if not told.startswith(f"AK9*{verdict}*"):
-            raise StepFailed(f"the 997 says {told}, not {verdict}")
-        words = {"A": "[green]accepted[/green]", "R": "[red]rejected[/red]"}[verdict]
-        body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
-        console.print(f"    997: {words}  [dim]{escape(body)}[/dim]")
+        _tell_997(next(body for key, body in box.picked_up.items() if key.startswith(f"997:{message}.")), verdict, "997")
+
+    async def _drop(self, name: str) -> str:
+        """The message's id here, once the warehouse's client has its yes."""
+        body = (DOCUMENTS / name).read_bytes()
+        begun = time.perf_counter()
+        await asyncio.to_thread(self.warehouse.drop, name, body)
+        took = (time.perf_counter() - begun) * 1000
+        rows = await asyncio.to_thread(OPERATIONS["sftp.files"], self.node.store, {"partner": "lake3pl"})
+        message = next(row["message"] for row in rows if row["name"] == name)
+        console.print(f"    put as {name}.tmp and renamed in {took:.0f} ms, kept as [bold]{message}[/bold] ({len(body)} bytes)")
+        return str(message)
+
+    async def _fetched(self, mark: bytes, words: str) -> bytes:
+        """What the warehouse fetches from its folder, and has this in it."""
+
+        async def there() -> bool:
+            await asyncio.to_thread(self.warehouse.pick_up)
+            return any(mark in body for body in self.warehouse.fetched.values())
+
+        await self._wait_for_async(there, words)
+        return next(body for body in self.warehouse.fetched.values() if mark in body)
+
+    async def _answer_by_sftp(self, group: bytes, verdict: str) -> None:
+        """The warehouse fetches the 997 of this group, and it says what it should."""
+        body = await self._fetched(b"~AK1*SW*" + group, f"a 997 for group {group.decode()} in the warehouse's folder")
+        _tell_997(body, verdict, "997, fetched by SFTP")
 
     async def _send_by_as2(self, name: str, *, message_id: str | None = None, quiet: bool = False) -> tuple[str, Outcome]:
         """(the message's id here, what came of it), once the carrier's own software has judged our receipt."""
@@ -328,13 +351,8 @@ class Demo:
             return [body for taken in self.carrier.taken for body in taken.documents if b"~ST*997*" in body]
 
         await self._wait_for(lambda: len(found()) > self.acknowledged, "a 997 at the carrier, by AS2")
-        text = found()[self.acknowledged].decode("latin-1")
         self.acknowledged += 1
-        told = next(segment for segment in text.split("~") if segment.startswith("AK9*"))
-        if not told.startswith(f"AK9*{verdict}*"):
-            raise StepFailed(f"the 997 says {told}, not {verdict}")
-        body = "~".join(segment for segment in text.split("~") if segment.startswith("AK"))
-        console.print(f"    997, by AS2: [green]accepted[/green]  [dim]{escape(body)}[/dim]")
+        _tell_997(found()[self.acknowledged - 1], verdict, "997, by AS2")
 
     async def _release(self, event: dict[str, Any]) -> dict[str, Any]:
         """The 202's answer to an event that the ERP releases."""
@@ -391,6 +409,16 @@ class Demo:
             if time.monotonic() > until:
                 raise StepFailed(f"{words}: not within {PATIENCE:.0f} s")
             await asyncio.sleep(0.05)
+
+
+def _tell_997(body: bytes, verdict: str, how: str) -> None:
+    """Raises StepFailed where the 997 does not say `verdict`."""
+    segments = [segment for segment in body.decode("latin-1").split("~") if segment.startswith("AK")]
+    told = next(segment for segment in segments if segment.startswith("AK9*"))
+    if not told.startswith(f"AK9*{verdict}*"):
+        raise StepFailed(f"the 997 says {told}, not {verdict}")
+    words = {"A": "[green]accepted[/green]", "R": "[red]rejected[/red]"}[verdict]
+    console.print(f"    {how}: {words}  [dim]{escape('~'.join(segments))}[/dim]")
 
 
 def carrier_keys() -> tuple[OurKey, OurKey]:

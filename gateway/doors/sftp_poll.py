@@ -4,6 +4,7 @@ Knows the partner's server only as a `Remote`.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,10 @@ LOOK = 1.0
 """Seconds between looks at what is due."""
 TOGETHER = 8
 """Folders that are polled at once."""
-LONGEST_WAIT = timedelta(hours=1)
 REMEMBERED = 400 * DAY
 PATIENCE = 60.0
+PAUSES = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+"""Seconds between tries to give a folder back while the store takes nothing."""
 
 
 class LeaseLost(CrossdockError):
@@ -152,10 +154,24 @@ class Turn:
         except (TemporaryFailure, DestinationFault, RemoteDenied, RemoteGone) as error:
             self._end(failures + 1, str(error))
             return
-        if self._faults:
-            self._end(failures + 1, f"{self._taken} fetched, {self._faults} not: {self._fault}")
-        else:
-            self._end(0, f"{self._taken} fetched")
+        except StoreUnavailable as error:
+            journal.trouble("sftp: poll", error)
+            self._let_go(failures, str(error))
+            return
+        # A server that answers is polled at its pace: one file that it denies us must not hold up the others.
+        self._end(0, f"{self._taken} fetched" + (f", {self._faults} not: {self._fault}" if self._faults else ""))
+
+    def _let_go(self, failures: int, told: str) -> None:
+        """Our own store took no more: the folder is free again as soon as it takes that, and not when the lease has run out."""
+        for pause in PAUSES:
+            if self._poller.stopping:
+                return
+            time.sleep(pause)
+            now = self._poller.now()
+            with contextlib.suppress(StoreUnavailable, TimeoutError):
+                self._poller.store.end_poll(PollEnd(self._name, self._fence, now, now, failures, told[:2000])).result(PATIENCE)
+                self._poller.rest(self._name, now)
+                return
 
     def _end(self, failures: int, told: str) -> None:
         now = self._poller.now()
@@ -163,13 +179,14 @@ class Turn:
         if self._waits and self._poll.whole == "stable":
             wait = min(wait, self._poll.stable)
         if failures:
-            wait = min(wait * 2 ** min(failures, 10), max(LONGEST_WAIT, wait))
+            wait = min(wait * 2 ** min(failures, 12), max(self._poll.longest_wait, wait))
+        if failures or self._faults:
             what = f"{self._poll.name} ({self._poll.host}:{self._poll.folder}): {told}"
             self._poller.store.raise_alarm("sftp.poll", self._partner, what, now).result(PATIENCE)
         due = now + span(wait)
         self._poller.store.end_poll(PollEnd(self._name, self._fence, now, due, failures, told[:2000])).result(PATIENCE)
         self._poller.rest(self._name, due)
-        journal.polled(self._partner, self._poll.name, self._taken, failures, told if failures else None)
+        journal.polled(self._partner, self._poll.name, self._taken, failures, told if failures or self._faults else None)
 
     # ---- what there is
 

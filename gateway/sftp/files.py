@@ -417,7 +417,12 @@ class Upload:
                 raise Refusal(DENIED, "a file does not grow without bytes")
             if size < self.spool.size:
                 self.touched = True
-                self.spool.cut(size)
+                try:
+                    self.spool.cut(size)
+                except StoreUnavailable as error:
+                    journal.trouble("sftp", error)
+                    self._fault = NOT_NOW
+                    raise Refusal(FAILURE, NOT_NOW) from None
 
     def sync(self) -> None:
         """fsync@openssh.com: what was written survives a crash and a power cut."""

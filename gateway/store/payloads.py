@@ -201,9 +201,7 @@ class Spool:
         if self._descriptor is None:
             return digest, bytes(self._memory)
         self._sync()
-        assert self._path is not None
-        os.replace(self._path, self._files.parts / part)
-        sync_folder(self._files.parts)
+        self._name(self._files.parts / part)
         self._path = None
         return digest, None
 
@@ -219,10 +217,18 @@ class Spool:
             raise StoreBroken(f"the disk did not take the body: {error.strerror}") from error
         named = self._files.parts / part
         if self._path != named:
-            os.replace(self._path, named)
-            sync_folder(self._files.parts)
+            self._name(named)
             self._path = named
         return digest, None
+
+    def _name(self, named: Path) -> None:
+        """Moves the synced file there, durably."""
+        assert self._path is not None
+        try:
+            os.replace(self._path, named)
+            sync_folder(named.parent)
+        except OSError as error:
+            raise StoreUnavailable(f"the body could not be kept: {error.strerror}") from error
 
     def overwrite(self, offset: int, data: bytes) -> None:
         """Writes over bytes that were written before, and beyond; hashed anew when it is finished."""
@@ -252,8 +258,11 @@ class Spool:
         if self._descriptor is None:
             del self._memory[size:]
         else:
-            os.ftruncate(self._descriptor, size)
-            os.lseek(self._descriptor, size, os.SEEK_SET)
+            try:
+                os.ftruncate(self._descriptor, size)
+                os.lseek(self._descriptor, size, os.SEEK_SET)
+            except OSError as error:
+                raise StoreUnavailable(f"the body could not be kept: {error.strerror}") from error
         self._altered = self.size != size or self._altered
         self.size = size
 

@@ -155,6 +155,7 @@ class Remote:
     def pieces(self, path: str, size: int) -> Iterator[bytes]:
         """The bytes of a file, at most one more than `size`."""
         with _told(f"read {path}"), self._session.open(path, "rb") as file:
+            file._prefetch_thread = _quiet(file._prefetch_thread)
             file.prefetch(size, AHEAD)
             left = size + 1
             while left > 0 and (piece := file.read(min(PIECE, left))):
@@ -199,6 +200,16 @@ class Remote:
     def remove(self, path: str) -> None:
         with _told(f"remove {path}"):
             self._session.remove(path)
+
+
+def _quiet(ask: Callable[..., None]) -> Callable[..., None]:
+    """paramiko asks for pieces in a thread of its own; that the line broke is told to who reads them, and nobody else wants to know."""
+
+    def quietly(*given: Any) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            ask(*given)
+
+    return quietly
 
 
 @contextlib.contextmanager

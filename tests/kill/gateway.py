@@ -3,26 +3,23 @@
 A sabotage breaks one promise on purpose, so that the harness can be seen to notice.
 """
 
+import asyncio
 import sys
 import uuid
-from typing import Any
 
 from gateway.__main__ import main
-from gateway.clock import new_id, now
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Kept
+from gateway.records import Incoming, Kept
 from gateway.targets.rest import RestTarget
 
 
 def answer_before_commit() -> None:
     """The 202 leaves before COMMIT 1: the member is queued, nobody waits for it."""
 
-    async def keep(self: ReceiveStage, revision: Any, spool: Any, **terms: Any) -> Kept:
-        import asyncio
-
-        task = asyncio.create_task(honest(self, revision, spool, **terms))
+    async def keep(self: ReceiveStage, items: list[Incoming]) -> list[Kept]:
+        task = asyncio.create_task(honest(self, items))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return Kept(new_id(now()), now(), "new")
+        return [Kept(item.id, item.at, "new") for item in items]
 
     honest = ReceiveStage.keep
     ReceiveStage.keep = keep  # type: ignore[method-assign]
