@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from gateway.clock import DAY
 from gateway.errors import StoreUnavailable
 from gateway.records import Incoming
+from gateway.store import writer
 from gateway.store.payloads import Payload
 from gateway.store.store import Store
 
@@ -57,6 +58,24 @@ def test_members_that_wait_share_one_commit(store: Store):
     assert [future.result().outcome for future in futures] == ["new"] * 50
     assert store.writer.commits - before == 2
     assert count(store, "messages") == 50
+
+
+def test_work_that_nobody_waits_for_rides_along_while_somebody_talks_to_us(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "RIDE", 60.0)
+    monkeypatch.setattr(writer, "TALK", 60.0)
+    store.keep_message(incoming(1)).result(20)
+    before = store.writer.commits
+    rides = store.writer.submit(lambda tx, items: ["along"] * len(items), None, rides=True)
+    assert store.keep_message(incoming(2)).result(20).outcome == "new"
+    assert rides.result(20) == "along"
+    assert store.writer.commits - before == 1
+
+
+def test_work_that_nobody_waits_for_waits_for_nobody_in_silence(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "RIDE", 3600.0)
+    monkeypatch.setattr(writer, "TALK", 0.0)
+    store.keep_message(incoming(1)).result(20)
+    assert store.writer.submit(lambda tx, items: ["alone"] * len(items), None, rides=True).result(20) == "alone"
 
 
 def test_a_bad_member_costs_the_others_nothing(store: Store):

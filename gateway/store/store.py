@@ -92,10 +92,10 @@ class Store:
     # ---- translate
 
     def claim_messages(self, claim: TranslateClaim) -> "Future[list[TranslateLane]]":
-        return self.writer.submit(self._translate_lanes.claim_messages, claim)
+        return self.writer.submit(self._translate_lanes.claim_messages, claim, rides=True)
 
     def release_lane(self, lane: TranslateLane) -> "Future[None]":
-        return self.writer.submit(self._translate_lanes.release_lanes, lane)
+        return self.writer.submit(self._translate_lanes.release_lanes, lane, rides=True)
 
     def renew_lane(self, lane: TranslateLane, until: Instant) -> "Future[None]":
         return self.writer.submit(self._translate_lanes.renew_lanes, (lane, until))
@@ -104,7 +104,7 @@ class Store:
         return self.writer.submit(self._translate_lanes.count_losses, message)
 
     def keep_chunk(self, chunk: Chunk) -> "Future[ChunkKept]":
-        return self.writer.submit(self._translation.keep_chunks, chunk)
+        return self.writer.submit(self._translation.keep_chunks, chunk, rides=True)
 
     # ---- compose
 
@@ -122,13 +122,13 @@ class Store:
     # ---- deliver
 
     def claim_lanes(self, claim: LaneClaim) -> "Future[list[ToDeliver]]":
-        return self.writer.submit(self._delivery.claim_lanes, claim)
+        return self.writer.submit(self._delivery.claim_lanes, claim, rides=True)
 
     def renew_lease(self, renewal: Renewal) -> "Future[bool]":
         return self.writer.submit(self._delivery.renew_leases, renewal)
 
     def settle(self, settled: Settled) -> "Future[bool]":
-        return self.writer.submit(self._delivery.settle, settled)
+        return self.writer.submit(self._delivery.settle, settled, rides=True)
 
     def send_file(self, origin: Origin, payload: Payload, file_name: str, media_type: str) -> "Future[str]":
         return self.writer.submit(send_files, (SentFile(origin, payload, file_name, media_type), self.ticks))

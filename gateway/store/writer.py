@@ -1,11 +1,13 @@
 """The one thread that writes: group commit.
 
-Whatever is queued when the writer is free goes into one transaction; no timed window. Each future resolves only after COMMIT.
+Whatever is queued when the writer is free goes into one transaction; nobody who waits for an answer waits for a window. Each future resolves only after COMMIT.
+Work that nobody outside waits for rides along: while somebody talks to us, one request after another, it goes into that one's next commit.
 Knows nothing of tables: a member is a verb (a re-runnable function over a list) and one item for it.
 """
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,12 +25,18 @@ Verb = Callable[[Connection, list[Any]], list[Any]]
 
 MOST_MEMBERS = 512
 TRIES_ALONE = 3
+RIDE = 0.004
+"""Seconds that members who ride along wait for one who does not: about the time in which a client sends its next request."""
+TALK = 0.02
+"""Seconds after such a commit in which the next one is expected."""
 
 
 class Member(NamedTuple):
     verb: Verb
     item: Any
     future: "Future[Any]"
+    rides: bool
+    """Whether nobody outside waits for it."""
 
 
 class Writer:
@@ -41,18 +49,23 @@ class Writer:
         self._connection: Connection | None = None
         self.commits = 0
         self.members = 0
+        self._talked = 0.0
+        """When somebody outside was last answered."""
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, verb: Verb, item: Any) -> "Future[Any]":
-        """The item's result, once it is committed. Cancelling the future does not cancel the member: it may be in the transaction already."""
+    def submit(self, verb: Verb, item: Any, *, rides: bool = False) -> "Future[Any]":
+        """The item's result, once it is committed. Cancelling the future does not cancel the member: it may be in the transaction already.
+
+        One that `rides` may be committed a few milliseconds later, together with one that does not.
+        """
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         with self._wake:
             if self._stopping:
                 future.set_exception(StoreUnavailable("the store is closing"))
                 return future
-            self._queue.append(Member(verb, item, future))
+            self._queue.append(Member(verb, item, future, rides))
             self._wake.notify()
         return future
 
@@ -75,8 +88,19 @@ class Writer:
                 if not self._queue:
                     self._drop_connection()
                     return
+                self._wait_for_company()
                 members = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_MEMBERS))]
             self._commit_together(members)
+            if not all(member.rides for member in members):
+                self._talked = time.monotonic()
+
+    def _wait_for_company(self) -> None:
+        """A sync saved is worth more than these milliseconds to a client that waits for its own: one at a time, its commit would wait for this one."""
+        until = time.monotonic() + RIDE
+        if until - RIDE - self._talked > TALK:
+            return
+        while all(member.rides for member in self._queue) and not self._stopping and (left := until - time.monotonic()) > 0:
+            self._wake.wait(left)
 
     def _commit_together(self, members: list[Member]) -> None:
         """All members in one transaction; if the transaction itself dies, each in one of its own."""
