@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
 from gateway.commands import sftp as sftp_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
@@ -28,6 +29,7 @@ maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help
 app.add_typer(maps, name="map")
 app.add_typer(as2_commands.keys, name="keys")
 app.add_typer(as2_commands.as2, name="as2")
+app.add_typer(alarms_commands.alarms, name="alarms")
 app.add_typer(sftp_commands.sftp, name="sftp")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
@@ -159,12 +161,6 @@ def find(value: str, data_dir: Data = None, config: Config = None, as_json: Json
 def dead(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """What waits for a person: dead letters, held and rejected documents, blocked lanes."""
     _operate("dead", {}, config, data_dir, as_json)
-
-
-@app.command()
-def alarms(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """The latest alarms, each trouble once."""
-    _operate("alarms", {}, config, data_dir, as_json)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,11 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway import journal
+from gateway.alarms.stage import Herald
 from gateway.as2.judging import Judge
 from gateway.as2.receiving import Receiver
 from gateway.as2.ring import KeyRing
-from gateway.clock import Clock, now
+from gateway.clock import Clock, now, span
 from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
@@ -37,7 +39,7 @@ from gateway.keys import vault_of
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
-from gateway.records import Rate, Settled
+from gateway.records import DiskLook, Rate, Settled, Waited
 from gateway.settings import Listener, Settings
 from gateway.sftp.documents import Documents
 from gateway.sftp.files import Files
@@ -49,6 +51,7 @@ from gateway.targets.base import Destination
 from gateway.targets.rest import RestTarget
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
+from gateway.transports.alarms import AlarmByMail, AlarmByWebhook
 from gateway.transports.as2 import As2Receipts, As2Send
 from gateway.transports.https import HttpsHook, HttpsPush
 from gateway.transports.outward import Outward
@@ -63,7 +66,7 @@ LOCK_FILE = "crossdock.lock"
 NODE_NAME_FILE = "node.name"
 PROFILE_LOOK = 5
 CHASE_EVERY = 5
-WARN_EVERY = timedelta(hours=1)
+WARN_EVERY = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(minutes=10)
 SPOOL_KEPT = timedelta(hours=24)
 
@@ -127,6 +130,7 @@ class Node:
             rates=self._rates,
             on_settled=self._on_settled,
         )
+        self._start_herald()
         self.reconcile = ReconcileStage(self.store, clock=self.clock, profile_text=self._profile_text, on_written=self.deliver.wake)
         self.translate = TranslateStage(
             self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept, hooks=self._has_hook,
@@ -151,10 +155,19 @@ class Node:
         self.reconcile.start()
         self.as2.start()
         self.poller.start()
+        self.herald.start()
         await self._listen()
         self._tick()
         notes = self.store.database.notes
         journal.started(self.name, _version(), self.store.database.url.render_as_string(hide_password=True), self.addresses, notes)
+
+    def _start_herald(self) -> None:
+        terms = self.settings.alarms
+        told: list[Destination] = [AlarmByMail(name, one, self.clock) for name, one in terms.mail.items()]
+        told += [AlarmByWebhook(name, one, self.clock) for name, one in terms.webhook.items()]
+        for one in told:
+            self.deliver.add(one)
+        self.herald = Herald(self.store, terms, {one.name: one for one in told}, node=self.name, clock=self.clock)
 
     def _start_as2(self) -> None:
         assert self.store.vault is not None
@@ -393,10 +406,16 @@ class Node:
             journal.trouble("as2: chase", error)
 
     async def _warn(self) -> None:
+        """Looks for what nobody trips over: certificates that run out, documents that nobody fetches, a disk that fills up."""
+        now = self.clock()
+        free = shutil.disk_usage(self.store.files.folder).free
         try:
-            await landed(self.store.warn_of_certificates(self.clock()))
+            await landed(self.store.warn_of_certificates(now))
+            await landed(self.store.warn_of_outboxes(Waited(now - span(self.settings.alarms.outbox_after), now)))
+            what = f"{free:,} bytes are free where node {self.name} keeps its data; below {self.settings.limits.disk_free:,} it takes nothing"
+            await landed(self.store.warn_of_disk(DiskLook(self.name, what, free < 2 * self.settings.limits.disk_free, now)))
         except StoreUnavailable as error:
-            journal.trouble("certificates", error)
+            journal.trouble("warnings", error)
 
     async def _sweep(self) -> None:
         removed = await asyncio.to_thread(self.store.files.sweep, SPOOL_KEPT.total_seconds(), time.time())
@@ -414,6 +433,8 @@ class Node:
             loop.add_signal_handler(number, self.stopping.set)
         await self.stopping.wait()
         journal.stopping(self.name, self.fault or "asked to")
+        if self.fault is not None:
+            await self.herald.last_words(self.fault)
         await self.stop()
 
     async def stop(self) -> None:
@@ -429,6 +450,7 @@ class Node:
         await self.as2.stop()
         await self.translate.stop()
         await self.reconcile.stop()
+        await self.herald.stop()
         await self.deliver.stop()
         await self.pool.stop()
         await asyncio.to_thread(self.store.close)

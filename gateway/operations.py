@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
+from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
@@ -71,11 +72,6 @@ def awaited_answers(store: Store, given: Arguments) -> Any:
         raise Refused(400, "bad-request", f"no state is called {state}; there are: {', '.join(awaited.STATES)}")
     limit = min(int(given.get("limit") or 50), 200)
     return store.read(lambda tx: awaited.listed(tx, partner=given.get("partner"), state=state, limit=limit)).result(WAIT)
-
-
-def alarms(store: Store, given: Arguments) -> Any:
-    """The latest alarms."""
-    return store.read(lambda tx: lives.alarms(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 
 def act(store: Store, given: Arguments) -> Any:
@@ -186,13 +182,13 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "find": find,
     "explain": explain_event,
     "dead": dead,
-    "alarms": alarms,
     "awaited": awaited_answers,
     "act": act,
     "replay": replay,
     "partners.apply": partners_apply,
     "partners.list": partners_list,
     "partners.show": partners_show,
+    **alarm_people.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,

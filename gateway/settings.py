@@ -3,14 +3,16 @@
 `crossdock config` shows each value as a node would see it, secrets masked.
 """
 
+import base64
 import ipaddress
 import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from partners.positioned import PositionedError, load
 from partners.terms import Name, Size, Span
@@ -120,6 +122,76 @@ class Retries(Model):
     park: Span = Field(default=timedelta(seconds=60), description="how long a destination rests after a fault of its own")
 
 
+class AlarmChannel(Model):
+    """Somewhere people look."""
+
+    least: Literal["note", "soon", "now"] = Field(default="soon", description="the least urgent kind of alarm that is told there")
+    kinds: list[str] = Field(default_factory=lambda: ["*"], min_length=1, description="which kinds, such as as2.*")
+    partners: list[str] = Field(default_factory=list, description="only about these partners; none: about all")
+
+
+class AlarmMail(AlarmChannel):
+    host: str = Field(min_length=1, description="the mail server that takes it")
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="none: only without a password")
+    user: str | None = None
+    password: str | None = Field(default=None, description="CROSSDOCK_ALARMS__MAIL__NAME__PASSWORD or …_FILE keeps it out of the file")
+    sender: str = Field(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$", description="the address it is from")
+    to: list[Annotated[str, StringConstraints(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$")]] = Field(min_length=1, max_length=50)
+    timeout: Span = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> "AlarmMail":
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        if self.password is not None and self.security == "none":
+            raise ValueError("security: none would send the password in the clear; use starttls or tls")
+        return self
+
+
+class AlarmWebhook(AlarmChannel):
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    token: str | None = Field(default=None, description="bearer token")
+    secret: str | None = Field(default=None, description="whsec_…: signs each letter by Standard Webhooks")
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> "AlarmWebhook":
+        host = urlsplit(self.url).hostname or ""
+        if self.url.startswith("http:") and host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("url must be https; plain http only goes to this machine")
+        try:
+            _ = self.key
+        except ValueError:
+            raise ValueError("secret must be whsec_ and base64") from None
+        return self
+
+    @property
+    def key(self) -> bytes:
+        return base64.b64decode((self.secret or "").removeprefix("whsec_"), validate=True)
+
+
+class Alarms(Model):
+    """Who is told of alarms, and how often."""
+
+    gather: Span = Field(default=timedelta(seconds=30), description="what is new within it goes into one letter")
+    again_after: Span = Field(default=timedelta(hours=4), description="the same alarm is not told again before")
+    outbox_after: Span = Field(
+        default=timedelta(hours=24), description="documents that nobody has fetched from a partner's outbox for so long raise an alarm"
+    )
+    runbooks: str = Field(default="docs/runbooks", description="where the runbooks are, such as an address of yours; letters link there")
+    mail: dict[Name, AlarmMail] = Field(default_factory=dict)
+    webhook: dict[Name, AlarmWebhook] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_are_different(self) -> "Alarms":
+        if both := self.mail.keys() & self.webhook.keys():
+            raise ValueError(f"{', '.join(sorted(both))} cannot be both a mail and a webhook; give one of them another name")
+        return self
+
+    def channels(self) -> list[tuple[str, AlarmChannel]]:
+        return [*self.mail.items(), *self.webhook.items()]
+
+
 class Settings(Model):
     data_dir: Path = Path("var")
     database: str | None = Field(default=None, description="sqlite:///PATH or postgresql://…; default: SQLite in the data directory")
@@ -142,6 +214,7 @@ class Settings(Model):
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     limits: Limits = Limits()
     retries: Retries = Retries()
+    alarms: Alarms = Alarms()
     targets: dict[Name, Target] = Field(default_factory=dict)
 
     @property

@@ -216,6 +216,21 @@ def _alarms(value: list[dict[str, Any]]) -> None:
     for one in value:
         times = f" ({one['count']} times)" if one["count"] > 1 else ""
         console.print(f"{one['last_at'][:19].replace('T', ' ')}  {one['kind']}{times}: {one['text']}", markup=False)
+        console.print(f"  {one['show']}   or   crossdock alarms close {one['id'][:24]} --because …", style="dim", markup=False)
+        if one["closed_at"]:
+            console.print(
+                f"  over since {one['closed_at'][:19].replace('T', ' ')}, said by {one['closed_by']}: {one['closed_because']}", markup=False
+            )
+
+
+def _alarm_closed(value: dict[str, Any]) -> None:
+    console.print(f"{value['id']} is over" if value["closed"] else f"{value['id']} was over already")
+
+
+def _alarm_tested(value: dict[str, Any]) -> None:
+    console.print(
+        f"{value['kind']} is raised; it leaves with the next letter (alarms.gather) to each channel of the settings. `crossdock alarms` lists it"
+    )
 
 
 def _awaited(value: list[dict[str, Any]]) -> None:
@@ -440,7 +455,7 @@ def _ssh_key(value: Any) -> None:
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,

@@ -53,7 +53,6 @@ _STUCK_INTERCHANGES = text(
     "SELECT message, partner, control, state, reason FROM interchanges WHERE state IN ('held', 'rejected') ORDER BY message DESC LIMIT :limit"
 )
 _BLOCKED = text("SELECT subject, partner, destination, head FROM lanes WHERE blocked LIMIT :limit")
-_ALARMS = text("SELECT kind, partner, message, text, count, first_at, last_at FROM alarms ORDER BY last_at DESC LIMIT :limit")
 _AS_DELIVERY = text("SELECT id, state, partner, message, document, event FROM deliveries WHERE id = :id")
 _AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :id")
 _OF_EVENT = text("SELECT id, state FROM deliveries WHERE event = :id ORDER BY id")
@@ -251,10 +250,6 @@ def dead(tx: Connection, *, limit: int) -> dict[str, Any]:
         "messages": [_times(row, "arrival") for row in tx.execute(_HELD_MESSAGES, {"limit": limit})],
         "blocked_lanes": [_times(row) for row in tx.execute(_BLOCKED, {"limit": limit})],
     }
-
-
-def alarms(tx: Connection, *, limit: int) -> list[dict[str, Any]]:
-    return [_times(row, "first_at", "last_at") for row in tx.execute(_ALARMS, {"limit": limit})]
 
 
 def _times(row: Any, *names: str) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _verdicts(tx: Connection, message: str, interchange: int, group: int) -> lis
 _MESSAGE_COUNTS = text("SELECT state, count(*) AS number FROM messages WHERE direction = 'in' GROUP BY state")
 _DELIVERY_COUNTS = text("SELECT destination, state, count(*) AS number FROM deliveries GROUP BY destination, state")
 _EXCHANGE_COUNTS = text("SELECT direction, state, count(*) AS number FROM as2_messages GROUP BY direction, state")
-_ALARM_COUNTS = text("SELECT kind, count(*) AS number FROM alarms GROUP BY kind")
+_ALARM_COUNTS = text("SELECT kind, count(*) AS number FROM alarms WHERE closed_at IS NULL GROUP BY kind")
 _BLOCKED_COUNT = text("SELECT count(*) FROM lanes WHERE blocked")
 
 

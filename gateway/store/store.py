@@ -16,8 +16,10 @@ from gateway.errors import StoreBroken
 from gateway.keys import Vault
 from gateway.records import (
     Action,
+    AlarmClosed,
     Chunk,
     ChunkKept,
+    DiskLook,
     Incoming,
     Kept,
     LaneClaim,
@@ -27,13 +29,14 @@ from gateway.records import (
     Renewal,
     Settled,
     ToDeliver,
+    Told,
     TranslateClaim,
     TranslateLane,
+    Waited,
     WrittenAnswer,
 )  # fmt: skip
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
-from gateway.store import certificates, profiles, replays, sftp, sftp_polls
-from gateway.store.alarms import raise_alarms
+from gateway.store import alarms, certificates, profiles, replays, sftp, sftp_polls
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
@@ -218,6 +221,18 @@ class Store:
         row = {"id": f"{kind}:{partner}"[:120], "kind": kind, "partner": partner, "message": None, "text": what, "at": at}
         return self.writer.submit(_alarm, row)
 
+    def close_alarm(self, item: AlarmClosed) -> "Future[bool]":
+        return self.writer.submit(alarms.close_each, item)
+
+    def warn_of_outboxes(self, item: Waited) -> "Future[int]":
+        return self.writer.submit(alarms.warn_of_outboxes, item)
+
+    def warn_of_disk(self, item: DiskLook) -> "Future[None]":
+        return self.writer.submit(alarms.warn_of_disk, item)
+
+    def tell_alarms(self, item: Told) -> "Future[int]":
+        return self.writer.submit(alarms.tell, (item, self.ticks), rides=True)
+
     # ---- reading
 
     def read(self, query: Callable[[Connection], Value]) -> "Future[Value]":
@@ -243,7 +258,7 @@ class Store:
 
 
 def _alarm(tx: Connection, items: list[dict[str, Any]]) -> list[None]:
-    raise_alarms(tx, items)
+    alarms.raise_alarms(tx, items)
     return [None] * len(items)
 
 

@@ -420,7 +420,16 @@ alarms = Table(
     Column("count", Integer, nullable=False),
     Column("first_at", Instant, nullable=False),
     Column("last_at", Instant, nullable=False),
+    Column("tell_at", Instant, comment="since when there is something to tell of it; null when nobody needs to hear more"),
+    Column("told_at", Instant, comment="when people were last told of it"),
+    Column("closed_at", Instant, comment="when it was over"),
+    Column("closed_by", String(80)),
+    Column("closed_because", Text),
 )
+NEWS = text("tell_at IS NOT NULL")
+Index("alarms_to_tell", alarms.c.tell_at, sqlite_where=NEWS, postgresql_where=NEWS)
+OPEN = text("closed_at IS NULL")
+Index("alarms_open", alarms.c.last_at, sqlite_where=OPEN, postgresql_where=OPEN)
 
 as2_messages = Table(
     "as2_messages",

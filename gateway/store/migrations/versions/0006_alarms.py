@@ -1,0 +1,23 @@
+"""Alarms are told, and end."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006_alarms"
+down_revision = "0005_sftp"
+
+
+def upgrade() -> None:
+    news, still = sa.text("tell_at IS NOT NULL"), sa.text("closed_at IS NULL")
+    with op.batch_alter_table("alarms", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "tell_at", sa.BigInteger(), nullable=True, comment="since when there is something to tell of it; null when nobody needs to hear more"
+            )
+        )
+        batch_op.add_column(sa.Column("told_at", sa.BigInteger(), nullable=True, comment="when people were last told of it"))
+        batch_op.add_column(sa.Column("closed_at", sa.BigInteger(), nullable=True, comment="when it was over"))
+        batch_op.add_column(sa.Column("closed_by", sa.String(length=80), nullable=True))
+        batch_op.add_column(sa.Column("closed_because", sa.Text(), nullable=True))
+        batch_op.create_index("alarms_to_tell", ["tell_at"], unique=False, sqlite_where=news, postgresql_where=news)
+        batch_op.create_index("alarms_open", ["last_at"], unique=False, sqlite_where=still, postgresql_where=still)
