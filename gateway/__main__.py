@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import receipts as receipts_commands
 from gateway.commands import sftp as sftp_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
@@ -30,6 +31,8 @@ app.add_typer(maps, name="map")
 app.add_typer(as2_commands.keys, name="keys")
 app.add_typer(as2_commands.as2, name="as2")
 app.add_typer(alarms_commands.alarms, name="alarms")
+app.add_typer(receipts_commands.receipts, name="receipts")
+app.command("bytes")(receipts_commands.stored_bytes)
 app.add_typer(sftp_commands.sftp, name="sftp")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
+from gateway import evidence
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -189,6 +190,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.list": partners_list,
     "partners.show": partners_show,
     **alarm_people.OPERATIONS,
+    **evidence.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,

@@ -233,6 +233,41 @@ def _alarm_tested(value: dict[str, Any]) -> None:
     )
 
 
+MARKS = {"done": "[green]✓[/green]", "waiting": "[yellow]…[/yellow]", "failed": "[red]✗[/red]", "none": "[dim]–[/dim]"}
+
+
+def _receipts(value: dict[str, Any]) -> None:
+    if not value["rows"]:
+        console.print("No messages.")
+        return
+    if len(value["rows"]) == 1:
+        _receipts_of_one(value["rows"][0])
+        return
+    table = _table("message", "partner", *value["columns"])
+    for row in value["rows"]:
+        cells = [Text.from_markup(f"{MARKS[one['state']]} {(one['at'] or '')[11:16]}".rstrip()) for one in row["cells"].values()]
+        table.add_row(row["message"], row["partner"], *cells)
+    console.print(table)
+    console.print("times are UTC; `--id MESSAGE` shows one with its evidence", style="dim")
+
+
+def _receipts_of_one(row: dict[str, Any]) -> None:
+    """Line by line, each with the commands that print the bytes behind it."""
+    console.print(f"message {row['message']} of {row['partner']} by {row['channel']}: {row['state']}")
+    for name, one in row["cells"].items():
+        at = f"{one['at'][:19].replace('T', ' ')}  " if one["at"] else ""
+        console.print(Text.from_markup(f"  {MARKS[one['state']]} {name:<13}") + Text(f"{at}{one['text']}"))
+        for identity in one["opens"][:20]:
+            console.print(f"      crossdock bytes {identity}", style="dim", markup=False, soft_wrap=True)
+
+
+def _receipts_checked(value: dict[str, Any]) -> None:
+    for one in value["wrong"]:
+        console.print(f"✗ {one}", style="red", markup=False)
+    told = f"{value['groups']} groups since {value['since'][:16]}: {value['answered']} answered once, {value['not_owed']} to which nothing is owed, {len(value['wrong'])} wrong"
+    console.print(told + ("" if value["whole"] else "; there are more, so ask from a later time"))
+
+
 def _awaited(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No acknowledgment is awaited.")
@@ -455,7 +490,7 @@ def _ssh_key(value: Any) -> None:
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "act": _acted, "replay": _replayed,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
