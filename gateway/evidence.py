@@ -19,7 +19,7 @@ MOST_BYTES = 64 * 2**20
 def receipts(store: Store, given: Arguments) -> Any:
     """The matrix: `partner`, `id` (a message), `since` and `until` narrow it; `sent` shows what we sent."""
     direction = "out" if given.get("sent") else "in"
-    narrowed = {
+    narrowed: dict[str, Any] = {
         "partner": given.get("partner"),
         "message": given.get("id"),
         "since": instant_of(given.get("since")),

@@ -245,10 +245,10 @@ def _receipts(value: dict[str, Any]) -> None:
         return
     table = _table("message", "partner", *value["columns"])
     for row in value["rows"]:
-        cells = [Text.from_markup(f"{MARKS[one['state']]} {(one['at'] or '')[11:16]}".rstrip()) for one in row["cells"].values()]
+        cells = [Text.from_markup(MARKS[one["state"]]) for one in row["cells"].values()]
         table.add_row(row["message"], row["partner"], *cells)
     console.print(table)
-    console.print("times are UTC; `--id MESSAGE` shows one with its evidence", style="dim")
+    console.print("✓ done  … waits  ✗ wrong or overdue  – not owed; `--id MESSAGE` shows one with its times and evidence", style="dim")
 
 
 def _receipts_of_one(row: dict[str, Any]) -> None:
