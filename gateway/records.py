@@ -266,6 +266,9 @@ class Outgoing:
     """The destination that is told what the partner says of it."""
     format: str = "x12"
     """x12, csv or xml: files of the latter two have no envelope, and no control number that an answer could name."""
+    when_overdue: tuple[str, ...] = ("alarm",)
+    """Steps when it has not come: alarm, remind, resend. The first at the deadline, then one each `then_every`."""
+    then_every: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from partners.calendar import Calendar
 from partners.channels import Channels
 from partners.positioned import Places, PositionedError, load
-from partners.terms import Model, Name, Names, Sha256, SpanOrNone
+from partners.terms import Model, Name, Names, Sha256, Span, SpanOrNone
 from translators.x12.options import LENIENCIES
 
 
@@ -88,12 +89,24 @@ class Duties(Model):
     )
 
 
+Step = Literal["alarm", "remind", "resend"]
+
+
 class Owed(Model):
     """Which acknowledgments the partner owes us for what we send, and by when."""
 
     functional_acknowledgment: SpanOrNone = Field(default=timedelta(hours=24), description="a 997 or 999 within this span; none: nothing is awaited")
     interchange_acknowledgment: SpanOrNone = Field(default=None, description="a TA1 within this span; ISA14 then asks for it")
     application_advice: SpanOrNone = Field(default=None, description="an 824 within this span; one that nobody awaits is taken, too")
+    counts: Literal["all", "business"] = Field(
+        default="all", description="business: only the hours of the profile's calendar count; 1d is a business day"
+    )
+    when_overdue: list[Step] = Field(
+        default=["alarm"],
+        max_length=10,
+        description="steps, one at the deadline and one each `then_every` after it, until the answer comes",
+    )
+    then_every: Span = Field(default=timedelta(hours=24), ge=timedelta(minutes=1))
 
 
 AFTER = {"none": b"", "LF": b"\n", "CRLF": b"\r\n"}
@@ -227,6 +240,16 @@ class Profile(Model):
     strictness: Literal["tolerant", "strict"] = "tolerant"
     leniency: dict[str, Leniency] = Field(default_factory=dict)
     throttle: Throttle = Throttle()
+    calendar: Calendar | None = Field(default=None, description="when its people are at work")
+
+    @model_validator(mode="after")
+    def _business_hours_are_known(self) -> "Profile":
+        for one in self.agreements:
+            if one.send is not None and one.owed.counts == "business" and self.calendar is None:
+                raise ValueError(f"agreements: what is owed for {one.send} counts business hours, and calendar is missing")
+            if one.send is not None and "remind" in one.owed.when_overdue and self.channels.http.webhook is None:
+                raise ValueError(f"agreements: {one.send} reminds the partner, and channels.http.webhook is missing: a reminder goes there")
+        return self
 
     @model_validator(mode="after")
     def _each_set_once(self) -> "Profile":

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from sqlalchemy import text
 
 from gateway.clock import HOUR, as_datetime, now
 from gateway.errors import Refused
+from gateway.simulators.partner import acknowledged
 from gateway.store.sql import insert
 from gateway.store.writes import AWAITED
-from tests.kill.documents import envelope
+from tests.kill.documents import envelope, order_data
 from tests.running import Running, running
 
 
@@ -204,6 +206,65 @@ def test_what_is_overdue_is_found_and_a_late_answer_settles_it(tmp_path: Path, d
         assert all(one["late"] is True for one in settled(gateway))
         with pytest.raises(Refused, match="no state is called"):
             await gateway.operate("awaited", state="lost")
+
+    run(act, tmp_path, database_url)
+
+
+def test_steps_are_taken_one_after_another_until_the_answer_comes(tmp_path: Path, database_url: str):
+    """An alarm, a reminder to the partner, the document again under its own number; a late answer ends it, and its alarm."""
+
+    async def act(gateway: Running) -> None:
+        told: list[dict] = []
+
+        async def hook(request: web.Request) -> web.Response:
+            told.append(await request.json())
+            return web.Response(status=204)
+
+        site = web.Application()
+        site.router.add_post("/hook", hook)
+        runner = web.AppRunner(site)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        channels = f"channels:\n  http: {{webhook: {{url: 'http://127.0.0.1:{runner.addresses[0][1]}/hook'}}}}\nagreements:"
+        owed = '- send: "940"\n    owed: {functional_acknowledgment: 24h, when_overdue: [remind, alarm, resend], then_every: 12h}'
+        await gateway.apply("lake3pl", ("agreements:", channels), ('- send: "940"', owed))
+        status, released = await gateway.release({"partner": "lake3pl", "type": "fulfilment.requested", "data": order_data(1)})
+        assert status == 202, released
+        box = gateway.partner("lake3pl")
+        await box.pick_up(gateway.session)
+        begun = now()
+
+        async def sweep(hours: int) -> None:
+            await asyncio.to_thread(lambda: gateway.node.store.mark_overdue(begun + hours * HOUR).result())
+            gateway.node.deliver.wake()
+
+        async def alarms() -> list[str]:
+            return [one["kind"] for one in await gateway.operate("alarms") if one["kind"] == "acknowledgment.overdue"]
+
+        await sweep(23)
+        assert not told
+        await sweep(25)
+        await gateway.settle(lambda: [one for one in told if one["type"] == "acknowledgment.overdue"], "the partner was not reminded")
+        reminder = next(one["data"] for one in told if one["type"] == "acknowledgment.overdue")
+        assert (reminder["kind"], reminder["message"], reminder["set"]) == ("997", released["id"], "940")
+        assert not await alarms(), "the next step comes twelve hours later"
+        await sweep(36)
+        assert not await alarms()
+        await sweep(38)
+        assert await alarms() == ["acknowledgment.overdue"]
+        assert not await box.pick_up(gateway.session)
+        box.picked_up.clear()
+        await sweep(51)
+        assert await box.pick_up(gateway.session) == 1, "the document again"
+        (again,) = box.picked_up.values()
+        assert f"*{released['control_numbers']['interchange']}*".encode() in again
+        assert "goes again" in str(await gateway.operate("show", id=released["id"]))
+        await sweep(99)
+        assert not [one for one in told if one["type"] == "acknowledgment.overdue"][1:], "each step once"
+        await gateway.sent("lake3pl", acknowledged(again, 77))
+        assert await state_of(gateway, f"997:{released['document']}") == ["accepted"]
+        assert not await alarms(), "over"
+        await runner.cleanup()
 
     run(act, tmp_path, database_url)
 

@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from gateway import journal, ways
-from gateway.clock import Clock, as_text, new_id, span
+from gateway.clock import SECOND, Clock, Instant, as_datetime, as_text, new_id, span
 from gateway.compose.request import ReleaseRequest
 from gateway.errors import Refused
 from gateway.records import Outgoing, OutgoingKept
 from gateway.store import outgoing
 from gateway.store.store import Store, landed
 from partners.book import Book, Revision
+from partners.calendar import deadline
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
 from partners.profile import AFTER, Agreement, Profile
@@ -114,7 +115,8 @@ class ComposeStage:
             file_name=ways.file_name(composed.set_id, composed.business_key), subject=composed.subject, correlation=composed.correlation or "",
             references=composed.references, not_written=[*composed.not_written, *((name, "a separator in it was replaced") for name in composed.replaced)],
             mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block",
-            awaited={kind: span(due) for kind, due in owed.items() if due is not None}, tell=f"target:{agreement.target}",
+            awaited={kind: _within(now, due, agreement, profile) for kind, due in owed.items() if due is not None}, tell=f"target:{agreement.target}",
+            when_overdue=tuple(agreement.owed.when_overdue), then_every=span(agreement.owed.then_every),
         )  # fmt: skip
 
     def _file(
@@ -220,3 +222,11 @@ def _their_code(profile: Profile) -> str:
 
 def _usage(request: ReleaseRequest) -> str:
     return "T" if request.stream == "test" else "P"
+
+
+def _within(now: Instant, due: timedelta, agreement: Agreement, profile: Profile) -> Instant:
+    """The span until the deadline; in business hours, where that is agreed."""
+    if agreement.owed.counts == "all" or profile.calendar is None:
+        return span(due)
+    until = deadline(as_datetime(now), due, profile.calendar)
+    return round((until - as_datetime(now)).total_seconds() * SECOND)

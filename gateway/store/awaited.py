@@ -11,8 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_datetime, as_text
-from gateway.records import Chunk, DocumentRow, EventRow
+from gateway.records import AlarmClosed, Chunk, DocumentRow, EventRow
 from gateway.store.alarms import raise_alarms
+from gateway.store.delivery import LANE_AGAIN, REDELIVER
+from gateway.store.hooks import remind
+from gateway.store.intake import PUT_LIFE
+from gateway.store.lanes import NEXT_HEAD
 from gateway.store.payloads import PayloadFiles
 from gateway.store.settling import (
     ANSWER_WINDOW,
@@ -28,7 +32,7 @@ from gateway.store.settling import (
     number_of,
     same_control,
 )
-from gateway.store.sql import in_lists, one_of
+from gateway.store.sql import in_lists, many, one_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import AWAITED, Writes, alarm_row
 from translators.events import event_id
@@ -51,8 +55,14 @@ _BY_REFERENCE = one_of(
 _OVERDUE = text(
     "UPDATE awaited SET overdue_at = :now WHERE id IN (SELECT id FROM awaited WHERE state = 'waiting' AND overdue_at IS NULL AND due_at <= :now"
     " AND NOT (kind = 'MDN' AND EXISTS (SELECT 1 FROM as2_messages x WHERE 'MDN:' || x.id = awaited.id AND x.resends_left > 0 AND x.state = 'awaiting'))"
-    " ORDER BY due_at LIMIT :limit) RETURNING id, partner, kind, message, set_id, set_control, opened_at"
+    " ORDER BY due_at LIMIT :limit) RETURNING id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every"
 )
+_STEPS = text(
+    "SELECT id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every FROM awaited"
+    " WHERE step_at <= :now AND state = 'waiting' ORDER BY step_at LIMIT :limit"
+)
+_NEXT_STEP = text("UPDATE awaited SET steps = :steps, step_at = :step_at WHERE id = :id")
+_SENT_BY = one_of("SELECT id, lane, partner, message FROM deliveries WHERE message IN :keys AND outgoing = message AND state = 'delivered'")
 _LIST = text(
     f"SELECT {_NAMES} FROM awaited WHERE (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner)"  # noqa: S608 - names are ours
     " AND (CAST(:state AS VARCHAR) IS NULL OR state = :state OR (:state = 'overdue' AND overdue_at IS NOT NULL AND state = 'waiting')"
@@ -186,6 +196,9 @@ class Settling:
             row.state, row.settled_at, row.settled_by = word.state, chunk.at, chunk.message
             row.late_at = chunk.at if chunk.at > row.due_at and row.due_at > row.opened_at else None
             row.disputed_at = chunk.at if word.state == DISPUTED else None
+            row.step_at = None
+            if row.overdue_at is not None:
+                writes.over.append(AlarmClosed(overdue_key(row.kind, row.message), chunk.at, "crossdock", f"the {form} came late"))
             detail |= told
             self._tell(chunk, row, word, form, place, stream, writes)
         row.detail = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
@@ -244,20 +257,55 @@ class AwaitedVerbs:
     ticks: Ticks
 
     def mark_overdue(self, tx: Connection, items: list[Instant]) -> list[int]:
-        """Flags what waits past its time, with an alarm for each of our messages; how many were flagged."""
+        """Flags what waits past its time and takes the step that is agreed for it: an alarm, a reminder, the document again. How many were flagged."""
         counts = []
         for now in items:
             rows = tx.execute(_OVERDUE, {"now": now, "limit": MOST_OVERDUE}).all()
-            raise_alarms(tx, [_overdue_alarm(row, now) for row in {(row.message, row.kind): row for row in rows}.values()])
+            self._take_steps(tx, [*rows, *tx.execute(_STEPS, {"now": now, "limit": MOST_OVERDUE})], now)
             counts.append(len(rows))
         return counts
+
+    def _take_steps(self, tx: Connection, rows: list[Any], now: Instant) -> None:
+        """The next step of each row; of a message's sets, one step for all of them."""
+        steps = {row.id: json.loads(row.steps) if row.steps else ["alarm"] for row in rows}
+        by_step: dict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
+        for row in rows:
+            if steps[row.id]:
+                by_step[steps[row.id][0]][row.message, row.kind] = row
+        raise_alarms(tx, [_overdue_alarm(row, now) for row in by_step["alarm"].values()])
+        remind(tx, list(by_step["remind"].values()), self.ticks, now)
+        self._send_again(tx, list(by_step["resend"].values()))
+        left = [(row, steps[row.id][1:]) for row in rows]
+        many(
+            tx,
+            _NEXT_STEP,
+            [{"id": row.id, "steps": json.dumps(rest), "step_at": now + row.step_every if rest and row.step_every else None} for row, rest in left],
+        )
+
+    def _send_again(self, tx: Connection, rows: list[Any]) -> None:
+        """The document once more, under its own number; one that was not delivered yet goes by itself."""
+        why = {row.message: row for row in rows}
+        life = []
+        for sent in in_lists(tx, _SENT_BY, why):
+            tx.execute(LANE_AGAIN, {"id": sent.id})
+            at = self.ticks()
+            tx.execute(REDELIVER, {"id": sent.id, "at": at, "position": at})
+            tx.execute(NEXT_HEAD, {"lane": sent.lane})
+            what = f"{sent.id} goes again: its {why[sent.message].kind} is overdue since {as_text(why[sent.message].due_at)[:16]}"
+            life.append({"message": sent.message, "at": self.ticks(), "partner": sent.partner, "step": "resent", "who": "crossdock", "text": what})
+        many(tx, PUT_LIFE, life)
+
+
+def overdue_key(kind: str, message: str) -> str:
+    """The alarm's id."""
+    return f"acknowledgment.overdue:{kind}:{message}"[:120]
 
 
 def _overdue_alarm(row: Any, now: Instant) -> dict[str, Any]:
     what = f"{row.set_id} {row.set_control}".strip() or "the interchange"
     text_ = f"{row.partner} owes us a {row.kind} on {what} of message {row.message}, sent {as_datetime(row.opened_at):%Y-%m-%d %H:%M} UTC"
-    key = f"acknowledgment.overdue:{row.kind}:{row.message}"
-    return {"id": key[:120], "kind": "acknowledgment.overdue", "partner": row.partner, "message": row.message, "text": text_, "at": now}
+    key = overdue_key(row.kind, row.message)
+    return {"id": key, "kind": "acknowledgment.overdue", "partner": row.partner, "message": row.message, "text": text_, "at": now}
 
 
 def listed(tx: Connection, *, partner: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:

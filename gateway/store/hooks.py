@@ -1,15 +1,16 @@
-"""Word for partners' webhooks, queued in the commit that decides a message.
+"""Word for partners' webhooks, queued in the commit that decides a message, or finds that an acknowledgment is overdue.
 
 Knows rows.
 """
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway.clock import Ticks, as_text
+from gateway.clock import Instant, Ticks, as_text
 from gateway.records import Chunk
 from gateway.store.intake import PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE
@@ -31,7 +32,8 @@ def tell_partners(tx: Connection, decided: list[tuple[Chunk, str, str | None]], 
     for row in in_lists(tx, _COUNTS, wanted):
         counts[row.message].append({"set": row.set_id, "state": row.state, "count": row.number})
     facts = {row.id: row for row in in_lists(tx, _FACTS, wanted)}
-    payloads, deliveries = [], []
+    payloads: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
     for message, (chunk, state, reason) in sorted(wanted.items()):
         body = {
             "type": "message.decided",
@@ -43,16 +45,53 @@ def tell_partners(tx: Connection, decided: list[tuple[Chunk, str, str | None]], 
             },
         }  # fmt: skip
         at = ticks()
-        identity = f"{HOOK}:{message}.{at}"
-        payload = Payload.inline(identity, chunk.partner, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
-        payloads.append(payload.row())
-        attributes = {"media_type": "application/json", "file_name": f"{message}.json"}
-        deliveries.append(
-            delivery_row(
-                identity, chunk, destination=f"{HOOK}:{chunk.partner}", subject=identity, position=at, kind="webhook", payload=identity,
-                attributes=attributes, on_dead="pass",
-            )
-        )  # fmt: skip
+        _queue(f"{HOOK}:{message}.{at}", chunk, body, at, f"{message}.json", payloads, deliveries)
+    _put(tx, payloads, deliveries)
+
+
+def remind(tx: Connection, rows: list[Any], ticks: Ticks, now: Instant) -> None:
+    """Partners are told of acknowledgments that they owe us: rows of awaited, one for each of our messages."""
+    payloads: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
+    for row in rows:
+        body = {
+            "type": "acknowledgment.overdue",
+            "timestamp": as_text(now),
+            "data": {
+                "kind": row.kind, "message": row.message, "set": row.set_id or None, "interchange_control": row.interchange_control, "sent_at": as_text(row.opened_at),
+                "due_at": as_text(row.due_at),
+            },
+        }  # fmt: skip
+        at = ticks()
+        cause = _Reminded(row.partner, row.message, at)
+        _queue(f"{HOOK}:{row.message}.{at}", cause, body, at, f"{row.message}.json", payloads, deliveries)
+    _put(tx, payloads, deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reminded:
+    """Whose message a reminder is about."""
+
+    partner: str
+    message: str
+    at: Instant
+
+
+def _queue(
+    identity: str, cause: Any, body: dict[str, Any], at: Instant, file_name: str, payloads: list[dict[str, Any]], deliveries: list[dict[str, Any]]
+) -> None:
+    payload = Payload.inline(identity, cause.partner, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
+    payloads.append(payload.row())
+    attributes = {"media_type": "application/json", "file_name": file_name}
+    deliveries.append(
+        delivery_row(
+            identity, cause, destination=f"{HOOK}:{cause.partner}", subject=identity, position=at, kind="webhook", payload=identity, attributes=attributes,
+            on_dead="pass",
+        )
+    )  # fmt: skip
+
+
+def _put(tx: Connection, payloads: list[dict[str, Any]], deliveries: list[dict[str, Any]]) -> None:
     many(tx, PUT_PAYLOAD, payloads)
     many(tx, PUT_DELIVERY, deliveries)
     lanes = [

@@ -219,7 +219,7 @@ def _awaited_rows(item: Outgoing, document: str, control: int) -> list[dict[str,
                 "message": item.id, "document": None if whole else document, "interchange_control": f"{control:09}", "functional": item.functional,
                 "group_control": control, "set_id": "" if whole else item.set_id, "set_control": "" if whole else SET_CONTROL,
                 "destination": item.tell, "correlation": item.correlation or document, "state": "waiting", "opened_at": item.at,
-                "due_at": item.at + due,
+                "due_at": item.at + due, "steps": json.dumps(item.when_overdue), "step_every": item.then_every,
             }
         )  # fmt: skip
     return rows

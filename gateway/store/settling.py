@@ -48,6 +48,9 @@ class Awaited:
     settled_by: str | None = None
     disputed_at: Instant | None = None
     detail: str | None = None
+    steps: str | None = None
+    step_every: Instant | None = None
+    step_at: Instant | None = None
 
 
 @dataclass(slots=True)

@@ -401,7 +401,12 @@ awaited = Table(
     Column("settled_by", String(26), comment="the partner's message"),
     Column("disputed_at", Instant, comment="when another answer said otherwise; the first stands"),
     Column("detail", Text, comment="JSON: what the partner told, its faults, and other answers"),
+    Column("steps", Text, comment="JSON: what is done while it is overdue, those to come: alarm, remind, resend; null: one alarm"),
+    Column("step_every", Instant, comment="microseconds between them"),
+    Column("step_at", Instant, comment="when the next one is due, once it is overdue"),
 )
+STEPS = text("step_at IS NOT NULL")
+Index("awaited_steps", awaited.c.step_at, sqlite_where=STEPS, postgresql_where=STEPS)
 WAITING = text("state = 'waiting' AND overdue_at IS NULL")
 Index("awaited_by_group", awaited.c.group_control)
 Index("awaited_by_message", awaited.c.message)

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import Acknowledgment, Cause, Chunk
-from gateway.store.alarms import raise_alarms
+from gateway.records import Acknowledgment, AlarmClosed, Cause, Chunk
+from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.sql import insert, many
@@ -76,6 +76,7 @@ _PUT_OWED = text(
 AWAITED = (
     "id", "partner", "stream", "kind", "message", "document", "interchange_control", "functional", "group_control", "set_id", "set_control",
     "destination", "correlation", "state", "opened_at", "due_at", "overdue_at", "settled_at", "late_at", "settled_by", "disputed_at", "detail",
+    "steps", "step_every", "step_at",
 )  # fmt: skip
 _PUT_AWAITED = text(
     insert("awaited", *AWAITED).text + " ON CONFLICT (id) DO UPDATE SET state = excluded.state, settled_at = excluded.settled_at,"
@@ -117,6 +118,7 @@ class Writes:
     """Messages; each keeps its resume point, so that a replay goes on from there."""
     life: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
+    over: list[AlarmClosed] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list)
     awaited: dict[str, dict[str, Any]] = field(default_factory=dict)
     composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
@@ -163,6 +165,7 @@ class Writes:
         many(tx, _HOLD_MESSAGE, self.held)
         many(tx, PUT_LIFE, self.life)
         raise_alarms(tx, self.alarms)
+        close_alarms(tx, self.over)
 
 
 def alarm_row(kind: str, chunk: Cause, what: str, subject: str = "") -> dict[str, Any]:
