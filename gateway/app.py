@@ -22,7 +22,7 @@ from gateway.alarms.stage import Herald
 from gateway.as2.judging import Judge
 from gateway.as2.receiving import Receiver
 from gateway.as2.ring import KeyRing
-from gateway.clock import Clock, now, span
+from gateway.clock import DAY, MINUTE, Clock, now, span
 from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
@@ -46,6 +46,7 @@ from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
 from gateway.sftp.host_keys import all_keys, host_keys, opened
 from gateway.store import profiles as profile_rows
+from gateway.store.controls import ControlLook
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
 from gateway.targets.rest import RestTarget
@@ -67,6 +68,10 @@ NODE_NAME_FILE = "node.name"
 PROFILE_LOOK = 5
 CHASE_EVERY = 5
 WARN_EVERY = timedelta(minutes=5)
+CONTROLS_SINCE = 7 * DAY
+"""How far back gaps in partners' control numbers are looked for."""
+CONTROLS_SETTLED = 15 * MINUTE
+"""So long numbers may pass each other on their way."""
 SWEEP_EVERY = timedelta(minutes=10)
 SPOOL_KEPT = timedelta(hours=24)
 
@@ -412,6 +417,10 @@ class Node:
         try:
             await landed(self.store.warn_of_certificates(now))
             await landed(self.store.warn_of_outboxes(Waited(now - span(self.settings.alarms.outbox_after), now)))
+            for revision in self.book:
+                if revision.profile.identities.control_numbers == "sequential":
+                    look = ControlLook(revision.profile.partner, now - CONTROLS_SINCE, now - CONTROLS_SETTLED, now)
+                    await landed(self.store.watch_controls(look))
             what = f"{free:,} bytes are free where node {self.name} keeps its data; below {self.settings.limits.disk_free:,} it takes nothing"
             await landed(self.store.warn_of_disk(DiskLook(self.name, what, free < 2 * self.settings.limits.disk_free, now)))
         except StoreUnavailable as error:

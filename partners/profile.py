@@ -62,6 +62,9 @@ class Identities(Model):
     gs: str | None = Field(default=None, min_length=2, max_length=15, description="who we write to in GS03; default: the id of the first isa")
     tokens: list[Token] = Field(default_factory=list, description="its bearer tokens; several while one replaces another")
     clients: list[Client] = Field(default_factory=list, description="its OAuth2 clients, known by the SHA-256 of their secrets")
+    control_numbers: Literal["any", "sequential"] = Field(
+        default="any", description="sequential: its ISA13 count up one by one for each pair of identities, so a missing one is told"
+    )
 
 
 class OurNames(Model):

@@ -12,7 +12,9 @@ from sqlalchemy import text
 from gateway.errors import Refused
 from gateway.evidence import instant_of
 from gateway.simulators.partner import acknowledged
+from gateway.store.controls import gaps
 from tests.running import Running, document, running
+from tests.sftp_running import x12
 
 
 def run(act: Callable[[Running], Awaitable[None]], folder: Path, database: str | None = None) -> None:
@@ -162,6 +164,48 @@ def test_groups_to_which_nothing_is_owed_are_none(tmp_path: Path):
         await gateway.sent("northway", document("856-notice.edi"))
         found = await gateway.operate("receipts.check")
         assert (found["groups"], found["answered"], found["not_owed"], found["wrong"]) == (1, 0, 1, [])
+
+    run(act, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [
+        ([1, 2, 3], []),
+        ([1, 2, 5, 6, 8], [(3, 4), (7, 7)]),
+        ([5, 1, 4, 2], [(3, 3)]),
+        ([1, 1, 2], []),
+        ([999_999_999, 1, 2], []),
+        ([7, 900_000], []),
+        ([], []),
+    ],
+    ids=["none", "two", "any order", "twice", "from the top again", "a new count", "nothing"],
+)
+def test_numbers_that_are_missing_are_found(numbers: list[int], missing: list[tuple[int, int]]):
+    assert gaps([(number, place) for place, number in enumerate(numbers)], settled=100) == missing
+
+
+def test_what_came_a_moment_ago_may_still_be_passed():
+    assert gaps([(1, 10), (3, 20)], settled=15) == []
+
+
+def test_a_gap_in_a_partners_numbers_is_told_and_ends_when_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.app.CONTROLS_SETTLED", 0)
+
+    async def act(gateway: Running) -> None:
+        await gateway.apply("lake3pl", ("  tokens:", "  control_numbers: sequential\n  tokens:"))
+
+        async def gap() -> list[str]:
+            await gateway.node._warn()
+            return [one["text"] for one in await gateway.operate("alarms") if one["kind"] == "control.gap"]
+
+        for number in (7, 8, 11):
+            await gateway.sent("lake3pl", x12(number))
+        (told,) = await gap()
+        assert "ISA13 9 to 10 from ZZ:LAKE3PL to ZZ:CROSSDOCK (production) did not come" in told
+        await gateway.sent("lake3pl", x12(10))
+        await gateway.sent("lake3pl", x12(9))
+        assert not await gap()
 
     run(act, tmp_path)
 

@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
     "as2.receipt-unmatched": Kind("note", "a receipt about no message of ours, or one that is no receipt", "crossdock as2 messages --partner {partner}"),
     "as2.refused": Kind("soon", "AS2 messages of the partner are refused; it has been told", "crossdock as2 messages --partner {partner} --direction in --state refused"),
     "certificate.expiring": Kind("soon", "a certificate runs out; after its last day messages are refused", "crossdock keys list --expiring 60"),
+    "control.gap": Kind("soon", "interchanges of the partner are missing between those that came", "crossdock messages --partner {partner}"),
     "delivery.dead": Kind("now", "the destination will not take it, or its time is over; what follows in its lane may wait behind it", "crossdock dead"),
     "destination.parked": Kind("now", "the destination's address or our credentials are wrong; nothing is lost, everything for it waits", "crossdock dead"),
     "disk.low": Kind("now", "the disk is nearly full; below limits.disk_free nothing is taken from anybody", "crossdock config"),

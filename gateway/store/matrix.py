@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, as_text
+from gateway.store.controls import used_twice
 from gateway.store.sql import in_lists, one_of
 
 Cell = dict[str, Any]
@@ -241,6 +242,7 @@ def check(tx: Connection, *, since: Instant, now: Instant, owes: Callable[[str, 
             not_owed += 1
     given = {"since": since, "before": now - PATIENCE, "limit": MOST_WRONG}
     wrong += [f"{row.answers} is answered by {row.number} messages called {row.file_name}" for row in tx.execute(_TWICE, given)]
+    wrong += used_twice(tx, since)
     wrong += [f"{row.id} of {row.partner} is owed since {as_text(row.at)} and not written" for row in tx.execute(_UNWRITTEN, given)]
     wrong += [f"AS2 message {row.id} of {row.partner} is {row.state} and has no receipt" for row in tx.execute(_WITHOUT_MDN, given)]
     wrong += [f"{row.id} of {row.partner} was written and is a dead letter: {row.reason}" for row in tx.execute(_DEAD_RECEIPTS, given)]

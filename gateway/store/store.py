@@ -36,7 +36,7 @@ from gateway.records import (
     WrittenAnswer,
 )  # fmt: skip
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
-from gateway.store import alarms, certificates, profiles, replays, sftp, sftp_polls
+from gateway.store import alarms, certificates, controls, profiles, replays, sftp, sftp_polls
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
@@ -226,6 +226,9 @@ class Store:
 
     def warn_of_outboxes(self, item: Waited) -> "Future[int]":
         return self.writer.submit(alarms.warn_of_outboxes, item)
+
+    def watch_controls(self, item: "controls.ControlLook") -> "Future[int]":
+        return self.writer.submit(controls.watch, item)
 
     def warn_of_disk(self, item: DiskLook) -> "Future[None]":
         return self.writer.submit(alarms.warn_of_disk, item)
