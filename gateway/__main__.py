@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import as2 as as2_commands
 from gateway.commands import sftp as sftp_commands
+from gateway.commands import targets as target_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(maps, name="map")
 app.add_typer(as2_commands.keys, name="keys")
 app.add_typer(as2_commands.as2, name="as2")
 app.add_typer(sftp_commands.sftp, name="sftp")
+app.add_typer(target_commands.targets, name="targets")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]

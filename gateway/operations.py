@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
+from gateway import steering
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
@@ -193,6 +194,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.apply": partners_apply,
     "partners.list": partners_list,
     "partners.show": partners_show,
+    **steering.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,
@@ -202,5 +204,5 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "as2.send": as2_send,
     "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | sftp_people.CHANGING
+CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | steering.CHANGING | sftp_people.CHANGING
 """After these the node looks at its rows at once."""

@@ -20,7 +20,8 @@ from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Kept, LaneClaim, Settled
+from gateway.records import Kept, Settled
+from gateway.scheduling import LaneClaim
 from gateway.settings import Limits
 from gateway.store import search
 from gateway.store.store import Store, landed
@@ -143,7 +144,7 @@ class HttpDoor:
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
-        claimed = await landed(self._store.claim_lanes(claim))
+        claimed = (await landed(self._store.claim_lanes(claim))).deliveries
         if claimed:
             reach("outbox.leased")
         documents = []

@@ -12,10 +12,9 @@ from sqlalchemy import Connection
 from gateway.clock import Ticks, as_text
 from gateway.records import Chunk
 from gateway.store.intake import PUT_PAYLOAD
-from gateway.store.lanes import PUT_DELIVERY, PUT_LANE
 from gateway.store.payloads import Payload
 from gateway.store.sql import in_lists, many, one_of
-from gateway.store.writes import delivery_row
+from gateway.store.writes import delivery_row, queue
 from gateway.ways import HOOK
 
 _COUNTS = one_of("SELECT message, set_id, state, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message, set_id, state")
@@ -54,16 +53,4 @@ def tell_partners(tx: Connection, decided: list[tuple[Chunk, str, str | None]], 
             )
         )  # fmt: skip
     many(tx, PUT_PAYLOAD, payloads)
-    many(tx, PUT_DELIVERY, deliveries)
-    lanes = [
-        {
-            "id": row["lane"],
-            "destination": row["destination"],
-            "partner": row["partner"],
-            "subject": row["subject"],
-            "head": row["id"],
-            "next_due": row["next_due"],
-        }
-        for row in deliveries
-    ]
-    many(tx, PUT_LANE, sorted(lanes, key=lambda row: row["id"]))
+    queue(tx, deliveries)
