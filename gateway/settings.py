@@ -129,7 +129,10 @@ def _kind_of(value: Any) -> str:
     return str(value.get("kind", "rest")) if isinstance(value, dict) else str(value.kind)
 
 
-AnyTarget = Annotated[Annotated[Target, Tag("rest")] | Annotated[Folder, Tag("folder")], Discriminator(_kind_of)]
+AnyTarget = Annotated[
+    Annotated[Target, Tag("rest")] | Annotated[Folder, Tag("folder")],
+    Discriminator(_kind_of, custom_error_type="target_kind", custom_error_message="kind must be rest or folder"),
+]
 
 
 class Breaker(Model):

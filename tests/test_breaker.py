@@ -276,6 +276,14 @@ def test_what_would_die_goes_to_the_fallback_and_back_by_a_persons_word(store: S
     assert dead["id"] == name, "it has no other fallback"
 
 
+def test_a_persons_retry_begins_the_schedule_anew(store: Store):
+    (name,) = put(store, "p", ["s1"])
+    (one,) = claim(store, START).deliveries
+    settle(store, settled(one, START, "permanent", status=422))
+    assert store.act(Action("retry", name, "ann", "mended", START + 50 * HOUR)).result(20) == "due"
+    assert claim(store, START + 50 * HOUR).deliveries[0].tried_from == START + 50 * HOUR
+
+
 # ---- a folder
 
 

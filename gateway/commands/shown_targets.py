@@ -25,19 +25,19 @@ def targets(console: Console, value: list[dict[str, Any]]) -> None:
         console.print("No destinations yet: name a target in the settings.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("destination", "state", "since", "next probe", "due", "in flight", "dead", "blocked", "oldest due", "rate", "today"):
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(("destination", "state", "due", "oldest due", "in flight", "dead", "rate", "today")):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for one in value:
-        rate = f"{one['rate']:g}/s" if one["rate"] else ""
+        dead = f"{one['dead']:,}" + (f", {one['blocked_lanes']:,} lanes wait" if one["blocked_lanes"] else "")
         today = f"{one['used_today']:,}" + (f" of {one['daily']:,}" if one["daily"] else "")
-        table.add_row(
-            one["destination"], _state(one), _time(one["since"]), _time(one["next_probe"]), f"{one['due']:,}", str(one["in_flight"]), str(one["dead"]),
-            str(one["blocked_lanes"]), _time(one["oldest_due"]), rate, today,
-        )  # fmt: skip
+        rate = f"{one['rate']:g}/s" if one["rate"] else ""
+        table.add_row(one["destination"], _state(one), f"{one['due']:,}", _time(one["oldest_due"]), str(one["in_flight"]), dead, rate, today)
     console.print(table)
     for one in value:
         if one["state"] != "closed":
-            console.print(Text.assemble((one["destination"], "bold"), " is ", _state(one), f": {one['reason'] or ''} ({one['who'] or ''})"))
+            probe = f", next probe {_time(one['next_probe'])}" if one["next_probe"] else ""
+            since = f" since {_time(one['since'])}{probe}: {one['reason'] or ''} ({one['who'] or ''})"
+            console.print(Text.assemble((one["destination"], "bold"), " is ", _state(one), since))
 
 
 def target(console: Console, value: dict[str, Any]) -> None:
