@@ -57,18 +57,36 @@ def test_no_window_exceeds_its_rate_however_many_nodes_claim(nodes: list[Store],
     chance, now = random.Random(7), START
     partners = quotas({"flood": Quota(each)})
     bound, claims = min(whole, each, key=lambda rate: rate.per_second), []
+    got: list[str] = []
     with ThreadPoolExecutor(3) as pool:
         for _ in range(60):
             now += round(chance.choice((0, 0.01, 0.05, 0.2)) * SECOND)
             asked = [(nodes[number % len(nodes)], f"n{number}") for number in range(3)]
             taken = [pool.submit(claim, store, now, 40, node=node, quota=Quota(whole), partners=partners, seconds=10**6) for store, node in asked]
-            number = sum(len(one.result().deliveries) for one in taken)
+            begun = [delivery.id for one in taken for delivery in one.result().deliveries]
             # One more alone: what claims have left over that were in each other's way.
-            last = claim(nodes[0], now, 40, quota=Quota(whole), partners=partners, seconds=10**6)
-            claims.append((now, number + len(last.deliveries)))
+            begun += [one.id for one in claim(nodes[0], now, 40, quota=Quota(whole), partners=partners, seconds=10**6).deliveries]
+            claims.append((now, len(begun)))
+            got += begun
+    assert len(set(got)) == len(got), "nobody takes what another has"
     assert worst_window(claims, bound) <= 1e-6
     total = sum(taken for _, taken in claims)
     assert total >= 0.95 * bound.per_second * (now - START) / SECOND, "a quota that gives too little holds a partner up"
+
+
+def test_no_lane_is_had_by_two(nodes: list[Store]):
+    """Three claimers, each as fast as it can."""
+    put(nodes[0], "p", map(str, range(1000)))
+
+    def claims(number: int) -> list[str]:
+        store = nodes[number % len(nodes)]
+        taken = [claim(store, START + step, 3, node=f"n{number}", seconds=10**6).deliveries for step in range(100)]
+        return [one.id for some in taken for one in some]
+
+    with ThreadPoolExecutor(3) as pool:
+        got = [one for ids in pool.map(claims, range(3)) for one in ids]
+    assert len(got) >= 100
+    assert len(set(got)) == len(got)
 
 
 def test_a_window_that_is_exceeded_is_seen():

@@ -19,7 +19,7 @@ SOON = 5_000
 """Microseconds after which a claim comes again that another node's claim was in the way of."""
 
 _TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
-_CHOSEN = one_of("SELECT id, head, fence FROM lanes WHERE id IN :keys AND head IS NOT NULL")
+_CHOSEN = one_of("SELECT id, head, fence, lease_until, next_due FROM lanes WHERE id IN :keys")
 _CHOSEN_LOCKED = one_of(_CHOSEN.text + " FOR UPDATE SKIP LOCKED")
 _LEASED = text(
     "SELECT partner, count(*) AS number FROM lanes WHERE destination = :destination AND lease_until > 0 AND lease_until > :now GROUP BY partner"
@@ -62,8 +62,8 @@ class ClaimVerbs:
         if room <= 0:
             return Claimed([], gate.again if gate.room <= 0 else None, health.state)
         chosen = self._choose(scan, buckets, gate, room, in_flight)
-        lanes = in_lists(tx, _CHOSEN if self.is_sqlite else _CHOSEN_LOCKED, chosen)
-        deliveries = self._lease(tx, claim, sorted(lanes, key=lambda lane: chosen.index(lane.id)))
+        lanes = self._still_due(tx, claim, chosen)
+        deliveries = self._lease(tx, claim, lanes)
         if deliveries:
             before = buckets.used(claim.destination, (one.partner for one in deliveries))
             buckets.take(claim.destination, ((one.partner, one.attempts == 0) for one in deliveries))
@@ -77,11 +77,11 @@ class ClaimVerbs:
         """How many lanes may be taken now, and how many of each partner are under way, whichever node has them."""
         in_flight: Counter[str] = Counter()
         bounds = [claim.limit if admitted.limit is None else admitted.limit, gate.room]
-        if claim.quota.concurrency is not None or admitted.allowance is not None:
+        if claim.quota.concurrency is not None or claim.partners.partners or admitted.allowance is not None:
             rows = rows_of(tx, _LEASED, {"destination": claim.destination, "now": claim.now})
             in_flight.update({row.partner: row.number for row in rows})
             most = [one for one in (claim.quota.concurrency, admitted.allowance) if one is not None]
-            bounds.append(min(most) - in_flight.total())
+            bounds.append(min(most, default=BOUNDLESS) - in_flight.total())
         return min(bounds), in_flight
 
     def _choose(self, scan: "_Scan", buckets: Buckets, gate: Bucket, room: int, in_flight: Counter[str]) -> list[str]:
@@ -93,6 +93,12 @@ class ClaimVerbs:
             chosen = allot(scan.rings, room, gate.claimed, left, scan.claim.partners, scan.more)
             if len(chosen) >= room or not scan.further():
                 return chosen
+
+    def _still_due(self, tx: Connection, claim: LaneClaim, chosen: list[str]) -> list[Any]:
+        """The chosen lanes as they are now, in their order: another node may have taken one between our look and our turn at the gate."""
+        rows = {row.id: row for row in in_lists(tx, _CHOSEN if self.is_sqlite else _CHOSEN_LOCKED, chosen)}
+        lanes = [rows[lane] for lane in chosen if lane in rows]
+        return [lane for lane in lanes if lane.lease_until <= claim.now and lane.next_due is not None and lane.next_due <= claim.now]
 
     def _lease(self, tx: Connection, claim: LaneClaim, lanes: list[Any]) -> list[ToDeliver]:
         many(tx, _TAKE, [{"lane": lane.id, "until": claim.until, "node": claim.node} for lane in sorted(lanes, key=lambda lane: str(lane.id))])
