@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,27 @@ def _wait(path: Path) -> str:
     raise RuntimeError(f"{path} did not come")
 
 
+def profile_text(token: str = TOKEN) -> str:
+    """The benchmark's partner, whose token is TOKEN, or one whose name and token this is."""
+    text = (ROOT / "partners/profiles/northway.yaml").read_text()
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    text = text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]").replace("rate: 500, burst: 500", "rate: 100000, burst: 100000")
+    if token != TOKEN:
+        text = text.replace("partner: northway", f"partner: {token}").replace("id: NWFX", f"id: {token.upper()}")
+    return text + "channels: {http: {max_body: 1 GiB}}\n"
+
+
 @contextlib.contextmanager
-def gateway(erp: str | None) -> Iterator[tuple[str, int]]:
-    """(URL of the partner listener, pid) of a gateway on a fresh data directory, with the partner whose token is TOKEN."""
+def gateway(erp: str | None, profiles: Sequence[str] = (), **settings: str) -> Iterator[tuple[str, int]]:
+    """(URL of the partner listener, pid) of a gateway on a fresh data directory, with the partner whose token is TOKEN, or with these."""
     folder = Path(tempfile.mkdtemp())
     environment = {"CROSSDOCK_TARGETS__ERP__URL": f"{erp or 'http://127.0.0.1:1'}/events", "CROSSDOCK_TARGETS__ERP__RATE": "100000",
                    "CROSSDOCK_TARGETS__ERP__BURST": "100000", "CROSSDOCK_DATA_DIR": str(folder / "var"), "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB"}  # fmt: skip
-    text = (ROOT / "partners/profiles/northway.yaml").read_text()
-    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    text = text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]").replace("rate: 500, burst: 500", "rate: 100000, burst: 100000")
-    text += "channels: {http: {max_body: 1 GiB}}\n"
-    (folder / "northway.yaml").write_text(text)
-    command = [sys.executable, "-m", "gateway", "partners", "apply", str(folder / "northway.yaml")]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+    environment |= settings
+    for text in profiles or [profile_text()]:
+        (folder / "profile.yaml").write_text(text)
+        command = [sys.executable, "-m", "gateway", "partners", "apply", str(folder / "profile.yaml")]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
     with process("gateway", "serve", "--partner-port", "0", "--admin-port", "0", environment=environment) as one:
         node = json.loads(_wait(folder / "var" / "node.json"))
         time.sleep(1.5)  # the workers' imports are not what is measured

@@ -1,6 +1,7 @@
 """The other processes of the gateway's benchmarks: bare baselines, the pretend ERP, and a sender that keeps so many requests in flight.
 
-`python -m benchmarks.peers sync|stream|relay|erp PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN SECONDS IN_FLIGHT` prints one JSON line.
+`python -m benchmarks.peers sync|stream|relay|erp|ledger PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN COUNT IN_FLIGHT` and `… pace URL SECONDS
+PARTNER=RATE…` print one JSON line.
 """
 
 import asyncio
@@ -101,11 +102,31 @@ def counting_erp() -> web.Application:
     return app
 
 
-def status_message(number: int) -> bytes:
+def ledger_erp() -> web.Application:
+    """A pretend ERP that remembers when each partner's subject first came. It takes ten milliseconds for each, as one does."""
+    first: dict[str, float] = {}
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        name = f"{request.headers['ce-source'].rpartition('/')[2]} {request.headers['ce-subject'].rpartition('/')[2]}"
+        first.setdefault(name, time.time())
+        await asyncio.sleep(0.01)
+        return web.json_response({"confirmation": len(first)})
+
+    async def ledger(request: web.Request) -> web.Response:
+        return web.json_response(first)
+
+    app = web.Application()
+    app.router.add_post("/events", take)
+    app.router.add_get("/ledger", ledger)
+    return app
+
+
+def status_message(number: int, sender: str = "NWFX") -> bytes:
     """A small valid 214 of its own interchange, about 400 bytes."""
     return (
-        f"ISA*00*          *00*          *02*NWFX           *ZZ*CROSSDOCK      *261116*0930*U*00401*{number:09}*0*P*:~"
-        f"GS*QM*NWFX*CROSSDOCK*20261116*0930*{number}*X*004010~ST*214*0001~B10*PRO{number}*SHP{number}*NWFX~L11*PO{number}*PO~LX*1~"
+        f"ISA*00*          *00*          *02*{sender:15}*ZZ*CROSSDOCK      *261116*0930*U*00401*{number:09}*0*P*:~"
+        f"GS*QM*{sender}*CROSSDOCK*20261116*0930*{number}*X*004010~ST*214*0001~B10*PRO{number}*SHP{number}*NWFX~L11*PO{number}*PO~LX*1~"
         f"AT7*X6*NS***20261116*0930*CT~MS1*JOLIET*IL*US~MS2*NWFX*538841*TL~AT8*G*L*1200*4~SE*9*0001~GE*1*{number}~IEA*1*{number:09}~"
     ).encode()
 
@@ -130,6 +151,33 @@ async def send(url: str, token: str, count: int, in_flight: int) -> dict[str, fl
     return {"taken": taken, "begun": begun, "ended": ended, "rate": taken / (ended - begun)}
 
 
+async def pace(url: str, seconds: float, rates: dict[str, float]) -> dict[str, float]:
+    """Each partner, whose token is its name, at its own pace, whatever the answers take; when each document's request began, by partner and subject."""
+    begun: dict[str, float] = {}
+    running: set[asyncio.Task[None]] = set()
+
+    async def one(session: aiohttp.ClientSession, partner: str, number: int) -> None:
+        headers = {"Authorization": f"Bearer {partner}", "Content-Type": "application/edi-x12"}
+        at = time.time()
+        async with session.post(url, data=status_message(number, partner.upper()), headers=headers) as response:
+            await response.read()
+            if response.status < 300:
+                begun[f"{partner} SHP{number}"] = at
+
+    async def partner_of(session: aiohttp.ClientSession, partner: str, rate: float, offset: int) -> None:
+        start = time.monotonic()
+        for number in range(1, round(seconds * rate) + 1):
+            await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
+            task = asyncio.create_task(one(session, partner, offset + number))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)) as session:
+        await asyncio.gather(*[partner_of(session, name, rate, place * 1_000_000) for place, (name, rate) in enumerate(rates.items(), start=1)])
+        await asyncio.gather(*running)
+    return begun
+
+
 def main() -> None:
     import uvloop
 
@@ -138,7 +186,13 @@ def main() -> None:
         url, token, count, in_flight = rest
         print(json.dumps(uvloop.run(send(url, token, int(count), int(in_flight)))))
         return
-    app = {"sync": sync_app, "stream": stream_app, "erp": counting_erp}[role]() if role != "relay" else relay_app(rest[1])
+    if role == "pace":
+        url, seconds, *pairs = rest
+        rates = {name: float(rate) for name, _, rate in (pair.partition("=") for pair in pairs)}
+        print(json.dumps(uvloop.run(pace(url, float(seconds), rates))))
+        return
+    apps = {"sync": sync_app, "stream": stream_app, "erp": counting_erp, "ledger": ledger_erp}
+    app = apps[role]() if role != "relay" else relay_app(rest[1])
     uvloop.run(_serve(app, Path(rest[0])))
 
 

@@ -10,6 +10,7 @@ from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
 from gateway.commands import receipts as receipts_commands
 from gateway.commands import sftp as sftp_commands
+from gateway.commands import targets as target_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.add_typer(alarms_commands.alarms, name="alarms")
 app.add_typer(receipts_commands.receipts, name="receipts")
 app.command("bytes")(receipts_commands.stored_bytes)
 app.add_typer(sftp_commands.sftp, name="sftp")
+app.add_typer(target_commands.targets, name="targets")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]

@@ -39,8 +39,9 @@ from gateway.keys import vault_of
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
-from gateway.records import DiskLook, Rate, Settled, Waited
-from gateway.settings import Listener, Settings
+from gateway.records import DiskLook, Settled, Waited
+from gateway.scheduling import UNBOUND, BreakerTerms, Quota, Quotas, Rate, quotas
+from gateway.settings import Folder, Listener, Settings
 from gateway.sftp.documents import Documents
 from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
@@ -49,6 +50,7 @@ from gateway.store import profiles as profile_rows
 from gateway.store.controls import ControlLook
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
+from gateway.targets.folder import FolderTarget
 from gateway.targets.rest import RestTarget
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
@@ -109,7 +111,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.fault: str | None = None
         self._revisions: dict[tuple[str, int], str] = {}
-        self._partner_rates: dict[str, Rate] = {}
+        self._partner_quotas = Quotas()
         self._secrets: dict[str, bytes] = {}
         self._tls: TlsContext | None = None
         self._runners: list[web.AppRunner] = []
@@ -132,7 +134,8 @@ class Node:
             node=self.name,
             clock=self.clock,
             retries=self.settings.retries,
-            rates=self._rates,
+            quotas=self._quotas,
+            breaker=breaker_terms(self.settings),
             on_settled=self._on_settled,
         )
         self._start_herald()
@@ -155,6 +158,7 @@ class Node:
         )
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.callers, as2)
         await self.reload_profiles()
+        await landed(self.store.know_destinations([f"target:{name}" for name in self.settings.targets]))
         self.deliver.start()
         self.translate.start()
         self.reconcile.start()
@@ -227,7 +231,10 @@ class Node:
         return urlsplit(self.settings.public_url).hostname or "crossdock" if self.settings.public_url else "crossdock"
 
     def _targets(self) -> list[Destination]:
-        return [RestTarget(f"target:{name}", target) for name, target in self.settings.targets.items()]
+        return [
+            FolderTarget(f"target:{name}", target) if isinstance(target, Folder) else RestTarget(f"target:{name}", target)
+            for name, target in self.settings.targets.items()
+        ]
 
     async def _listen(self) -> None:
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
@@ -291,7 +298,7 @@ class Node:
         if self._tls is not None:
             self._tls.trust(one.der for revision in self.book for one in self.ring.tls(revision.profile.partner))
             self._tls.renew()
-        self._partner_rates = {one.profile.partner: Rate(one.profile.throttle.rate, one.profile.throttle.burst) for one in self.book}
+        self._partner_quotas = quotas({one.profile.partner: _quota_of(one.profile) for one in self.book})
         for revision in self.book:
             self._add_https(revision.profile)
             if revision.profile.channels.as2 is not None:
@@ -355,12 +362,13 @@ class Node:
             self._revisions[key] = text
         return self._revisions[key]
 
-    def _rates(self, destination: str) -> tuple[Rate | None, dict[str, Rate]]:
+    def _quotas(self, destination: str) -> tuple[Quota, Quotas]:
+        """Partners' quotas are for the targets: a partner's own destination has nobody to wait for."""
         kind, _, name = destination.partition(":")
         if kind != "target":
-            return None, {}
+            return UNBOUND, Quotas()
         target = self.settings.targets[name]
-        return Rate(target.rate, target.burst), self._partner_rates
+        return Quota(Rate(target.rate, target.burst), target.concurrency, target.daily), self._partner_quotas
 
     def _on_kept(self) -> None:
         self.deliver.wake()
@@ -377,7 +385,7 @@ class Node:
             self.stopping.set()
 
     async def _check_targets(self, revision: Revision) -> None:
-        named = {name for one in revision.profile.agreements for name in (one.target, one.test_target) if name}
+        named = {name for one in revision.profile.agreements for name in (one.target, one.test_target, one.fallback) if name}
         missing = sorted(named - set(self.settings.targets))
         if missing:
             what = (
@@ -473,6 +481,15 @@ def _node_name(data_dir: Path) -> str:
     if not file.exists():
         file.write_text(f"{os.uname().nodename[:20]}-{secrets.token_hex(4)}", encoding="utf-8")
     return file.read_text(encoding="utf-8")
+
+
+def breaker_terms(settings: Settings) -> BreakerTerms:
+    return BreakerTerms(settings.breaker.failures, span(settings.breaker.pause))
+
+
+def _quota_of(profile: Profile) -> Quota:
+    throttle = profile.throttle
+    return Quota(Rate(throttle.rate, throttle.burst), throttle.concurrency, throttle.daily, throttle.weight)
 
 
 def void(value: object) -> None:

@@ -73,6 +73,11 @@ def worker_lost(worker: int, why: str, messages: list[str]) -> None:
     _line("worker lost", worker=worker, why=why, messages=messages)
 
 
+def steered(destination: str, state: str) -> None:
+    """The breaker's state has changed, as this node sees it at its next claim."""
+    _line("destination", destination=destination, state=state)
+
+
 def attempted(delivery: str, destination: str, outcome: str, status: int | None, duration: Instant, why: str | None) -> None:
     _line("attempted", delivery=delivery, destination=destination, outcome=outcome, status=status, milliseconds=duration // 1000, why=why)
 

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from gateway.clock import SECOND
 from gateway.doors.guard import Guards
 from gateway.records import Settled
-from gateway.store import search
+from gateway.store import destinations, search
 from gateway.store.store import Store, landed
 
 
@@ -30,6 +30,9 @@ class Metrics:
         self._messages = Gauge("crossdock_messages", "messages received, by state", ["state"], registry=self._registry)
         self._deliveries = Gauge("crossdock_deliveries", "deliveries, by destination and state", ["destination", "state"], registry=self._registry)
         self._blocked = Gauge("crossdock_lanes_blocked", "lanes that wait for a person", registry=self._registry)
+        self._destinations = Gauge(
+            "crossdock_destination_state", "1 for the state that a destination's breaker is in", ["destination", "state"], registry=self._registry
+        )
         self._exchanges = Gauge("crossdock_as2_messages", "AS2 messages, by direction and state", ["direction", "state"], registry=self._registry)
         self._alarms = Gauge("crossdock_alarms", "alarms, by kind", ["kind"], registry=self._registry)
 
@@ -47,12 +50,14 @@ class Metrics:
 
     async def page(self, request: web.Request) -> web.Response:
         counts = await landed(self._store.read(search.counts))
-        for gauge in (self._messages, self._deliveries, self._exchanges, self._alarms):
+        for gauge in (self._messages, self._deliveries, self._destinations, self._exchanges, self._alarms):
             gauge.clear()
         for state, number in counts["messages"].items():
             self._messages.labels(state).set(number)
         for (destination, state), number in counts["deliveries"].items():
             self._deliveries.labels(destination, state).set(number)
+        for destination, state in (await landed(self._store.read(destinations.states))).items():
+            self._destinations.labels(destination, state).set(1)
         for (direction, state), number in counts["exchanges"].items():
             self._exchanges.labels(direction, state).set(number)
         for kind, number in counts["alarms"].items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import evidence
+from gateway import evidence, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -191,6 +191,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.show": partners_show,
     **alarm_people.OPERATIONS,
     **evidence.OPERATIONS,
+    **steering.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,
@@ -200,5 +201,5 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "as2.send": as2_send,
     "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | sftp_people.CHANGING
+CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | steering.CHANGING | sftp_people.CHANGING
 """After these the node looks at its rows at once."""

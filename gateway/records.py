@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.clock import Instant
+from gateway.scheduling import USUAL, BreakerTerms
 from gateway.store.payloads import Payload
 from gateway.ways import MEDIA_TYPE
 
@@ -93,6 +94,10 @@ class EventRow:
     data: bytes
     destination: str | None
     on_dead: Literal["block", "pass"]
+    priority: int = 1
+    fallback: str | None = None
+    """Where it goes when its destination has been open for `fallback_after`, or will not take it."""
+    fallback_after: Instant | None = None
 
 
 @dataclass(slots=True)
@@ -264,6 +269,7 @@ class Outgoing:
     """Kind of acknowledgment -> the span within which it is owed."""
     tell: str
     """The destination that is told what the partner says of it."""
+    priority: int = 1
     format: str = "x12"
     """x12, csv or xml: files of the latter two have no envelope, and no control number that an answer could name."""
     when_overdue: tuple[str, ...] = ("alarm",)
@@ -316,27 +322,6 @@ class WrittenAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """A token bucket: `per_second` tokens flow in, `burst` at most are kept."""
-
-    per_second: float
-    burst: float
-
-
-@dataclass(frozen=True, slots=True)
-class LaneClaim:
-    destination: str
-    node: str
-    now: Instant
-    until: Instant
-    limit: int
-    mark_sending: bool = False
-    """Leave a mark before sending, so that after a crash the next holder knows that an attempt may have had its effect unseen."""
-    rate: Rate | None = None
-    partner_rates: dict[str, Rate] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class ToDeliver:
     id: str
     lane: str
@@ -356,6 +341,19 @@ class ToDeliver:
     data: bytes | None
     location: str | None
     sha256: str
+    tried_from: Instant
+    """When its schedule began: with the delivery, or with a person's retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim got."""
+
+    deliveries: list[ToDeliver]
+    again: Instant | None = None
+    """When to ask again, where that is known: a token is there then, or a rest is over."""
+    state: str = "closed"
+    """The breaker's."""
 
 
 AttemptOutcome = Literal["delivered", "temporary", "unknown", "permanent", "destination"]
@@ -381,6 +379,13 @@ class Settled:
     text: str = ""
     answer: bytes = b""
     next_due: Instant = 0
+    is_fault: bool = False
+    """Whether the destination failed: what its breaker counts."""
+    asked: Instant = 0
+    """The rest that it asked for, or that its own fault gives it."""
+    in_doubt: bool = False
+    """An earlier attempt may have had its effect unseen."""
+    breaker: BreakerTerms = USUAL
 
 
 @dataclass(frozen=True, slots=True)

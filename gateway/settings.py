@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
 from partners.positioned import PositionedError, load
 from partners.terms import Name, Size, Span
@@ -90,7 +90,16 @@ class Limits(Model):
     disk_free: Size = Field(default=1 << 30, description="below it nothing is accepted (503)")
 
 
-class Target(Model):
+class TargetQuota(Model):
+    """What a target takes, of whatever kind: exact over all nodes."""
+
+    rate: float = Field(default=1000, gt=0)
+    burst: float = Field(default=1000, ge=1)
+    concurrency: int = Field(default=32, ge=1, le=1000)
+    daily: int | None = Field(default=None, ge=1, description="events begun in a day of UTC; what exceeds it waits")
+
+
+class Target(TargetQuota):
     """An ERP API that takes CloudEvents over HTTP."""
 
     kind: Literal["rest"] = "rest"
@@ -101,9 +110,6 @@ class Target(Model):
     )
     look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
     token: str | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
-    rate: float = Field(default=1000, gt=0)
-    burst: float = Field(default=1000, ge=1)
-    concurrency: int = Field(default=32, ge=1, le=1000)
     timeout: Span = timedelta(seconds=30)
     max_answer: Size = 1 << 20
 
@@ -112,6 +118,30 @@ class Target(Model):
         if self.repeats == "look_up" and not (self.look_up_url and "{id}" in self.look_up_url):
             raise ValueError("repeats: look_up needs look_up_url with {id} in it, the address that tells whether the ERP has an event")
         return self
+
+
+class Folder(TargetQuota):
+    """A folder that takes each event as a file of its own."""
+
+    kind: Literal["folder"]
+    path: Path = Field(description="the folder; made if it is not there")
+
+
+def _kind_of(value: Any) -> str:
+    return str(value.get("kind", "rest")) if isinstance(value, dict) else str(value.kind)
+
+
+AnyTarget = Annotated[
+    Annotated[Target, Tag("rest")] | Annotated[Folder, Tag("folder")],
+    Discriminator(_kind_of, custom_error_type="target_kind", custom_error_message="kind must be rest or folder"),
+]
+
+
+class Breaker(Model):
+    """When a destination counts as failing. It then rests, and is probed; nothing that waits for it dies of that."""
+
+    failures: int = Field(default=10, ge=1, le=1000, description="more failures than successes by this many open it")
+    pause: Span = Field(default=timedelta(seconds=30), description="how long it rests before each probe")
 
 
 class Retries(Model):
@@ -215,7 +245,8 @@ class Settings(Model):
     limits: Limits = Limits()
     retries: Retries = Retries()
     alarms: Alarms = Alarms()
-    targets: dict[Name, Target] = Field(default_factory=dict)
+    breaker: Breaker = Breaker()
+    targets: dict[Name, AnyTarget] = Field(default_factory=dict)
 
     @property
     def database_url(self) -> str:
@@ -243,8 +274,16 @@ def read_settings(file: Path | None, given: dict[str, Any] | None = None, enviro
     try:
         return Settings.model_validate(value)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        lines = [f"{_place(one['loc'])}: {one['msg']}" for one in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """A setting's name; the kind of a target, by which its model was chosen, is no part of it."""
+    steps = list(map(str, path))
+    if len(steps) > 2 and steps[0] == "targets" and steps[2] in ("rest", "folder"):
+        del steps[2]
+    return ".".join(steps)
 
 
 IGNORED = {"CONFIG", "FAILPOINTS", "FAILPOINTS_LOG", "DEMO_EXIT", "DEMO_DEAD_ERP", "PARTNER_TOKEN", "CORPUS", "TEST_POSTGRESQL", "DEMO_DIR"}

@@ -91,6 +91,7 @@ class HttpChannel(Model):
     push: Credentials = Credentials()
     webhook: Webhook | None = Field(default=None, description="is told what became of each message, by whatever channel it came")
     max_body: Size = Field(default=100 * 2**20, gt=0, le=10 * 2**30)
+    in_flight: int = Field(default=100, ge=1, le=10_000, description="documents that it may be handing over at once, at one node")
     duplicate_window: Span = Field(default=timedelta(hours=24), description="identical bytes without a key within it are the same message")
 
     @model_validator(mode="after")

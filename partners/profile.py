@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from partners.calendar import Calendar
 from partners.channels import Channels
 from partners.positioned import Places, PositionedError, load
+from partners.priority import Priority
 from partners.terms import Model, Name, Names, Sha256, Span, SpanOrNone
 from translators.x12.options import LENIENCIES
 
@@ -163,6 +164,11 @@ class Agreement(Model):
     test_target: Name | None = Field(default=None, description="where ISA15 = T goes; without one, test documents are skipped")
     on_conflict: Literal["hold", "revise"] = Field(default="hold", description="the same business key with another meaning under an original purpose")
     on_dead: Literal["block", "pass"] | None = Field(default=None, description="whether a dead letter stops its lane; default by event type")
+    priority: Priority | None = Field(default=None, description="which deliveries go before others at their destination; default by event type")
+    fallback: Name | None = Field(
+        default=None, description="another target, for when `target` has been open for `fallback_after` or refuses an event"
+    )
+    fallback_after: Span = Field(default=timedelta(hours=1), description="how long the target may be open before that")
     duties: Duties = Duties()
     version: str = Field(default="004010", pattern=r"^00[2-8][0-9]{3}[0-9A-Z]{0,6}$", description="GS08 of what we send")
     envelope_version: str | None = Field(default=None, pattern=r"^00[2-8]0[0-9]$", description="ISA12; default 00401, or 00501 from 005010 on")
@@ -178,6 +184,8 @@ class Agreement(Model):
     def _one_direction(self) -> "Agreement":
         if (self.receive is None) == (self.send is None):
             raise ValueError("an agreement has either receive, the set that we take, or send, the set that we send")
+        if self.fallback is not None and self.fallback == self.target:
+            raise ValueError(f"fallback is {self.fallback}, which is the target itself; name another one, such as a folder")
         foreign = sorted(self.model_fields_set & (SEND_ONLY if self.receive else RECEIVE_ONLY))
         if foreign:
             direction, other = ("receive", "send") if self.receive else ("send", "receive")
@@ -214,7 +222,7 @@ X12_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter
 FILE_ONLY = frozenset({"file", "schema_file"})
 """Terms of one format only."""
 SEND_ONLY = frozenset({"version", "envelope_version", "separators", "on_delimiter", "replacement", "upper_case", "owed"})
-RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict", "file", "schema_file"})
+RECEIVE_ONLY = frozenset({"duties", "test_target", "on_conflict", "file", "schema_file", "fallback", "fallback_after"})
 """Terms that say something of one direction only."""
 
 
@@ -224,10 +232,13 @@ class Leniency(Model):
 
 
 class Throttle(Model):
-    """How fast this partner's events may leave: a token bucket."""
+    """How fast this partner's events may leave for the targets, and how many: exact over all nodes."""
 
     rate: float = Field(default=200, gt=0, le=100_000, description="a second")
     burst: float = Field(default=200, ge=1, le=100_000)
+    concurrency: int | None = Field(default=None, ge=1, le=1000, description="in flight at one target; default: as many as the target takes")
+    daily: int | None = Field(default=None, ge=1, description="events begun in a day of UTC; what exceeds it waits")
+    weight: int = Field(default=1, ge=1, le=100, description="events in each of its turns, where partners wait for each other")
 
 
 class Profile(Model):

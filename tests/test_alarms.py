@@ -305,7 +305,7 @@ def test_a_mail_server_without_starttls_gets_nothing():
 
 
 def delivery() -> ToDeliver:
-    return ToDeliver("alarm:ops:1", "", 0, "-", "alarm:ops", "alarm", "", None, None, "", "{}", 0, False, "pass", AT, None, None, "")
+    return ToDeliver("alarm:ops:1", "", 0, "-", "alarm:ops", "alarm", "", None, None, "", "{}", 0, False, "pass", AT, None, None, "", AT)
 
 
 def test_who_keeps_nothing_tells_without_keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -22,7 +22,7 @@ def crossdock(*arguments: str, environment: dict[str, str] | None = None) -> sub
 def test_help_names_every_command_and_imports_nothing_heavy():
     done = crossdock("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "check", "translate", "messages", "show", "find", "dead", "replay", "skip", "partners"):
+    for command in ("serve", "demo", "check", "translate", "messages", "show", "find", "dead", "replay", "skip", "targets", "partners"):
         assert command in done.stdout
     probe = "import sys, gateway.__main__; print([name for name in ('sqlalchemy', 'aiohttp', 'pydantic', 'yaml') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
@@ -73,7 +73,9 @@ def test_profiles_are_applied_listed_and_shown_without_a_node(data: Path, tmp_pa
 
 def test_commands_reach_the_node_that_has_the_data(data: Path):
     crossdock("partners", "apply", str(ROOT / "partners" / "profiles" / "northway.yaml"), "--data-dir", str(data))
-    own = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")}
+    own = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
+        "CROSSDOCK_TARGETS__ERP__URL": "http://127.0.0.1:9"
+    }
     command = [sys.executable, "-m", "gateway", "serve", "--data-dir", str(data), "--partner-port", "0", "--admin-port", "0"]
     with subprocess.Popen(command, cwd=ROOT, env=own, stderr=subprocess.PIPE, text=True) as node:
         until = time.monotonic() + 30
@@ -87,6 +89,10 @@ def test_commands_reach_the_node_that_has_the_data(data: Path):
         missing = crossdock("show", "01NOTHING", "--data-dir", str(data))
         assert missing.returncode == 1
         assert "nothing is called 01NOTHING" in missing.stderr
+        assert "target:erp" in crossdock("targets", "--data-dir", str(data)).stdout
+        assert crossdock("targets", "resume", "erp", "--because", "x", "--data-dir", str(data)).returncode == 1, "it is not paused"
+        assert "target:erp is paused" in crossdock("targets", "pause", "erp", "--because", "their release night", "--data-dir", str(data)).stdout
+        assert "their release night" in crossdock("targets", "show", "erp", "--data-dir", str(data)).stdout
         second = crossdock("serve", "--data-dir", str(data), "--partner-port", "0", "--admin-port", "0")
         assert second.returncode == 69
         assert "another process uses" in second.stderr

@@ -1,6 +1,7 @@
 """The way to the ERP when the ERP is not well: each answer has its meaning, and no effect happens twice."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -179,5 +180,34 @@ def test_a_partners_rate_is_never_exceeded(tmp_path: Path):
                 await gateway.partner("northway").send(gateway.session, "s", status(number).body)
             await gateway.settle(lambda: len(gateway.effects()) == 10)
             assert loop.time() - begun >= (10 - 2) / 4 - 0.05, "two at once, then four a second: ten need two seconds at least"
+
+    asyncio.run(act())
+
+
+def test_an_erp_that_is_away_has_its_breaker_opened_and_what_cannot_wait_goes_to_the_fallback(tmp_path: Path):
+    """Two orders may have reached the ERP unseen and wait for it; the others go to the folder. None goes to both."""
+    folder = tmp_path / "emergency"
+    more = {"targets": {"emergency": {"kind": "folder", "path": str(folder)}}, "breaker": {"failures": 2}}
+
+    async def act() -> None:
+        async with running(tmp_path, target={"concurrency": 1}, **more) as gateway:
+            await gateway.apply("harbor", ('receive: "940"', 'receive: "940"\n    fallback: emergency\n    fallback_after: 1s'))
+            gateway.erp.behaviour.dead = True
+            for number in range(1, 7):
+                await gateway.sent("harbor", order(number).body)
+            await gateway.settle(lambda: folder.exists() and len(list(folder.glob("*.json"))) == 4, "the fallback did not take what could not wait")
+            (one,) = [one for one in await gateway.operate("targets") if one["destination"] == "target:erp"]
+            assert one["state"] in ("open", "half-open")
+            gateway.erp.behaviour.dead = False
+            await gateway.operate("targets.steer", act="probe", name="erp", because="they say it is mended")
+            await gateway.settle(lambda: len(gateway.effects()) == 2, "what may have been taken unseen waited for the ERP")
+            fallen = {json.loads(file.read_text())["id"] for file in folder.iterdir()}
+            assert len(fallen) == 4
+            assert not fallen & set(gateway.erp.effects)
+            kinds = {one["kind"] for one in await gateway.operate("alarms", all=True)}
+            assert {"destination.parked", "delivery.fallback"} <= kinds
+            async with gateway.session.get(f"{gateway.node.addresses['admin']}/metrics") as response:
+                page = await response.text()
+            assert 'crossdock_destination_state{destination="target:erp",state="' in page
 
     asyncio.run(act())

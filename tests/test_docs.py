@@ -107,7 +107,7 @@ def test_every_guide_that_ships_is_described():
 
 
 def test_every_setting_is_described():
-    groups = {"partner_listener", "admin_listener", "erp_listener", "sftp_listener", "limits", "retries", "alarms"}
+    groups = {"partner_listener", "admin_listener", "erp_listener", "sftp_listener", "limits", "retries", "alarms", "breaker"}
     assert not [name for name in terms(Settings) if name not in groups and f"`{name}`" not in page("settings.md")]
 
 

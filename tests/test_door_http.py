@@ -155,6 +155,30 @@ def test_slow_heads_and_slow_bodies_lose_their_place(tmp_path: Path):
     asyncio.run(act())
 
 
+def test_a_partner_that_hands_over_too_much_at_once_leaves_room_for_the_others(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.apply("northway", ("agreements:", "channels: {http: {in_flight: 2}}\nagreements:"))
+            go = asyncio.Event()
+
+            async def slowly():
+                yield NOTICE[:50]
+                await go.wait()
+                yield NOTICE[50:]
+
+            under_way = [asyncio.create_task(post(gateway, slowly())) for _ in range(2)]
+            await gateway.settle(lambda: gateway.node.door._in_flight["northway"] == 2)
+            status, headers, content = await post(gateway, NOTICE)
+            assert (status, headers["Retry-After"], json.loads(content)["type"]) == (429, "1", "/problems/too-many")
+            assert (await post(gateway, NOTICE, token="harbor"))[0] == 202
+            go.set()
+            assert {answer[0] for answer in await asyncio.gather(*under_way)} <= {202, 409}
+            assert (await post(gateway, NOTICE))[0] == 202, "there is room again"
+            await gateway.settle(lambda: not gateway.node.door._in_flight)
+
+    asyncio.run(act())
+
+
 def test_nothing_is_taken_while_it_cannot_be_kept(tmp_path: Path):
     async def act() -> None:
         async with running(tmp_path, limits={"disk_free": f"{2**20} GiB"}) as gateway:

@@ -36,6 +36,8 @@ MISTAKES = [
     ("name: Acme", "nmae: Acme", "line 2, column 7: nmae: is not a term of a profile"),
     ('qualifier: "02"', "qualifier: 2", "line 5, column 19: identities.isa[0].qualifier: '2' does not fit"),
     ('"214"', '"21"', "line 7, column 14: agreements[0].receive: '21' does not fit the pattern"),
+    ("mapping: x12/214", "fallback: erp", "fallback is erp, which is the target itself"),
+    ("mapping: x12/214", "priority: urgent", "line 8, column 15: agreements[0].priority: must be 'release', 'normal', 'status' or 'reconciliation'"),
     ("mapping: x12/214", "on_conflict: maybe", "line 8, column 18: agreements[0].on_conflict: must be 'hold' or 'revise', got 'maybe'"),
     (
         "agreements:",

@@ -35,6 +35,9 @@ MISTAKES = [
     ({"CROSSDOCK_WROKERS": "2"}, "wrokers"),
     ({"CROSSDOCK_TARGETS__ERP__URL": "ftp://x"}, "targets.erp.url"),
     ({"CROSSDOCK_TARGETS__ERP__URL": "http://x", "CROSSDOCK_TARGETS__ERP__REPEATS": "look_up"}, "look_up needs look_up_url"),
+    ({"CROSSDOCK_TARGETS__BOX__KIND": "folder"}, "targets.box.path: Field required"),
+    ({"CROSSDOCK_TARGETS__BOX__KIND": "ftp"}, "targets.box: kind must be rest or folder"),
+    ({"CROSSDOCK_BREAKER__PAUSE": "soon"}, "breaker.pause"),
     ({"CROSSDOCK_CONFIG": "/nowhere/crossdock.yaml"}, "/nowhere/crossdock.yaml"),
     ({"CROSSDOCK_TARGETS__ERP__TOKEN_FILE": "/nowhere/token"}, "CROSSDOCK_TARGETS__ERP__TOKEN_FILE"),
 ]

@@ -5,7 +5,8 @@ import json
 from sqlalchemy import text
 
 from gateway.clock import SECOND
-from gateway.records import Chunk, DocumentRow, EventRow, LaneClaim, Renewal, Settled, ToDeliver, TranslateClaim
+from gateway.records import Chunk, DocumentRow, EventRow, Renewal, Settled, ToDeliver, TranslateClaim
+from gateway.scheduling import LaneClaim
 from gateway.store.store import Store
 from tests.test_store_writer import incoming
 
@@ -48,7 +49,7 @@ def translated(store: Store, number: int, *, subject: str = "shipment/1", at: in
 
 
 def claim(store: Store, now: int, *, node: str = "a", seconds: int = 15) -> list[ToDeliver]:
-    return store.claim_lanes(LaneClaim(TARGET, node, now, now + seconds * SECOND, 100)).result(20)
+    return store.claim_lanes(LaneClaim(TARGET, node, now, now + seconds * SECOND, 100)).result(20).deliveries
 
 
 def settled(one: ToDeliver, outcome: str = "delivered", *, next_due: int = 0) -> Settled:

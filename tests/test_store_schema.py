@@ -1,11 +1,17 @@
 """The migrations arrive at exactly the tables of tables.py, on both databases, and can be run again."""
 
+from pathlib import Path
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from gateway.store.engine import Database, sqlite_driver
+from gateway.store import breaker
+from gateway.store.engine import MIGRATIONS, Database, sqlite_driver
 from gateway.store.store import Store
 from gateway.store.tables import metadata
+from tests.scheduling import claim
 
 
 def test_migrations_arrive_at_the_tables(store: Store):
@@ -13,6 +19,40 @@ def test_migrations_arrive_at_the_tables(store: Store):
     with store.database.writing.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     assert differences == []
+
+
+def test_what_waited_before_scheduling_goes_on(database_url: str, tmp_path: Path):
+    """From 0005: a parked destination is open, receipts have their class, and due lanes are claimed."""
+    database = Database(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.writing.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005_sftp")
+        for statement in (
+            "INSERT INTO destinations (id, parked_until, failures, reason) VALUES ('target:erp', 99, 7, 'answered 401')",
+            "INSERT INTO throttles (id, tokens, at) VALUES ('partner:p', 1.5, 7)",
+            "INSERT INTO payloads (id, partner, size, sha256, data) VALUES ('x', 'p', 1, 'y', NULL)",
+        ):
+            connection.exec_driver_sql(statement)
+        for lane, head, destination in (("l1", "e1", "target:erp"), ("l2", "997:m.1.1", "outbox:p")):
+            connection.exec_driver_sql(
+                f"INSERT INTO lanes (id, destination, partner, subject, head, next_due) VALUES ('{lane}', '{destination}', 'p', 's', '{head}', 5)"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO deliveries (id, lane, position, partner, destination, kind, state, message, payload, attributes, on_dead, created_at, next_due)"
+                f" VALUES ('{head}', '{lane}', 1, 'p', '{destination}', 'event', 'due', 'm', 'x', '{{}}', 'pass', 5, 5)"
+            )
+    database.close()
+    store = Store(database_url, tmp_path / "payloads")
+    health = store.read(lambda tx: breaker.health_of(tx, "target:erp")).result(20)
+    assert (health.state, health.parked_until, health.reason, health.failures) == ("open", 99, "answered 401", 0)
+    assert claim(store, 98).deliveries == []
+    assert [one.id for one in claim(store, 100).deliveries] == ["e1"], "its probe"
+    assert [one.tried_from for one in claim(store, 100, destination="outbox:p").deliveries] == [5]
+    priorities = store.read(lambda tx: tx.exec_driver_sql("SELECT id, priority FROM lanes ORDER BY id").all()).result(20)
+    assert [tuple(row) for row in priorities] == [("l1", 1), ("l2", 2)]
+    store.close()
 
 
 def test_sqlite_is_new_enough_or_reads_go_through_the_writer(tmp_path, monkeypatch):

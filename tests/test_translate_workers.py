@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Refused
+from gateway.translate.pool import Pool
 from gateway.translate.telling import Job
 from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from partners.profile import Profile, read_profile
-from tests.kill.documents import status
+from tests.kill.documents import order, status
 from tests.running import ROOT, document, running
 
 PROFILE = read_profile((ROOT / "partners" / "profiles" / "northway.yaml").read_text(encoding="utf-8"))
@@ -203,6 +204,61 @@ def test_a_message_held_in_the_middle_goes_on_from_there(tmp_path: Path, monkeyp
             assert value["state"] == "translated"
             assert "~AK9*A*410*410*410~" in value["acknowledgments"][0]["content"]
             await gateway.settle(lambda: len(gateway.effects()) == 410)
+            assert all(effect.count == 1 for effect in gateway.effects())
+
+    asyncio.run(act())
+
+
+def test_partners_that_wait_for_a_worker_take_turns():
+    async def act() -> None:
+        pool, worker = Pool(0, 0), object()
+        served: list[str] = []
+
+        async def call(partner: str) -> None:
+            mine = await pool.take(partner)
+            served.append(partner)
+            pool.give_back(mine)
+
+        assert not pool.is_wanted("flood")
+        calls = [asyncio.create_task(call(partner)) for partner in ("flood",) * 4 + ("b",) + ("c",) * 2]
+        await asyncio.sleep(0)
+        assert pool.is_wanted("flood")
+        calls[1].cancel()
+        await asyncio.sleep(0)
+        pool.give_back(worker)  # type: ignore[arg-type]
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert served == ["flood", "b", "c", "flood", "c", "flood"]
+        assert await pool.take("anybody") is worker, "the worker of a call that was given up is not lost"
+
+    asyncio.run(act())
+
+
+def test_a_large_message_lets_others_pass_and_comes_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One worker; a message of four chunks, whose worker is wanted by another partner meanwhile."""
+    monkeypatch.setattr("gateway.translate.stage.LONGEST_TURN", 0.0)
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            turns = 0
+            real = gateway.node.pool.take
+
+            async def take(partner: str):
+                nonlocal turns
+                turns += partner == "northway"
+                return await real(partner)
+
+            monkeypatch.setattr(gateway.node.pool, "take", take)
+            _, large = await gateway.partner("northway").send(gateway.session, "large", several(1300))
+            await gateway.settle(lambda: turns == 1)
+            value = await gateway.sent("harbor", order(1).body)
+            assert value["state"] == "translated"
+            assert (await gateway.partner("northway").status(gateway.session, large["id"]))["state"] == "received", "it waited for the large one"
+            value = await gateway.decided("northway", large["id"])
+            assert turns >= 2
+            assert value["state"] == "translated"
+            (answer,) = value["acknowledgments"]
+            assert "~AK9*A*1300*1300*1300~" in answer["content"]
+            await gateway.settle(lambda: len(gateway.effects()) == 1301)
             assert all(effect.count == 1 for effect in gateway.effects())
 
     asyncio.run(act())

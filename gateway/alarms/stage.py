@@ -105,7 +105,9 @@ class Herald:
                 continue
             made = letter([row], node=self._node, at=now, runbooks=self._settings.runbooks)
             data = json.dumps(made).encode()
-            delivery = ToDeliver(f"{name}:{new_id(now)}", "", 0, "-", name, "alarm", "", None, None, "", "{}", 0, False, "pass", now, data, None, "")
+            delivery = ToDeliver(
+                f"{name}:{new_id(now)}", "", 0, "-", name, "alarm", "", None, None, "", "{}", 0, False, "pass", now, data, None, "", now
+            )
             try:
                 await self._channels[name].deliver(delivery, data)
             except CrossdockError as error:

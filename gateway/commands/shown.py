@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands import shown_targets
+
 STATE_STYLE = {
     "translated": "green", "delivered": "green", "duplicate": "cyan", "held": "yellow", "rejected": "red", "dead": "red", "due": "yellow",
     "sending": "yellow", "waiting": "yellow", "overdue": "red", "accepted": "green", "accepted with errors": "yellow", "partly accepted": "yellow",
@@ -160,6 +162,10 @@ def _delivery(delivery: dict[str, Any]) -> None:
     )
     if delivery["reason"]:
         console.print(f"    {delivery['reason']}", markup=False)
+    if delivery["fell_from"]:
+        console.print(
+            f"    it went to its fallback in place of {delivery['fell_from']}; `crossdock replay {delivery['id']}` sends it there after all"
+        )
     if delivery["behind_dead_letter"]:
         console.print("    waits behind a dead letter of its lane; `crossdock dead` names it")
     for attempt in delivery["attempts"]:
@@ -495,4 +501,6 @@ SHOWERS: dict[str, Callable[[Any], None]] = {
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
     "sftp.key.retire": _ssh_key, "keys.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "targets": lambda value: shown_targets.targets(console, value), "targets.show": lambda value: shown_targets.target(console, value),
+    "targets.steer": lambda value: shown_targets.steered(console, value),
 }  # fmt: skip

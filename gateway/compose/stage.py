@@ -20,6 +20,7 @@ from partners.book import Book, Revision
 from partners.calendar import deadline
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
+from partners.priority import priority_of
 from partners.profile import AFTER, Agreement, Profile
 from translators.document import Control, Delimiters
 from translators.mapping import CompiledMapping, Context, MappingError
@@ -117,6 +118,7 @@ class ComposeStage:
             mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block",
             awaited={kind: _within(now, due, agreement, profile) for kind, due in owed.items() if due is not None}, tell=f"target:{agreement.target}",
             when_overdue=tuple(agreement.owed.when_overdue), then_every=span(agreement.owed.then_every),
+            priority=priority_of(request.family, agreement.priority),
         )  # fmt: skip
 
     def _file(
@@ -143,7 +145,7 @@ class ComposeStage:
             correlation=composed.correlation or "", references=composed.references,
             not_written=[*composed.not_written, *((name, "a separator in it was replaced") for name in composed.replaced)],
             mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block", awaited={},
-            tell=f"target:{agreement.target}", format=agreement.format,
+            tell=f"target:{agreement.target}", priority=priority_of(request.family, agreement.priority), format=agreement.format,
         )  # fmt: skip
 
 

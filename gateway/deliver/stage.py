@@ -5,15 +5,18 @@ Knows destinations only as `Destination`; what a failure means is decided in out
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from gateway import journal
-from gateway.clock import Clock, Instant, span
+from gateway.clock import SECOND, Clock, Instant, span
 from gateway.deliver.backoff import backoff
 from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
-from gateway.records import AttemptOutcome, LaneClaim, Rate, Renewal, Settled, ToDeliver
+from gateway.records import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
+from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
 from gateway.settings import Retries
+from gateway.store import breaker
 from gateway.store.payloads import checked
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
@@ -22,22 +25,26 @@ LEASE = timedelta(seconds=15)
 IDLE = 0.25
 """Seconds between looks while nothing wakes us."""
 MOST_CLAIMED = 100
+BUSY = frozenset({409, 425})
+"""Answers about one request that is still at work: no sign that the destination fails."""
 PATIENCE_WITH_STORE = 1.0
 
 
 class DeliverStage:
-    """One loop a destination. `rates` gives a destination's and its partners' token buckets as they are now."""
+    """One loop a destination. `quotas` gives a destination's own and its partners' as they are now."""
 
     def __init__(
-        self, store: Store, destinations: list[Destination], *, node: str, clock: Clock, retries: Retries, rates: Callable[[str], tuple[Rate | None, dict[str, Rate]]],
-        on_settled: Callable[[Settled], None] = lambda settled: None,
+        self, store: Store, destinations: list[Destination], *, node: str, clock: Clock, retries: Retries, quotas: Callable[[str], tuple[Quota, Quotas]],
+        breaker: BreakerTerms = USUAL, on_settled: Callable[[Settled], None] = lambda settled: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._destinations = {destination.name: destination for destination in destinations}
         self._node = node
         self._clock = clock
         self._retries = retries
-        self._rates = rates
+        self._quotas = quotas
+        self._breaker = breaker
+        self._states: dict[str, str] = {}
         self._on_settled = on_settled
         self._wakes = {name: asyncio.Event() for name in self._destinations}
         self._loops: list[asyncio.Task[None]] = []
@@ -79,16 +86,16 @@ class DeliverStage:
             while True:
                 wake.clear()
                 room = min(MOST_CLAIMED, destination.concurrency - len(attempts))
-                claimed = await self._claim(destination, room) if room > 0 else []
-                for delivery in claimed:
+                claimed = await self._claim(destination, room) if room > 0 else Claimed([])
+                for delivery in claimed.deliveries:
                     task = asyncio.create_task(self._attempt(destination, delivery))
                     attempts.add(task)
                     task.add_done_callback(attempts.discard)
                     task.add_done_callback(lambda _: wake.set())
                 self.in_flight[name] = len(attempts)
-                if len(claimed) < max(room, 1):
+                if len(claimed.deliveries) < max(room, 1):
                     try:
-                        async with asyncio.timeout(IDLE):
+                        async with asyncio.timeout(self._idle(claimed)):
                             await wake.wait()
                     except TimeoutError:
                         pass
@@ -96,20 +103,29 @@ class DeliverStage:
             if attempts:
                 await asyncio.wait(attempts, timeout=LEASE.total_seconds())
 
-    async def _claim(self, destination: Destination, room: int) -> list[ToDeliver]:
+    def _idle(self, claimed: Claimed) -> float:
+        """Seconds until the next look, if nothing wakes us: no longer than until a quota lets the next one go."""
+        if claimed.again is None:
+            return IDLE
+        return min(IDLE, max(0.001, (claimed.again - self._clock()) / SECOND))
+
+    async def _claim(self, destination: Destination, room: int) -> Claimed:
         now = self._clock()
-        rate, partner_rates = self._rates(destination.name)
+        own, partners = self._quotas(destination.name)
         claim = LaneClaim(
-            destination=destination.name, node=self._node, now=now, until=now + span(LEASE), limit=room,
-            mark_sending=destination.marks_sending, rate=rate, partner_rates=partner_rates,
+            destination=destination.name, node=self._node, now=now, until=now + span(LEASE), limit=room, mark_sending=destination.marks_sending,
+            quota=replace(own, concurrency=destination.concurrency), partners=partners, breaker=self._breaker,
         )  # fmt: skip
         try:
             claimed = await landed(self._store.claim_lanes(claim))
         except StoreUnavailable as error:
             journal.trouble("deliver: claim", error)
             await asyncio.sleep(PATIENCE_WITH_STORE)
-            return []
-        if claimed:
+            return Claimed([])
+        if claimed.state != self._states.get(destination.name, breaker.CLOSED):
+            self._states[destination.name] = claimed.state
+            journal.steered(destination.name, claimed.state)
+        if claimed.deliveries:
             reach("deliver.claimed")
         return claimed
 
@@ -120,6 +136,9 @@ class DeliverStage:
         renewing = asyncio.create_task(self._renew(delivery, sending))
         try:
             settled = await self._outcome(delivery, sending, started)
+        except StoreUnavailable as error:
+            journal.trouble("deliver: outcome", error)
+            return
         finally:
             renewing.cancel()
         if settled is None:
@@ -160,11 +179,11 @@ class DeliverStage:
         try:
             status, answer, text = await sending
         except UnknownOutcome as error:
-            return self._later(delivery, started, "unknown", error, error.retry_after)
+            return await self._later(delivery, started, "unknown", error, error.retry_after)
         except TemporaryFailure as error:
-            return self._later(delivery, started, "temporary", error, error.retry_after)
+            return await self._later(delivery, started, "temporary", error, error.retry_after)
         except DestinationFault as error:
-            return self._later(delivery, started, "destination", error, self._retries.park)
+            return await self._later(delivery, started, "destination", error, self._retries.park)
         except PermanentFailure as error:
             return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer)
         except asyncio.CancelledError:
@@ -174,16 +193,25 @@ class DeliverStage:
             return self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}")
         return self._settled(delivery, started, "delivered", status=status, answer=answer, text=text)
 
-    def _later(
+    async def _later(
         self, delivery: ToDeliver, started: Instant, outcome: AttemptOutcome, error: TemporaryFailure | DestinationFault, wait: timedelta | None
     ) -> Settled:
         """Come again after the back-off or what the other side asked, whichever is longer; past the schedule's end it is a dead letter."""
-        now = self._clock()
-        pause = max(backoff(delivery.attempts, self._retries), wait or timedelta(0))
-        if outcome != "destination" and now + span(pause) - delivery.created_at > span(self._retries.give_up):
-            text = f"given up after {delivery.attempts + 1} attempts: {error}"
-            return self._settled(delivery, started, "permanent", status=error.status, text=text, answer=error.answer)
-        return self._settled(delivery, started, outcome, status=error.status, text=str(error), answer=error.answer, next_due=now + span(pause))
+        now, asked = self._clock(), span(wait or timedelta(0))
+        pause = asked if outcome == "destination" else max(span(backoff(delivery.attempts, self._retries)), asked)
+        settled = self._settled(delivery, started, outcome, status=error.status, text=str(error), answer=error.answer, next_due=now + pause)
+        settled = replace(settled, is_fault=error.status not in BUSY, asked=asked)
+        if outcome == "destination" or not await self._is_over(delivery, now + pause):
+            return settled
+        return replace(settled, outcome="permanent", text=f"given up after {delivery.attempts + 1} attempts: {error}")
+
+    async def _is_over(self, delivery: ToDeliver, at: Instant) -> bool:
+        """Whether its schedule will have ended by then. Time in which its destination rested does not count: nothing could be tried."""
+        tried = at - delivery.tried_from
+        if tried <= span(self._retries.give_up):
+            return False
+        rested = await landed(self._store.read(lambda tx: breaker.rested(tx, delivery.destination, delivery.tried_from, at)))
+        return tried - rested > span(self._retries.give_up)
 
     def _settled(
         self,
@@ -200,5 +228,6 @@ class DeliverStage:
         return Settled(
             delivery=delivery.id, lane=delivery.lane, fence=delivery.fence, partner=delivery.partner, destination=delivery.destination,
             message=delivery.message, node=self._node, on_dead=delivery.on_dead, started_at=started, duration=max(0, now - started),
-            outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due,
+            outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due, in_doubt=delivery.unknown_outcome,
+            breaker=self._breaker,
         )  # fmt: skip

@@ -5,6 +5,9 @@ Thin: who is it, take the bytes within limits, hand over to receive, answer afte
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,7 +23,8 @@ from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Kept, LaneClaim, Settled
+from gateway.records import Kept, Settled
+from gateway.scheduling import LaneClaim
 from gateway.settings import Limits
 from gateway.store import search
 from gateway.store.store import Store, landed
@@ -41,6 +45,7 @@ class HttpDoor:
         self._clock = clock
         self._callers = callers
         self.as2 = as2
+        self._in_flight: Counter[str] = Counter()
 
     def app(self, *middlewares: Any) -> web.Application:
         app = web.Application(middlewares=[*middlewares, problems])
@@ -83,6 +88,24 @@ class HttpDoor:
 
     async def inbox(self, request: web.Request) -> web.StreamResponse:
         caller = self._callers.who(request, request.match_info.get("partner"), signed=True)
+        with self._room(caller.revision):
+            return await self._take(request, caller)
+
+    @contextmanager
+    def _room(self, revision: Revision) -> Iterator[None]:
+        """One of the requests that a partner may have under way, so that no partner holds all connections. Raises Refused."""
+        partner, most = revision.profile.partner, revision.profile.channels.http.in_flight
+        if self._in_flight[partner] >= most:
+            raise Refused(429, "too-many", f"{most} of your documents are being taken at this moment", retry_after=timedelta(seconds=1))
+        self._in_flight[partner] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[partner] -= 1
+            if not self._in_flight[partner]:
+                del self._in_flight[partner]
+
+    async def _take(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         channel = caller.revision.profile.channels.http
         key = usable_key(request.headers.get("Idempotency-Key")) or usable_key(caller.message)
         if caller.signing is not None and request.content_type.startswith("multipart/"):
@@ -143,7 +166,7 @@ class HttpDoor:
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
-        claimed = await landed(self._store.claim_lanes(claim))
+        claimed = (await landed(self._store.claim_lanes(claim))).deliveries
         if claimed:
             reach("outbox.leased")
         documents = []

@@ -26,6 +26,11 @@ KINDS = {
         "The lease on this document has passed to somebody else",
         "Fetch /v1/outbox again; the document is offered once more until it is acknowledged.",
     ),
+    "too-many": (
+        429,
+        "You are handing over as many documents at once as this channel takes",
+        "Wait for answers to those under way, then send it again; Retry-After says when. Several files may go in one request.",
+    ),
     "too-large": (
         413,
         "The body is larger than this channel takes",

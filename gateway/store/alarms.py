@@ -10,6 +10,7 @@ from gateway.records import AlarmClosed, AlarmRow, DiskLook, Told, Waited
 from gateway.store.intake import PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, lane_id
 from gateway.store.sql import in_lists, many, one_of, rows_of
+from partners.priority import PRIORITIES
 
 _ROW = "id, kind, partner, message, text, count, first_at, last_at, closed_at, closed_because"
 _RAISE = text(
@@ -109,13 +110,21 @@ def _tell(tx: Connection, told: Told, ticks: Ticks) -> int:
         {
             "id": letter.id, "lane": lane_id(letter.channel, "-", letter.id), "position": ticks(), "partner": "-", "destination": letter.channel, "kind": "alarm",
             "state": "due", "message": letter.identity, "document": None, "event": None, "outgoing": None, "payload": letter.payload.id, "attributes": attributes,
-            "on_dead": "pass", "created_at": told.at, "next_due": told.at,
+            "on_dead": "pass", "created_at": told.at, "next_due": told.at, "fallback": None, "fallback_after": None,
         }
         for letter in told.letters
     ]  # fmt: skip
     many(tx, PUT_DELIVERY, deliveries)
     lanes = [
-        {"id": row["lane"], "destination": row["destination"], "partner": "-", "subject": row["id"], "head": row["id"], "next_due": told.at}
+        {
+            "id": row["lane"],
+            "destination": row["destination"],
+            "partner": "-",
+            "subject": row["id"],
+            "head": row["id"],
+            "next_due": told.at,
+            "priority": PRIORITIES["release"],
+        }
         for row in sorted(deliveries, key=lambda row: str(row["lane"]))
     ]
     many(tx, PUT_LANE, lanes)

@@ -35,6 +35,7 @@ from gateway.store.settling import (
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import AWAITED, Writes, alarm_row
+from partners.priority import priority_of
 from translators.events import event_id
 from translators.events.exchange import FAMILY, settled
 from translators.events.identity import data_json, meaning_hash, normalise_reference
@@ -219,7 +220,7 @@ class Settling:
         identity = event_id(stream, chunk.partner, form, row.id, "", 0)
         event = EventRow(
             identity, FAMILY.type, f"document/{row.document}" if row.document else f"message/{row.message}", as_text(chunk.arrival), "original",
-            meaning_hash(data), row.correlation, data_json(data), row.destination, "pass",
+            meaning_hash(data), row.correlation, data_json(data), row.destination, "pass", priority_of(FAMILY.type),
         )  # fmt: skip
         tell_event(
             writes, chunk, event, event_id=f"{identity}-r1", revision=1, supersedes=None, document=place, stream=stream, ticks=self._ticks,

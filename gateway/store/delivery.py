@@ -1,4 +1,4 @@
-"""The verbs of deliver: claiming lanes that are due, within their rates, and COMMIT 3: an attempt and what came of it."""
+"""COMMIT 3: an attempt and what came of it; and what people do about deliveries."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import SECOND, Instant, Ticks
-from gateway.records import Action, LaneClaim, Rate, Renewal, Settled, ToDeliver
-from gateway.store.alarms import raise_alarms
+from gateway.clock import Instant, Ticks
+from gateway.records import Action, AlarmClosed, Settled
+from gateway.store import breaker
+from gateway.store.alarms import close_alarms, raise_alarms
+from gateway.store.fallback import instead_of_dying
 from gateway.store.intake import PUT_LIFE
-from gateway.store.lanes import NEXT_HEAD
+from gateway.store.lanes import NEXT_HEAD, PUT_LANE, lane_id
 from gateway.store.owed import told_by_erp
 from gateway.store.receipts import RECEIPTS
 from gateway.store.sql import in_lists, many, one_of
@@ -19,24 +21,7 @@ from gateway.store.sql import in_lists, many, one_of
 KEPT_ANSWER = 64 * 1024
 KEPT_CONFIRMATION = 2_000
 
-_DUE = text(
-    "SELECT id, partner, head, fence FROM lanes WHERE destination = :destination AND next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit"
-)
-_DUE_SKIP_LOCKED = text(_DUE.text + " FOR UPDATE SKIP LOCKED")
-_TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
-_MARK = text("UPDATE deliveries SET unknown_outcome = :unknown WHERE id = :delivery")
-_DEFER = text("UPDATE lanes SET next_due = :next_due WHERE id = :lane")
-_HEADS = one_of(
-    "SELECT d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload, d.attributes, d.attempts, d.unknown_outcome, d.on_dead,"
-    " d.created_at, p.data, p.location, p.sha256 FROM deliveries d JOIN payloads p ON p.id = d.payload WHERE d.id IN :keys AND d.state = 'due'"
-)
-_PARKED = text("SELECT parked_until FROM destinations WHERE id = :destination")
-_TOKENS = one_of("SELECT id, tokens, at FROM throttles WHERE id IN :keys")
-_PUT_TOKENS = text(
-    "INSERT INTO throttles (id, tokens, at) VALUES (:id, :tokens, :at) ON CONFLICT (id) DO UPDATE SET tokens = excluded.tokens, at = excluded.at"
-)
 _FENCES = one_of("SELECT id, fence FROM lanes WHERE id IN :keys")
-_RENEW = text("UPDATE lanes SET lease_until = :until WHERE id = :lane AND fence = :fence AND lease_until > 0")
 _PUT_ATTEMPT = text(
     "INSERT INTO attempts (delivery, number, partner, node, started_at, duration, outcome, status, text, answer)"
     " SELECT id, attempts + 1, :partner, :node, :started_at, :duration, :outcome, :status, :text, :answer FROM deliveries WHERE id = :delivery"
@@ -44,86 +29,39 @@ _PUT_ATTEMPT = text(
 _DELIVERED = text(
     "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation WHERE id = :delivery"
 )
-_AGAIN = text("UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = :unknown WHERE id = :delivery")
+_AGAIN = text(
+    "UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = :unknown,"
+    " fallback = CASE WHEN :unknown THEN NULL ELSE fallback END WHERE id = :delivery"
+)
+"""What may have had its effect unseen never goes to a fallback."""
+_TRIED = text("UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery")
 _DEAD = text("UPDATE deliveries SET state = 'dead', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
 _BLOCK = text("UPDATE lanes SET lease_until = 0, next_due = NULL, blocked = true WHERE id = :lane")
-_PARK = text(
-    "INSERT INTO destinations (id, parked_until, failures, reason) VALUES (:id, :until, 1, :reason)"
-    " ON CONFLICT (id) DO UPDATE SET parked_until = excluded.parked_until, failures = destinations.failures + 1, reason = excluded.reason"
-)
-_UNPARK = text("UPDATE destinations SET parked_until = 0, failures = 0, reason = NULL WHERE id = :id AND parked_until > 0")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
-_ONE = text("SELECT id, lane, state, partner, message, event FROM deliveries WHERE id = :id")
-_RETRY = text("UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id")
-REDELIVER = text(
-    "UPDATE deliveries SET state = 'due', next_due = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position WHERE id = :id"
+_ONE = text(
+    "SELECT d.id, d.lane, d.state, d.partner, d.message, d.event, d.fell_from, l.subject, l.priority FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane"
+    " WHERE d.id = :id"
 )
+_RETRY = text(
+    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id"
+)
+REDELIVER = text(
+    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position"
+    " WHERE id = :id"
+)
+_BACK = text("UPDATE deliveries SET destination = fell_from, lane = :lane, fell_from = NULL WHERE id = :id")
 _SKIP = text("UPDATE deliveries SET state = 'skipped', reason = :reason, done_at = :at WHERE id = :id")
 LANE_AGAIN = text(
-    "INSERT INTO lanes (id, destination, partner, subject) SELECT lane, destination, partner, '' FROM deliveries WHERE id = :id ON CONFLICT DO NOTHING"
+    "INSERT INTO lanes (id, destination, partner, subject, priority) SELECT lane, destination, partner, '', 2 FROM deliveries WHERE id = :id"
+    " ON CONFLICT DO NOTHING"
 )
+"""Only lanes of receipts are ever forgotten, and those are statuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryVerbs:
     ticks: Ticks
     is_sqlite: bool
-
-    def claim_lanes(self, tx: Connection, items: list[LaneClaim]) -> list[list[ToDeliver]]:
-        """The heads of up to `limit` due lanes of each destination, leased; no more than the token buckets give."""
-        return [self._claim(tx, claim) for claim in items]
-
-    def _claim(self, tx: Connection, claim: LaneClaim) -> list[ToDeliver]:
-        parked = tx.execute(_PARKED, {"destination": claim.destination}).scalar()
-        if parked and parked > claim.now:
-            return []
-        values = {"destination": claim.destination, "now": claim.now, "limit": claim.limit}
-        due = tx.execute(_DUE if self.is_sqlite else _DUE_SKIP_LOCKED, values).all()
-        taken, deferred = self._within_rates(tx, claim, due)
-        many(tx, _DEFER, deferred)
-        many(tx, _TAKE, [{"lane": row.id, "until": claim.until, "node": claim.node} for row in sorted(taken, key=lambda row: row.id)])
-        fences = {row.head: row.fence + 1 for row in taken}
-        heads = {row.id: row for row in in_lists(tx, _HEADS, fences)}
-        for row in taken:
-            if row.head not in heads:
-                # The head was settled or skipped under us; the lane finds its next one.
-                tx.execute(NEXT_HEAD, {"lane": row.id})
-        if claim.mark_sending:
-            many(tx, _MARK, [{"delivery": head, "unknown": True} for head in sorted(heads)])
-        return [_to_deliver(heads[row.head], fences[row.head]) for row in taken if row.head in heads]
-
-    def _within_rates(self, tx: Connection, claim: LaneClaim, due: Any) -> tuple[list[Any], list[dict[str, Any]]]:
-        """The lanes that get a token each, and for the others when to come again. A bucket never goes below zero, so no window exceeds its rate."""
-        present = {row.partner for row in due}
-        rates = {f"partner:{partner}": rate for partner, rate in claim.partner_rates.items() if partner in present}
-        if claim.rate:
-            rates[claim.destination] = claim.rate
-        if not rates or not due:
-            return list(due), []
-        buckets = {row.id: (row.tokens, row.at) for row in in_lists(tx, _TOKENS, rates)}
-        tokens = {key: _refilled(buckets.get(key), rate, claim.now) for key, rate in rates.items()}
-        taken, deferred = [], []
-        late: dict[str, int] = defaultdict(int)
-        for row in due:
-            keys = [key for key in (claim.destination, f"partner:{row.partner}") if key in rates]
-            empty = [key for key in keys if tokens[key] < 1]
-            if not empty:
-                for key in keys:
-                    tokens[key] -= 1
-                taken.append(row)
-                continue
-            for key in empty:
-                late[key] += 1
-            wait = max((late[key] - tokens[key]) / rates[key].per_second for key in empty)
-            deferred.append({"lane": row.id, "next_due": claim.now + max(1, round(wait * SECOND))})
-        many(tx, _PUT_TOKENS, [{"id": key, "tokens": tokens[key], "at": claim.now} for key in sorted(tokens)])
-        return taken, deferred
-
-    def renew_leases(self, tx: Connection, items: list[Renewal]) -> list[bool]:
-        """True where the lane is still ours."""
-        fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
-        many(tx, _RENEW, [{"lane": item.lane, "fence": item.fence, "until": item.until} for item in sorted(items, key=lambda item: item.lane)])
-        return [fences.get(item.lane) == item.fence for item in items]
 
     # ---- COMMIT 3
 
@@ -132,47 +70,53 @@ class DeliveryVerbs:
         fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
         ours = [item for item in items if fences.get(item.lane) == item.fence]
         many(tx, _PUT_ATTEMPT, [_attempt(item) for item in ours])
+        health = breaker.steer(tx, ours, self.ticks, is_sqlite=self.is_sqlite)
         by: dict[str, list[Settled]] = defaultdict(list)
         for item in sorted(ours, key=lambda item: item.lane):
             by[item.outcome].append(item)
         confirmed = [{"delivery": item.delivery, "at": item.at, "confirmation": _words(item.answer)} for item in by["delivered"]]
         many(tx, _DELIVERED, confirmed)
-        again = [*by["temporary"], *by["unknown"], *by["destination"]]
-        many(
-            tx,
-            _AGAIN,
-            [{"delivery": item.delivery, "next_due": item.next_due, "text": item.text, "unknown": item.outcome == "unknown"} for item in again],
-        )
-        many(tx, _DEAD, [{"delivery": item.delivery, "at": item.at, "text": item.text} for item in by["permanent"]])
-        blocked = [item for item in by["permanent"] if item.on_dead == "block"]
-        many(tx, _BLOCK, [{"lane": item.lane} for item in blocked])
-        stays = {item.lane for item in blocked}
+        self._tell(tx, by["delivered"])
+        self._again(tx, [*by["temporary"], *by["unknown"], *by["destination"]], health)
+        stays, saved = self._bury(tx, by["permanent"])
         many(tx, NEXT_HEAD, [{"lane": item.lane} for item in sorted(ours, key=lambda item: item.lane) if item.lane not in stays])
-        told_by_erp(tx, ours, self.ticks())
-        self._steer_destinations(tx, by)
-        self._tell(tx, ours)
+        told_by_erp(tx, [item for item in ours if item.delivery not in saved], self.ticks())
         done = [item for item in by["delivered"] if item.delivery.startswith(RECEIPTS)]
         many(tx, _FORGET_LANE, [{"lane": item.lane} for item in done])
         return [fences.get(item.lane) == item.fence for item in items]
 
-    def _steer_destinations(self, tx: Connection, by: Mapping[str, list[Settled]]) -> None:
-        """A destination's own fault parks it with an alarm; the first success after that opens it again."""
-        worked = {item.destination for item in by["delivered"]}
-        many(tx, _UNPARK, [{"id": destination} for destination in sorted(worked)])
-        parked = {item.destination: item for item in by["destination"] if item.destination not in worked}
-        many(tx, _PARK, [{"id": key, "until": parked[key].next_due, "reason": parked[key].text} for key in sorted(parked)])
+    def _again(self, tx: Connection, items: list[Settled], health: Mapping[str, breaker.Health]) -> None:
+        """What comes again later; at a destination that rests, with its next probe: it does not wait longer for the others' failures."""
+        rows = []
+        for item in items:
+            next_due, at = item.next_due, health.get(item.destination)
+            if at is not None and at.state in (breaker.OPEN, breaker.PROBING):
+                next_due = min(next_due, max(at.parked_until, item.at + item.asked))
+            rows.append({"delivery": item.delivery, "next_due": next_due, "text": item.text, "unknown": item.outcome == "unknown"})
+        many(tx, _AGAIN, rows)
+        self._tell(tx, items)
+
+    def _bury(self, tx: Connection, items: list[Settled]) -> tuple[set[str], set[str]]:
+        """What will not be taken goes to its fallback, or is a dead letter: (lanes that a dead letter blocks, deliveries that went to the fallback)."""
+        reasons = {item.delivery: item.text for item in items if not item.in_doubt}
+        saved = instead_of_dying(tx, reasons, max((item.at for item in items), default=0), self.ticks)
+        many(tx, _TRIED, [{"delivery": item.delivery} for item in items if item.delivery in saved])
+        dead = [item for item in items if item.delivery not in saved]
+        many(tx, _DEAD, [{"delivery": item.delivery, "at": item.at, "text": item.text} for item in dead])
+        blocked = {item.lane for item in dead if item.on_dead == "block"}
+        many(tx, _BLOCK, [{"lane": lane} for lane in sorted(blocked)])
+        self._tell(tx, dead)
+        return blocked, saved
 
     def _tell(self, tx: Connection, ours: list[Settled]) -> None:
         life, alarms = [], []
         for item in ours:
             text_ = _story(item)
             life.append({"message": item.message, "at": self.ticks(), "partner": item.partner, "step": item.outcome, "who": item.node, "text": text_})
-            if item.outcome in ("permanent", "destination"):
-                kind = "delivery.dead" if item.outcome == "permanent" else "destination.parked"
-                subject = item.delivery if item.outcome == "permanent" else item.destination
+            if item.outcome == "permanent":
                 alarms.append(
-                    {"id": f"{kind}:{subject}"[:120], "kind": kind, "partner": item.partner, "message": item.message, "text": text_, "at": item.at}
-                )
+                    {"id": f"delivery.dead:{item.delivery}"[:120], "kind": "delivery.dead", "partner": item.partner, "message": item.message, "text": text_, "at": item.at}
+                )  # fmt: skip
         many(tx, PUT_LIFE, life)
         raise_alarms(tx, alarms)
 
@@ -196,6 +140,8 @@ class DeliveryVerbs:
             tx.execute(_RETRY, {"id": row.id, "at": item.at})
         else:
             tx.execute(REDELIVER, {"id": row.id, "at": item.at, "position": self.ticks()})
+            if row.fell_from:
+                self._send_back(tx, row, item.at)
         tx.execute(NEXT_HEAD, {"lane": row.lane})
         many(
             tx,
@@ -211,20 +157,22 @@ class DeliveryVerbs:
                 }
             ],
         )
+        close_alarms(tx, [AlarmClosed(f"delivery.dead:{row.id}"[:120], item.at, item.who, f"{item.kind}: {item.reason}")])
         return {"skip": "skipped"}.get(item.kind, "due")
 
-
-def _refilled(bucket: tuple[float, Instant] | None, rate: Rate, now: Instant) -> float:
-    if bucket is None:
-        return rate.burst
-    return min(rate.burst, bucket[0] + max(0, now - bucket[1]) / SECOND * rate.per_second)
-
-
-def _to_deliver(row: Any, fence: int) -> ToDeliver:
-    return ToDeliver(
-        row.id, row.lane, fence, row.partner, row.destination, row.kind, row.message, row.document, row.event, row.payload, row.attributes,
-        row.attempts, bool(row.unknown_outcome), row.on_dead, row.created_at, row.data, row.location, row.sha256,
-    )  # fmt: skip
+    @staticmethod
+    def _send_back(tx: Connection, row: Any, at: Instant) -> None:
+        """What went to its fallback goes to its first destination after all, because a person says so."""
+        lane = lane_id(row.fell_from, row.partner, row.subject or "")
+        many(tx, _BACK, [{"id": row.id, "lane": lane}])
+        many(
+            tx,
+            PUT_LANE,
+            [
+                {"id": lane, "destination": row.fell_from, "partner": row.partner, "subject": row.subject or "", "head": row.id, "next_due": at,
+                 "priority": row.priority or 1}
+            ],
+        )  # fmt: skip
 
 
 def _attempt(item: Settled) -> dict[str, Any]:

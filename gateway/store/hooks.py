@@ -13,10 +13,9 @@ from sqlalchemy import Connection
 from gateway.clock import Instant, Ticks, as_text
 from gateway.records import Chunk
 from gateway.store.intake import PUT_PAYLOAD
-from gateway.store.lanes import PUT_DELIVERY, PUT_LANE
 from gateway.store.payloads import Payload
 from gateway.store.sql import in_lists, many, one_of
-from gateway.store.writes import delivery_row
+from gateway.store.writes import delivery_row, queue
 from gateway.ways import HOOK
 
 _COUNTS = one_of("SELECT message, set_id, state, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message, set_id, state")
@@ -93,16 +92,4 @@ def _queue(
 
 def _put(tx: Connection, payloads: list[dict[str, Any]], deliveries: list[dict[str, Any]]) -> None:
     many(tx, PUT_PAYLOAD, payloads)
-    many(tx, PUT_DELIVERY, deliveries)
-    lanes = [
-        {
-            "id": row["lane"],
-            "destination": row["destination"],
-            "partner": row["partner"],
-            "subject": row["subject"],
-            "head": row["id"],
-            "next_due": row["next_due"],
-        }
-        for row in deliveries
-    ]
-    many(tx, PUT_LANE, sorted(lanes, key=lambda row: row["id"]))
+    queue(tx, deliveries)

@@ -12,14 +12,17 @@ from gateway.store.sql import in_lists, insert, many, one_of
 
 PUT_DELIVERY = insert(
     "deliveries", "id", "lane", "position", "partner", "destination", "kind", "state", "message", "document", "event", "outgoing", "payload",
-    "attributes", "on_dead", "created_at", "next_due", or_nothing=True,
+    "attributes", "on_dead", "created_at", "next_due", "fallback", "fallback_after", or_nothing=True,
 )  # fmt: skip
 
 PUT_LANE = text(
-    "INSERT INTO lanes (id, destination, partner, subject, head, next_due) VALUES (:id, :destination, :partner, :subject, :head, :next_due)"
+    "INSERT INTO lanes (id, destination, partner, subject, head, next_due, priority)"
+    " VALUES (:id, :destination, :partner, :subject, :head, :next_due, :priority)"
     " ON CONFLICT (id) DO UPDATE SET next_due = CASE WHEN lanes.head IS NULL THEN excluded.next_due ELSE lanes.next_due END,"
+    " priority = CASE WHEN lanes.head IS NULL OR excluded.priority < lanes.priority THEN excluded.priority ELSE lanes.priority END,"
     " head = COALESCE(lanes.head, excluded.head)"
 )
+"""A lane has the class of the most urgent that waits in it: what stands before a release goes as quickly as the release."""
 
 NEXT_HEAD = text(
     "UPDATE lanes SET lease_until = 0, blocked = false,"

@@ -18,6 +18,7 @@ from gateway.store.receipts import take_controls
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
 from gateway.ways import MEDIA_TYPES, channel_of
+from partners.priority import PRIORITIES
 from translators.x12.envelope_write import stamp
 
 KEYS = "erp"
@@ -122,6 +123,7 @@ class OutgoingVerbs:
                 on_dead=item.on_dead,
                 document=document,
                 outgoing=item.id,
+                priority=item.priority,
             )
         )
         for row in _awaited_rows(item, document, control):
@@ -188,7 +190,7 @@ def send_files(tx: Connection, items: list[tuple[SentFile, Ticks]]) -> list[str]
         row = delivery_row(
             f"file:{origin.message}", origin, destination=f"{origin.channel}:{origin.partner}", subject=f"file/{origin.message}", position=ticks(),
             kind="document", payload=item.payload.id, attributes={"media_type": item.media_type, "file_name": item.file_name, "set": "file"},
-            on_dead="pass", outgoing=origin.message,
+            on_dead="pass", outgoing=origin.message, priority=PRIORITIES["normal"],
         )  # fmt: skip
         writes.deliveries.append(row)
         writes.tell(ticks(), origin, "composed", f"{item.file_name}, {item.payload.size} bytes, sent as it is")

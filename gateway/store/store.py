@@ -19,26 +19,28 @@ from gateway.records import (
     AlarmClosed,
     Chunk,
     ChunkKept,
+    Claimed,
     DiskLook,
     Incoming,
     Kept,
-    LaneClaim,
     Origin,
     Outgoing,
     OutgoingKept,
     Renewal,
     Settled,
-    ToDeliver,
     Told,
     TranslateClaim,
     TranslateLane,
     Waited,
     WrittenAnswer,
 )  # fmt: skip
+from gateway.scheduling import LaneClaim, Steering
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
-from gateway.store import alarms, certificates, controls, profiles, replays, sftp, sftp_polls
+from gateway.store import alarms, certificates, controls, destinations, profiles, replays, sftp, sftp_polls
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
+from gateway.store.breaker import BreakerVerbs
+from gateway.store.claims import ClaimVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
@@ -76,7 +78,9 @@ class Store:
         self._outgoing = OutgoingVerbs(self.ticks, self.files)
         self._owed = OwedVerbs(self.ticks, self.files)
         self._as2 = As2Verbs(self.ticks, self._intake)
+        self._claims = ClaimVerbs(self.ticks, self.database.is_sqlite)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
+        self._breakers = BreakerVerbs(self.ticks, self.database.is_sqlite)
         self._sftp = sftp.SftpVerbs(self._intake, self._delivery)
         self._polls = sftp_polls.PollVerbs(self._intake)
 
@@ -124,11 +128,11 @@ class Store:
 
     # ---- deliver
 
-    def claim_lanes(self, claim: LaneClaim) -> "Future[list[ToDeliver]]":
-        return self.writer.submit(self._delivery.claim_lanes, claim, rides=True)
+    def claim_lanes(self, claim: LaneClaim) -> "Future[Claimed]":
+        return self.writer.submit(self._claims.claim_lanes, claim, rides=True)
 
     def renew_lease(self, renewal: Renewal) -> "Future[bool]":
-        return self.writer.submit(self._delivery.renew_leases, renewal)
+        return self.writer.submit(self._claims.renew_leases, renewal)
 
     def settle(self, settled: Settled) -> "Future[bool]":
         return self.writer.submit(self._delivery.settle, settled, rides=True)
@@ -207,6 +211,12 @@ class Store:
 
     def act(self, action: Action) -> "Future[str]":
         return self.writer.submit(self._delivery.act, action)
+
+    def steer_destination(self, item: Steering) -> "Future[tuple[bool, str]]":
+        return self.writer.submit(self._breakers.steer_destinations, item)
+
+    def know_destinations(self, names: list[str]) -> "Future[None]":
+        return self.writer.submit(destinations.know, names)
 
     def apply_profile(self, item: "profiles.Applied") -> "Future[int]":
         return self.writer.submit(profiles.apply, item)

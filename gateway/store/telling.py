@@ -60,5 +60,7 @@ def tell_event(
             on_dead=event.on_dead,
             document=document,
             event=event_id,
+            priority=event.priority,
+            fallback=(event.fallback, event.fallback_after or 0) if event.fallback else None,
         )
     )

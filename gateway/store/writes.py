@@ -16,6 +16,7 @@ from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.sql import insert, many
+from partners.priority import RECEIPTS
 
 _PUT_SEEN = text(
     "INSERT INTO interchanges_seen (partner, stream, sender, receiver, control, message, sha256, at)"
@@ -143,21 +144,7 @@ class Writes:
         many(tx, _PUT_EVENT, self.events)
         many(tx, _PUT_OUTGOING, self.outgoing)
         many(tx, _GROUP_VERDICT, self.verdicts)
-        many(tx, PUT_DELIVERY, self.deliveries)
-        many(
-            tx,
-            PUT_LANE,
-            sorted(
-                (
-                    {
-                        "id": row["lane"], "destination": row["destination"], "partner": row["partner"], "subject": row["subject"][:255],
-                        "head": row["id"], "next_due": row["next_due"],
-                    }
-                    for row in self.deliveries
-                ),
-                key=lambda row: row["id"],
-            ),
-        )  # fmt: skip
+        queue(tx, self.deliveries)
         free_superseded(tx, self.superseded, ticks())
         many(tx, _PUT_OWED, sorted(self.owed, key=lambda row: row["id"]))
         many(tx, _MOVE_MESSAGE, self.moved)
@@ -166,6 +153,19 @@ class Writes:
         many(tx, PUT_LIFE, self.life)
         raise_alarms(tx, self.alarms)
         close_alarms(tx, self.over)
+
+
+def queue(tx: Connection, deliveries: list[dict[str, Any]]) -> None:
+    """Deliveries (`delivery_row`), each at the end of its lane."""
+    many(tx, PUT_DELIVERY, deliveries)
+    lanes = [
+        {
+            "id": row["lane"], "destination": row["destination"], "partner": row["partner"], "subject": row["subject"][:255], "head": row["id"],
+            "next_due": row["next_due"], "priority": row["priority"],
+        }
+        for row in deliveries
+    ]  # fmt: skip
+    many(tx, PUT_LANE, sorted(lanes, key=lambda row: row["id"]))
 
 
 def alarm_row(kind: str, chunk: Cause, what: str, subject: str = "") -> dict[str, Any]:
@@ -187,10 +187,14 @@ def delivery_row(
     document: str | None = None,
     event: str | None = None,
     outgoing: str | None = None,
+    priority: int = RECEIPTS,
+    fallback: tuple[str, Instant] | None = None,
 ) -> dict[str, Any]:
+    """`priority` is the delivery's class; `fallback` a destination, and how long its own may be open before that is used."""
     return {
         "id": delivery_id[:120], "lane": lane_id(destination, chunk.partner, subject), "position": position, "partner": chunk.partner,
         "destination": destination, "kind": kind, "state": "due", "message": chunk.message, "document": document, "event": event,
         "outgoing": outgoing, "payload": payload, "attributes": json.dumps(attributes, separators=(",", ":")), "on_dead": on_dead,
-        "created_at": chunk.at, "next_due": chunk.at, "subject": subject,
+        "created_at": chunk.at, "next_due": chunk.at, "subject": subject, "priority": priority,
+        "fallback": fallback[0] if fallback else None, "fallback_after": fallback[1] if fallback else None,
     }  # fmt: skip

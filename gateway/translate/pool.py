@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +33,15 @@ class Pool:
     def __init__(self, workers: int, memory: int) -> None:
         self._count = workers
         self._memory = memory
-        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._idle: list[_Process] = []
+        self._waiting: dict[str, deque[asyncio.Future[_Process]]] = {}
+        """Who waits for a worker: partners in the order of their turns, each with its calls."""
         self._all: dict[int, _Process] = {}
         self.lost = 0
 
     async def start(self) -> None:
         for number in range(1, self._count + 1):
-            self._idle.put_nowait(await self._spawn(number))
+            self._idle.append(await self._spawn(number))
 
     async def _spawn(self, number: int) -> _Process:
         process = await asyncio.create_subprocess_exec(
@@ -53,12 +56,34 @@ class Pool:
     def pids(self) -> list[int]:
         return [one.process.pid for one in self._all.values()]
 
-    async def take(self) -> "_Process":
-        """A worker of one's own, for a message of many chunks or one call; give it back afterwards."""
-        return await self._idle.get()
+    async def take(self, partner: str) -> "_Process":
+        """A worker of one's own, for one call or some chunks of a message; give it back afterwards. Partners that wait take turns."""
+        if self._idle:
+            return self._idle.pop()
+        waiter: asyncio.Future[_Process] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(partner, deque()).append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.give_back(waiter.result())
+            raise
 
     def give_back(self, worker: "_Process") -> None:
-        self._idle.put_nowait(worker)
+        """To the first call of the partner whose turn it is; it then comes after all others that wait."""
+        while self._waiting:
+            partner = next(iter(self._waiting))
+            calls = deque(waiter for waiter in self._waiting.pop(partner) if not waiter.done())
+            if calls:
+                calls.popleft().set_result(worker)
+                if calls:
+                    self._waiting[partner] = calls
+                return
+        self._idle.append(worker)
+
+    def is_wanted(self, partner: str) -> bool:
+        """Whether another partner waits for a worker."""
+        return any(not waiter.done() for other, calls in self._waiting.items() if other != partner for waiter in calls)
 
     async def call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
         """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again."""

@@ -26,9 +26,11 @@ LEASE = timedelta(seconds=15)
 IDLE = 0.25
 LANES = 16
 MESSAGES = 256
-TOGETHER = 32
+TOGETHER = 16
 """Small messages that go to a worker in one call."""
 SMALL = 64 * 1024
+LONGEST_TURN = 2.0
+"""Seconds for which a large message may have a worker that another partner waits for; what it had in its mind is then read again."""
 MOST_LOSSES = 3
 PATIENCE_WITH_STORE = 1.0
 
@@ -141,7 +143,7 @@ class TranslateStage:
             profiles[message.partner, message.profile_revision] = await self._profile_text(message.partner, message.profile_revision)
             jobs.append(self._job(message, blob_start=len(blob)))
             blob += data
-        worker = await self._pool.take()
+        worker = await self._pool.take(batch[0].partner)
         try:
             results = await self._pool.call(worker, jobs, bytes(blob), profiles)
         except WorkerLost:
@@ -174,9 +176,14 @@ class TranslateStage:
     async def _alone(self, message: ToTranslate) -> None:
         """One message, chunk after chunk, on one worker. What we cannot do for our own fault holds it; its lane goes on."""
         way = _Way(message.resume, message.losses)
-        worker = await self._pool.take()
         try:
-            await self._chunk_after_chunk(message, way, worker)
+            is_done = False
+            while not is_done:
+                worker = await self._pool.take(message.partner)
+                try:
+                    is_done = await self._chunk_after_chunk(message, way, worker)
+                finally:
+                    self._pool.give_back(worker)
         except StoreUnavailable:
             raise
         except PayloadDamaged as error:
@@ -184,22 +191,23 @@ class TranslateStage:
         except Exception as error:
             journal.trouble(f"translate: {message.id}", error)
             await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")
-        finally:
-            self._pool.give_back(worker)
 
-    async def _chunk_after_chunk(self, message: ToTranslate, way: "_Way", worker: Any) -> None:
+    async def _chunk_after_chunk(self, message: ToTranslate, way: "_Way", worker: Any) -> bool:
+        """Until the message is whole, or held (True); or until others have waited for this worker for long enough (False): then it is another's turn."""
         profiles = {(message.partner, message.profile_revision): await self._profile_text(message.partner, message.profile_revision)}
-        if message.data is None:
-            await asyncio.to_thread(self._store.files.verify, message.sha256)
-        else:
+        if message.data is not None:
             checked(message.data, message.sha256)
+        elif not way.is_verified:
+            await asyncio.to_thread(self._store.files.verify, message.sha256)
+        way.is_verified = True
         if way.resume:
             way.dropped, way.earlier = await self._where_it_stands(message)
         ahead: asyncio.Task[list[dict[str, Any]]] | None = None
+        until = asyncio.get_running_loop().time() + LONGEST_TURN
         while True:
             if way.losses > MOST_LOSSES:
                 await self._hold(message, way.resume, f"reading it has ended {way.losses} worker processes, even with the set at this place left out")
-                return
+                return True
             try:
                 (result,) = await (ahead or self._pool.call(worker, [self._next_job(message, way)], message.data or b"", profiles))
             except WorkerLost:
@@ -213,7 +221,8 @@ class TranslateStage:
             chunk = self._chunk(message, result, way.resume)
             way.resume, way.losses, way.earlier = chunk.resume, 0, []
             ahead = None
-            if chunk.resume and not chunk.interchanges:
+            is_over = asyncio.get_running_loop().time() > until and self._pool.is_wanted(message.partner)
+            if chunk.resume and not chunk.interchanges and not is_over:
                 # The worker reads on while this chunk is committed. Not after the first: the store may decide against an interchange.
                 ahead = asyncio.create_task(self._pool.call(worker, [self._next_job(message, way)], message.data or b"", profiles))
             kept = await self._keep_beside(chunk, ahead)
@@ -222,8 +231,10 @@ class TranslateStage:
             if chunk.held is None:
                 self._tell(message, kept, whole=chunk.resume is None)
             if kept.stale or chunk.resume is None:
-                return
+                return True
             way.dropped = sorted({*way.dropped, *kept.dropped})
+            if is_over:
+                return False
 
     def _next_job(self, message: ToTranslate, way: "_Way") -> dict[str, Any]:
         return self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES)
@@ -304,6 +315,8 @@ class _Way:
 
     resume: str | None
     losses: int
+    is_verified: bool = False
+    """Its file has been read through and has its hash: once is enough, however many turns the message takes."""
     dropped: list[int] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from partners.mappings import MappingLibrary, zone_offset
+from partners.priority import priority_of
 from partners.profile import Agreement, Profile
 from translators.document import Control, Document, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
@@ -86,7 +87,9 @@ class Telling:
                 {
                     "identity": identity, "type": draft.type, "subject": draft.subject, "time": draft.time, "purpose": draft.purpose,
                     "meaning_hash": draft.meaning_hash, "correlation": draft.correlation or "", "data": ordered_data_json(draft.data).decode(),
-                    "destination": f"target:{target}", "on_dead": on_dead,
+                    "destination": f"target:{target}", "on_dead": on_dead, "priority": priority_of(draft.type, agreement.priority),
+                    "fallback": f"target:{agreement.fallback}" if agreement.fallback and row["stream"] != "test" else None,
+                    "fallback_after": round(agreement.fallback_after.total_seconds() * 1_000_000),
                 }
             )  # fmt: skip
         row["references"] = sorted(references)

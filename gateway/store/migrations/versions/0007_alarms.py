@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_alarms"
-down_revision = "0005_sftp"
+revision = "0007_alarms"
+down_revision = "0006_scheduling"
 
 
 def upgrade() -> None:
