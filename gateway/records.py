@@ -127,6 +127,12 @@ class DocumentRow:
     """In a replay: it could not be read before, so its verdict is new."""
 
 
+def document_row(row: dict[str, Any]) -> DocumentRow:
+    """A worker's row as a value."""
+    events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
+    return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
+
+
 @dataclass(slots=True)
 class Receipt:
     """An answer of ours to a partner: an interchange with slots, and how it goes back."""

@@ -70,7 +70,10 @@ def past_of(tx: Connection, items: list[Chunk]) -> Past:
         messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
         seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
         contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
-        identities={
-            row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
-        },
+        identities=known_events(tx, identities),
     )
+
+
+def known_events(tx: Connection, identities: list[str]) -> dict[str, KnownEvent]:
+    """The latest revision of each identity that was told."""
+    return {row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)}

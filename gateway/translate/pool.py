@@ -15,6 +15,9 @@ WALL_SECONDS = 60
 WALL_SECONDS_A_MEGABYTE = 6
 """A worker that waits and burns no CPU is lost after this: a backstop behind its own CPU limit, wide enough for a busy machine."""
 
+PATIENCE_BEHIND = 2
+"""Seconds for which a replay lets live work go first."""
+
 
 class WorkerLost(Exception):
     """The worker ended, or was ended, in the middle of a call."""
@@ -34,6 +37,9 @@ class Pool:
         self._memory = memory
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         self._all: dict[int, _Process] = {}
+        self._wanted = 0
+        """How many of live work wait for a worker."""
+        self._freed = asyncio.Event()
         self.lost = 0
 
     async def start(self) -> None:
@@ -55,10 +61,47 @@ class Pool:
 
     async def take(self) -> "_Process":
         """A worker of one's own, for a message of many chunks or one call; give it back afterwards."""
-        return await self._idle.get()
+        self._wanted += 1
+        try:
+            return await self._idle.get()
+        finally:
+            self._wanted -= 1
+            self._freed.set()
 
     def give_back(self, worker: "_Process") -> None:
         self._idle.put_nowait(worker)
+        self._freed.set()
+
+    async def call_behind(self, jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]] | None:
+        """One call that lets live work go first; None where the worker was lost over it."""
+        worker = await self._spare()
+        call = asyncio.ensure_future(self.call(worker, jobs, blob, profiles))
+        call.add_done_callback(lambda done: self._called(worker, done))
+        try:
+            # A caller that is cancelled leaves the call to its end: a worker is free only when its answer has been read.
+            return await asyncio.shield(call)
+        except WorkerLost:
+            return None
+
+    def _called(self, worker: "_Process", done: "asyncio.Future[Any]") -> None:
+        if not done.cancelled():
+            done.exception()  # its caller may be gone
+        self.give_back(worker)
+
+    @property
+    def size(self) -> int:
+        return self._count
+
+    async def _spare(self) -> "_Process":
+        """A worker that live work does not want now; after PATIENCE_BEHIND it waits in line like anyone, so that it is not starved."""
+        try:
+            async with asyncio.timeout(PATIENCE_BEHIND):
+                while self._wanted or self._idle.empty():
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            return await self.take()
+        return self._idle.get_nowait()
 
     async def call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
         """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again."""

@@ -16,7 +16,7 @@ from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, Receipt, ToTranslate, TranslateClaim, TranslateLane
+from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
 from gateway.store import search
 from gateway.store.payloads import PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
@@ -306,11 +306,6 @@ class _Way:
     losses: int
     dropped: list[int] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)
-
-
-def document_row(row: dict[str, Any]) -> DocumentRow:
-    events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
-    return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
 
 
 def acknowledgment_of(row: dict[str, Any]) -> Acknowledgment:

@@ -1,0 +1,90 @@
+"""Replays of many as a person reads them in a terminal."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from rich.text import Text
+
+from gateway.commands.screen import console, state_of, table_of
+
+COUNTED = {
+    "messages": "messages", "documents": "documents", "same": "events the same", "changed": "events changed", "restated": "events only told otherwise",
+    "added": "events added", "removed": "events removed", "duplicates": "documents that are duplicates", "unread": "documents not read",
+    "left": "left as they are", "queued": "queued", "refused": "refused", "told": "events to the test target", "told_before": "events it has already",
+    "retried": "retried", "skipped": "skipped",
+}  # fmt: skip
+
+
+def _replays(value: list[dict[str, Any]]) -> None:
+    if not value:
+        console.print("No replays of many documents yet. `crossdock replay --partner P --since 30d` compares what a month would be today.")
+        return
+    table = table_of("replay", "asked", "partner", "what", "under", "state", "done", "differs")
+    for one in value:
+        counts = one["counts"]
+        differs = sum(counts.get(name, 0) for name in ("changed", "added", "removed", "unread"))
+        done = f"{counts.get('messages', 0):,}" + (f" of {one['total']:,}" if one["total"] is not None else "")
+        table.add_row(
+            one["id"], one["created_at"][:19].replace("T", " "), one["partner"] or "all", f"{one['act']} into {one['into']}", one["revision"],
+            state_of(one["state"]), done, f"{differs:,}",
+        )  # fmt: skip
+    console.print(table)
+
+
+def _replay(value: dict[str, Any]) -> None:
+    whose = f"of {value['partner']}" if value["partner"] else "of all partners"
+    console.print(Text.assemble("replay ", (value["id"], "bold"), f" {whose}: {value['act']} into {value['into']}: ", state_of(value["state"])))
+    query = value["query"]
+    narrowed = [
+        f"{name} {query[name]}" for name in ("since", "until", "set", "values", "message", "document", "override", "type", "cause") if query.get(name)
+    ]
+    console.print(f"  {', '.join(narrowed)}", markup=False)
+    under = f"under revision {value['revision']}, " if value["act"] == "reprocess" else ""
+    console.print(f"  {under}asked by {value['who']} at {value['created_at'][:19].replace('T', ' ')}: {value['reason']}", markup=False)
+    if value["told"]:
+        console.print(f"  {value['told']}", markup=False)
+    if value["total"] is not None:
+        console.print(f"  {value['counts'].get('messages', 0):,} of {value['total']:,} messages are done")
+    for name, words in COUNTED.items():
+        if value["counts"].get(name) and name != "messages":
+            console.print(f"  {value['counts'][name]:>9,} {words}")
+    for refusal in value["diff"].get("refused", []):
+        console.print(f"  not done: {refusal}", markup=False)
+    if any(value["diff"].get(name) for name in ("fields", "events", "documents")):
+        console.print(f"\ncrossdock replays diff {value['id']}   tells what differs", style="dim")
+
+
+def _diff(value: dict[str, Any]) -> None:
+    diff = value["diff"]
+    if not any(diff.get(name) for name in ("fields", "events", "documents")):
+        console.print("Nothing differs." if value["state"] == "done" else "Nothing differs so far.")
+        return
+    for words, entry in sorted(diff["documents"].items()):
+        console.print(Text.assemble("documents ", (words, "bold"), f": {entry['count']:,}"))
+        for one in entry["samples"]:
+            console.print(f"    {one['document']}: {one['reason']}", markup=False)
+    for words, entry in sorted(diff["events"].items()):
+        console.print(Text.assemble("events ", (words, "bold"), f": {entry['count']:,}"))
+        for one in entry["samples"]:
+            console.print(f"    {one['event']} about {one['subject']}", markup=False)
+    for path, field in sorted(diff["fields"].items(), key=lambda item: -sum(item[1][kind] for kind in ("added", "removed", "changed"))):
+        counts = ", ".join(f"{field[kind]:,} {kind}" for kind in ("changed", "added", "removed") if field[kind])
+        console.print(Text.assemble((path, "bold"), f": {counts}"))
+        for one in field["samples"]:
+            console.print(f"    {one['event']}: {_value(one['before'])} became {_value(one['after'])}", markup=False)
+    if diff.get("more"):
+        console.print(f"and {diff['more']:,} differences in further fields")
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _changed(value: dict[str, Any]) -> None:
+    console.print(f"{value['id']} is {value['state']} now")
+
+
+SHOWERS: dict[str, Callable[[Any], None]] = {
+    "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
+}  # fmt: skip
