@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-PARTS = ("reading", "mapping", "writing", "files", "as2", "sftp", "gateway")
+PARTS = ("reading", "mapping", "writing", "files", "as2", "sftp", "gateway", "replaying")
 
 
 def machine() -> str:
