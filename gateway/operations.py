@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import promoting
+from gateway import dead, promoting
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
@@ -54,11 +54,6 @@ def find(store: Store, given: Arguments) -> Any:
     """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
     values = spellings(str(given["value"]))
     return store.read(lambda tx: lives.find(tx, values, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
-
-
-def dead(store: Store, given: Arguments) -> Any:
-    """What waits for a person: dead deliveries, held messages, held and rejected documents."""
-    return store.read(lambda tx: lives.dead(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 
 def awaited_answers(store: Store, given: Arguments) -> Any:
@@ -125,7 +120,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "show": show,
     "find": find,
     "explain": explain_event,
-    "dead": dead,
+    **dead.OPERATIONS,
     "alarms": alarms,
     "awaited": awaited_answers,
     "act": act,
@@ -141,5 +136,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "as2.send": as2_send,
     "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "as2.send"}) | promoting.CHANGING | replay_people.CHANGING | people.CHANGING | sftp_people.CHANGING
+CHANGING = (
+    frozenset({"act", "replay", "as2.send"}) | promoting.CHANGING | dead.CHANGING | replay_people.CHANGING | people.CHANGING | sftp_people.CHANGING
+)
 """After these the node looks at its rows at once."""

@@ -171,27 +171,6 @@ def _find(value: list[dict[str, Any]]) -> None:
     console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
 
 
-def _dead(value: dict[str, Any]) -> None:
-    if not any(value.values()):
-        console.print("Nothing waits for a person.")
-        return
-    for one in value["deliveries"]:
-        console.print(Text.assemble("delivery ", one["id"], " to ", one["destination"], ": ", state_of("dead"), f" after {one['attempts']} attempts"))
-        console.print(f"  {one['reason']}", markup=False)
-        if one["answer"]:
-            console.print(f"  it said: {one['answer'][:300]}", markup=False)
-        console.print(f"  crossdock replay {one['id']}   or   crossdock skip {one['id']} --because …", style="dim")
-    for kind in ("documents", "interchanges", "messages"):
-        for one in value[kind]:
-            name = one.get("id") or one["message"]
-            what = f"{one['set_id']} {one['control']}" if kind == "documents" else one.get("control", "")
-            console.print(Text.assemble(f"{kind[:-1]} ", what, " ", name, f" of {one['partner']}: ", state_of(one["state"])))
-            console.print(f"  {one['reason']}", markup=False)
-            console.print(f"  crossdock show {name}", style="dim")
-    for one in value["blocked_lanes"]:
-        console.print(f"lane {one['subject']} of {one['partner']} to {one['destination']} waits behind {one['head']}")
-
-
 def _alarms(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No alarms.")
@@ -423,7 +402,7 @@ def _ssh_key(value: Any) -> None:
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
     **shown_work.SHOWERS,
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "alarms": _alarms, "awaited": _awaited, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,

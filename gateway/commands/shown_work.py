@@ -1,4 +1,4 @@
-"""Replays of many as a person reads them in a terminal."""
+"""Dead letters, and replays of many, as a person reads them in a terminal."""
 
 import json
 from collections.abc import Callable
@@ -85,6 +85,45 @@ def _changed(value: dict[str, Any]) -> None:
     console.print(f"{value['id']} is {value['state']} now")
 
 
+def _dead(value: dict[str, Any]) -> None:
+    if not any(value.values()):
+        console.print("Nothing waits for a person.")
+        return
+    for one in value["deliveries"]:
+        console.print(Text.assemble("delivery ", one["id"], " to ", one["destination"], ": ", state_of("dead"), f" after {one['attempts']} attempts"))
+        _cause(one)
+        if one["answer"]:
+            console.print(f"  it said: {one['answer'][:300]}", markup=False)
+        console.print(f"  crossdock dead retry {one['id']}   or   crossdock dead skip {one['id']} --because …", style="dim")
+    for kind in ("documents", "interchanges", "messages"):
+        for one in value[kind]:
+            what = f"{one['set_id']} {one['control']} " if kind == "documents" else f"{one.get('control', '')} " if one.get("control") else ""
+            console.print(Text.assemble(f"{kind[:-1]} ", what, one["id"], f" of {one['partner']}: ", state_of(one["state"])))
+            _cause(one)
+            console.print(f"  crossdock show {one['id']}", style="dim")
+    for one in value["blocked_lanes"]:
+        console.print(f"lane {one['subject']} of {one['partner']} to {one['destination']} waits behind {one['head']}", markup=False)
+        console.print(f"  {one['cause']}: see {one['runbook']}", style="dim")
+
+
+def _cause(one: dict[str, Any]) -> None:
+    console.print(f"  {one['reason']}", markup=False)
+    console.print(f"  {one['cause']} since {one['since'][:19].replace('T', ' ')}: see {one['runbook']}", style="dim")
+
+
+def _dead_acted(value: dict[str, Any]) -> None:
+    for one in value.get("done", []):
+        console.print(f"{one['id']}: {one['state']}", markup=False)
+    if "counts" not in value:
+        return
+    for one in value["counts"]:
+        console.print(f"{one['count']:>9,} {one['kind']} {one['state']}: {one['cause']}")
+    if not value["counts"]:
+        console.print("Nothing that waits is meant by that.")
+    if value["job"]:
+        console.print(f"\nThe node works them off: crossdock replays show {value['job']} --wait", style="dim")
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
+    "dead": _dead, "dead.act": _dead_acted, "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
 }  # fmt: skip

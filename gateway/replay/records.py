@@ -11,6 +11,7 @@ ALL = "-"
 """In a partner's place: of every partner."""
 Act = Literal["reprocess", "redeliver", "retry", "skip"]
 Into = Literal["live", "test", "nowhere"]
+DeadKind = Literal["delivery", "document", "interchange", "message"]
 State = Literal["running", "paused", "done", "failed", "cancelled"]
 
 
@@ -184,12 +185,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One of what waits for a person, and what is done about it."""
+    """One of what waits for a person."""
 
-    kind: Literal["delivery", "document", "interchange", "message"]
+    kind: DeadKind
     id: str
+    """Of an interchange: its message's."""
     message: str
     partner: str
     state: str
     cause: str
     at: Instant
+    """Its place in the order in which a job works them off."""

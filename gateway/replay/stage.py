@@ -14,8 +14,9 @@ from gateway.errors import StoreUnavailable
 from gateway.failpoints import reach
 from gateway.replay.comparing import compare, trials
 from gateway.replay.reading import Reader, Reading, Terms
-from gateway.replay.records import Again, Job, JobClaim, JobLease, Page, Portion, Progress, Stored, Told
+from gateway.replay.records import Again, DeadKind, DeadLetter, Job, JobClaim, JobLease, Page, Portion, Progress, Stored, Told
 from gateway.replay.summary import Summary
+from gateway.store import dead_letters
 from gateway.store import replay_pages as pages
 from gateway.store.store import Store, landed
 
@@ -25,6 +26,8 @@ JOBS = 4
 """At once; further ones wait."""
 LOOK = 0.1
 """Seconds between looks whether a chunk is decided."""
+CHUNK = 100
+"""Dead letters in one commit."""
 STILL_DUE = 0.1
 """The part of a chunk of deliveries that may still be due when the next one is queued."""
 PATIENCE_WITH_STORE = 1.0
@@ -135,6 +138,9 @@ class ReplayStage:
             known = ", ".join(sorted(self._targets)) or "none"
             await self._fail(job, f"the settings have no target {job.asked.target}; they have {known}. Add it and resume, or cancel the job")
             return
+        if job.asked.act in ("retry", "skip"):
+            await self._work_off(job)
+            return
         if job.total is None:
             total = await landed(self._store.read(lambda tx: pages.total_of(tx, job)))
             await landed(self._store.count_replay(job.asked.id, total))
@@ -202,7 +208,7 @@ class ReplayStage:
         if kept is None:
             return False
         reach("replay.committed")
-        if progress.again or progress.deliveries or progress.trials:
+        if progress.again or progress.deliveries or progress.trials or progress.dead:
             self._on_queued()
         if progress.state == "done":
             journal.replay(job.asked.id, job.asked.partner, "done")
@@ -291,6 +297,40 @@ class ReplayStage:
             else:
                 old, new = [self._store.files.bytes_of(event[name]) for name in ("before", "payload")]
                 summary.event(event["id"], event["type"], old, new)
+
+    # ---- dead letters
+
+    async def _work_off(self, job: Job) -> None:
+        """Kind by kind, in the order in which they came, each once: what dies again meanwhile is behind the cursor."""
+        search = search_of(job.asked.query)
+        cursor = job.cursor
+        while True:
+            kind = cursor.get("kind", dead_letters.KINDS[0])
+            key, after = cursor["arrival"], cursor["message"]
+            found = await landed(self._store.read(lambda tx, k=kind, at=key, i=after: dead_letters.page(tx, search, k, key=at, after=i, limit=CHUNK)))  # type: ignore[misc]
+            progress = self._progress(job, cursor, _behind(kind, found), None)
+            progress.dead = found
+            if progress.cursor["kind"] is None:
+                progress.state = "done"
+            reach("replay.read")
+            if not await self._keep(job, progress) or progress.state == "done":
+                return
+            cursor = progress.cursor
+
+
+def search_of(query: dict[str, Any]) -> dead_letters.Search:
+    """A job's query as a search of dead letters; none that came after it was asked for."""
+    names = ("partner", "target", "type", "cause", "text", "since", "until")
+    return dead_letters.Search(**{name: query[name] for name in names if query.get(name) is not None})
+
+
+def _behind(kind: DeadKind, found: list[DeadLetter]) -> dict[str, Any]:
+    """The cursor after a page: behind its last one, or at the next kind, or (kind None) at the end."""
+    if len(found) == CHUNK:
+        return {"kind": kind, "arrival": found[-1].at, "message": found[-1].id, "place": None}
+    kinds = dead_letters.KINDS
+    later = kinds[kinds.index(kind) + 1] if kind != kinds[-1] else None
+    return {"kind": later, "arrival": 0, "message": "", "place": None}
 
 
 def revision_of(job: Job, portion: Portion, one: Stored | None) -> int:

@@ -41,18 +41,6 @@ _FIND_ENVELOPE = one_of(
     "SELECT 'interchange' AS type, control AS value, message AS id, message, partner, 'ISA' AS set_id, control, state, 0 AS at FROM interchanges"
     " WHERE control IN :keys ORDER BY message DESC LIMIT :limit"
 )
-_DEAD_DELIVERIES = text(
-    "SELECT id, partner, destination, reason, message, document, event, attempts, done_at FROM deliveries WHERE state = 'dead' ORDER BY created_at DESC LIMIT :limit"
-)
-_ANSWERS = one_of("SELECT delivery, number, status, answer FROM attempts WHERE delivery IN :keys AND outcome = 'permanent' ORDER BY number")
-_STUCK_DOCUMENTS = text(
-    "SELECT id, partner, set_id, control, state, reason, message, at FROM documents WHERE state IN ('held', 'rejected') ORDER BY at DESC LIMIT :limit"
-)
-_HELD_MESSAGES = text("SELECT id, partner, state, reason, arrival FROM messages WHERE state = 'held' ORDER BY arrival DESC LIMIT :limit")
-_STUCK_INTERCHANGES = text(
-    "SELECT message, partner, control, state, reason FROM interchanges WHERE state IN ('held', 'rejected') ORDER BY message DESC LIMIT :limit"
-)
-_BLOCKED = text("SELECT subject, partner, destination, head FROM lanes WHERE blocked LIMIT :limit")
 _ALARMS = text("SELECT kind, partner, message, text, count, first_at, last_at FROM alarms ORDER BY last_at DESC LIMIT :limit")
 _AS_DELIVERY = text("SELECT id, state, partner, message, document, event FROM deliveries WHERE id = :id")
 _AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :id")
@@ -230,27 +218,6 @@ def find(tx: Connection, values: list[str], *, limit: int) -> list[dict[str, Any
         if row.type not in one["found_by"]:
             one["found_by"].append(row.type)
     return list(found.values())[:limit]
-
-
-def dead(tx: Connection, *, limit: int) -> dict[str, Any]:
-    deliveries = tx.execute(_DEAD_DELIVERIES, {"limit": limit}).all()
-    answers: dict[str, Any] = {}
-    if deliveries:
-        answers = {one.delivery: one for one in tx.execute(_ANSWERS, {"keys": [row.id for row in deliveries]})}
-    return {
-        "deliveries": [
-            _times(row, "done_at")
-            | {
-                "status": answers[row.id].status if row.id in answers else None,
-                "answer": bytes(answers[row.id].answer).decode("utf-8", "replace") if row.id in answers and answers[row.id].answer else None,
-            }
-            for row in deliveries
-        ],
-        "documents": [_times(row, "at") for row in tx.execute(_STUCK_DOCUMENTS, {"limit": limit})],
-        "interchanges": [_times(row) for row in tx.execute(_STUCK_INTERCHANGES, {"limit": limit})],
-        "messages": [_times(row, "arrival") for row in tx.execute(_HELD_MESSAGES, {"limit": limit})],
-        "blocked_lanes": [_times(row) for row in tx.execute(_BLOCKED, {"limit": limit})],
-    }
 
 
 def alarms(tx: Connection, *, limit: int) -> list[dict[str, Any]]:

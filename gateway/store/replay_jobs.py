@@ -12,11 +12,11 @@ from sqlalchemy.engine import Row
 
 from gateway.clock import Instant, Ticks, as_text
 from gateway.records import Action, Chunk, DocumentRow, EventRow
-from gateway.replay.records import ALL, Again, Asked, Job, JobClaim, JobLease, Progress, StateChange, Trial
+from gateway.replay.records import ALL, Again, Asked, DeadLetter, Job, JobClaim, JobLease, Progress, StateChange, Trial
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
-from gateway.store.replays import Replay, ReplayVerbs
+from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip
 from gateway.store.sql import insert, many
 from gateway.store.telling import tell_event
 from gateway.store.writes import Writes
@@ -122,6 +122,7 @@ class ReplayJobVerbs:
         _add(added, self._read_again(tx, job, item, notes))
         _add(added, self._send_again(tx, job, item))
         _add(added, self._try(tx, job, item))
+        _add(added, self._work_off(tx, job, item, notes))
         counts = json.loads(row.counts)
         _add(counts, added)
         diff = item.diff if item.diff is not None else job.diff
@@ -146,6 +147,37 @@ class ReplayJobVerbs:
         words = f"{job.asked.reason} (replay {job.asked.id})"
         actions = [Action("redeliver", delivery, job.asked.who, words, item.at) for delivery in item.deliveries]
         return {"queued": sum(state == "due" for state in self.delivery.act(tx, actions))}
+
+    # ---- dead letters
+
+    def _work_off(self, tx: Connection, job: Job, item: Progress, notes: list[str]) -> dict[str, int]:
+        counts = {"retried": 0, "skipped": 0, "left": 0}
+        words = f"{job.asked.reason} (replay {job.asked.id})"
+        held: dict[str, list[str]] = {}
+        for one in item.dead:
+            if job.asked.act == "skip":
+                counts["skipped" if self._skip(tx, one, job.asked.who, words, item.at) else "left"] += 1
+            elif one.kind == "delivery":
+                state = self.delivery.act(tx, [Action("retry", one.id, job.asked.who, words, item.at)])[0]
+                counts["retried" if state == "due" else "left"] += 1
+            elif one.state == "rejected" and job.asked.query.get("override") != "rejected":
+                counts["left"] += 1
+            else:
+                held.setdefault(one.message, []).extend([one.id] if one.kind == "document" else [])
+        for message, documents in sorted(held.items()):
+            partner = next(one.partner for one in item.dead if one.message == message)
+            revision = job.asked.query["revisions"].get(partner)
+            again = None if revision is None else Again(message, tuple(documents), revision)
+            answer = f"{partner} has no live profile" if again is None else self.replays.replay(tx, [_replay(job, again, item.at)])[0]
+            counts["retried" if answer == "received" else "left"] += len(documents) or 1
+            if answer not in ("received", BEING_READ):
+                notes.append(f"{message}: {answer}")
+        return counts
+
+    def _skip(self, tx: Connection, one: DeadLetter, who: str, words: str, at: Instant) -> bool:
+        if one.kind == "delivery":
+            return self.delivery.act(tx, [Action("skip", one.id, who, words, at)])[0] == "skipped"
+        return self.replays.skip(tx, [Skip(one.id, who, words, at)])[0]
 
     # ---- trials
 

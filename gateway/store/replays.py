@@ -14,6 +14,7 @@ from gateway.store.intake import PUT_LIFE
 from gateway.store.sql import many
 
 MOST_DOCUMENTS = 1_000
+BEING_READ = "it is being read already"
 
 _STATE = text("SELECT state, partner, channel, resume FROM messages WHERE id = :id AND direction = 'in'")
 _DOCUMENTS = text(
@@ -75,7 +76,7 @@ class ReplayVerbs:
         if row is None:
             return "there is no such message"
         if row.state == "received":
-            return "it is being read already"
+            return BEING_READ
         if row.state == "held" and row.resume and "replay" not in json.loads(row.resume):
             if item.document is not None or item.documents:
                 return "it is held in the middle; replay the message, so that the rest of it is read, and then its documents"

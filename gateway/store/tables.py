@@ -111,6 +111,9 @@ interchanges = Table(
     Column("duplicate_of", String(26)),
 )
 
+STUCK = text("state in ('held', 'rejected')")
+Index("interchanges_stuck", interchanges.c.message, sqlite_where=STUCK, postgresql_where=STUCK)
+
 interchanges_seen = Table(
     "interchanges_seen",
     metadata,
@@ -171,7 +174,6 @@ documents = Table(
     Column("at", Instant, nullable=False),
 )
 Index("documents_by_message", documents.c.message, documents.c.interchange, documents.c.grp, documents.c.ordinal)
-STUCK = text("state in ('held', 'rejected')")
 Index("documents_stuck", documents.c.at, sqlite_where=STUCK, postgresql_where=STUCK)
 
 findings = Table(

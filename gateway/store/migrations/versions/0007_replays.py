@@ -57,5 +57,7 @@ def upgrade() -> None:
     with op.batch_alter_table("edits", schema=None) as batch_op:
         batch_op.create_index("edits_by_origin", ["edited_from"], unique=False)
         batch_op.create_index("edits_by_identity", ["identity"], unique=False)
+    stuck = sa.text("state in ('held', 'rejected')")
+    op.create_index("interchanges_stuck", "interchanges", ["message"], unique=False, sqlite_where=stuck, postgresql_where=stuck)
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("profile_revisions", "state", existing_type=sa.String(length=8), existing_nullable=False, comment="draft, live, retired")
