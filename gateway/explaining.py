@@ -11,6 +11,7 @@ from gateway.clock import as_text
 from gateway.errors import Refused
 from gateway.explaining_answers import explain_answers
 from gateway.store import lives, profiles
+from gateway.store.edits import edits_of
 from gateway.store.payloads import checked
 from gateway.store.store import Store
 from partners.guides import shipped_guides
@@ -63,6 +64,7 @@ def explain_event(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {
         "event": wanted, "type": draft.type, "subject": draft.subject, "partner": source.partner, "message": source.message, "document": source.document,
         "set": source.set_id, "mapping": mapping.name, "revision": source.profile_revision, "fields": fields,
+        "edited": [one for one in store.read(lambda tx: edits_of(tx, [wanted, source.document, source.message])).result(WAIT) if one["edited_from"] != wanted],
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import dead, promoting
+from gateway import dead, editing, promoting
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
@@ -121,6 +121,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "find": find,
     "explain": explain_event,
     **dead.OPERATIONS,
+    **editing.OPERATIONS,
     "alarms": alarms,
     "awaited": awaited_answers,
     "act": act,
@@ -137,6 +138,12 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "as2.sent": as2_sent,
 }
 CHANGING = (
-    frozenset({"act", "replay", "as2.send"}) | promoting.CHANGING | dead.CHANGING | replay_people.CHANGING | people.CHANGING | sftp_people.CHANGING
+    frozenset({"act", "replay", "as2.send"})
+    | promoting.CHANGING
+    | dead.CHANGING
+    | editing.CHANGING
+    | replay_people.CHANGING
+    | people.CHANGING
+    | sftp_people.CHANGING
 )
 """After these the node looks at its rows at once."""

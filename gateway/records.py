@@ -195,6 +195,8 @@ class Chunk:
     who: str = "crossdock"
     hook: bool = False
     """Whether the partner's webhook is told what became of the message."""
+    edited_from: str | None = None
+    """The document or message that a person edited: it came by no door, so no envelope was seen and none is answered."""
 
 
 @dataclass(frozen=True, slots=True)

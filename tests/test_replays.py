@@ -200,6 +200,7 @@ def test_into_test_only_the_test_stream_and_the_test_target_are_touched(tmp_path
                     await gateway.operate("replays.start", partner="northway", into="test", target=target, reason="try")
             lacking = await gateway.operate("replays.start", partner="northway", into="test", target="nowhere", reason="try")
             assert "the settings have no target nowhere; they have erp, trials" in (await ended(gateway, lacking, "failed"))["told"]
+            assert "replay.failed" in [one["kind"] for one in await gateway.operate("alarms")]
             job = await replayed(gateway, partner="northway", into="test", target="trials", reason="try")
             assert job["counts"] == {"messages": 5, "documents": 11, "told": 11}
             destinations = rows(gateway, "SELECT destination, count(*) FROM deliveries WHERE kind = 'event' GROUP BY destination")

@@ -100,6 +100,39 @@ def skip_many(
     _operate("dead.act", given, config, data_dir, as_json)
 
 
+@dead.command("edit")
+def edit(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery or event, a held or rejected document, a held message.")],
+    file: Annotated[Path | None, typer.Option("--file", help="The edited text: a document's bytes, or an event's JSON.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write what it says now to this file, to be edited. Default: standard output.")] = None,
+    because: Annotated[str, typer.Option(help="The reason; it stays with what is made of it. Needed with --file.")] = "",
+    override: Annotated[str | None, typer.Option(help="conflict: take another meaning under an original purpose as a correction.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a dead letter says; with --file, check the edited text as if it came today, and send it in its place, beside the original."""
+    import base64
+    import sys
+
+    from gateway.commands.asking import ask
+    from gateway.exits import USAGE
+
+    if file is None:
+        data = base64.b64decode(ask("dead.edit", {"id": wanted}, config, data_dir)["data"])
+        if out is None:
+            sys.stdout.buffer.write(data)
+        else:
+            out.write_bytes(data)
+        return
+    try:
+        edited = base64.b64encode(file.read_bytes()).decode()
+    except OSError as error:
+        typer.echo(f"{file}: {error.strerror}", err=True)
+        raise typer.Exit(USAGE) from None
+    _operate("dead.edit", {"id": wanted, "data": edited, "reason": because, "override": override}, config, data_dir, as_json)
+
+
 def skip(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery, a held or rejected document, a held message.")],
     because: Annotated[str, typer.Option(help="The reason; it stays with it.")],

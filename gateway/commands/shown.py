@@ -88,6 +88,8 @@ def _show(value: dict[str, Any]) -> None:
         console.print("events", style="bold")
         for event in value["events"]:
             console.print(f"  {event['id']}  {event['type'].removeprefix('org.crossdock.')}  {event['subject']}  {event['time']}")
+    for edit in value["edits"]:
+        console.print(f"  {_edited(edit)}", markup=False)
     if value["deliveries"]:
         console.print("deliveries", style="bold")
         for delivery in value["deliveries"]:
@@ -250,6 +252,10 @@ def _partner(value: dict[str, Any]) -> None:
         console.print(f"# revision {one['revision']}: {one['state']}, {one['at']}, {one['who']}", style="dim")
 
 
+def _edited(edit: dict[str, Any]) -> str:
+    return f"{edit['id']} was made of {edit['edited_from']} by {edit['who']} at {edit['at'][:19].replace('T', ' ')}: {edit['reason']}"
+
+
 def _explained(value: dict[str, Any]) -> None:
     if "acknowledgments" in value:
         _answered(value)
@@ -258,6 +264,13 @@ def _explained(value: dict[str, Any]) -> None:
     console.print(
         f"  read from document {value['document']} ({value['set']}) by {value['mapping']}, under revision {value['revision']} of {value['partner']}"
     )
+    for edit in value["edited"]:
+        what = (
+            "a person made this event; what follows is what its document itself says"
+            if edit["id"] == value["event"]
+            else "a person made its document"
+        )
+        console.print(f"  {what}: {_edited(edit)}", markup=False)
     for one in value["fields"]:
         place = f"{one['place']['file']}:{one['place']['line']}" if one["place"] else ""
         told = "" if one["value"] is None else " = " + json.dumps(one["value"], ensure_ascii=False)

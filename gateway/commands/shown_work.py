@@ -124,6 +124,10 @@ def _dead_acted(value: dict[str, Any]) -> None:
         console.print(f"\nThe node works them off: crossdock replays show {value['job']} --wait", style="dim")
 
 
+def _edited(value: dict[str, Any]) -> None:
+    console.print(f"{value['id']} takes the place of {value['edited_from']}; `crossdock show {value['id']}` tells what comes of it")
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "dead": _dead, "dead.act": _dead_acted, "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
+    "dead": _dead, "dead.act": _dead_acted, "dead.edit": _edited, "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
 }  # fmt: skip

@@ -129,6 +129,7 @@ class ReplayStage:
         """Where it stands; a person may let it go on from there."""
         row = await landed(self._store.read(lambda tx: pages.standing_of(tx, job.asked.id)))
         await landed(self._store.keep_progress(self._progress(job, row, row, None, state="failed", told=why)))
+        await landed(self._store.raise_alarm("replay.failed", job.asked.partner, f"replay {job.asked.id} failed: {why}", self._clock()))
         journal.replay(job.asked.id, job.asked.partner, "failed")
 
     # ---- the work

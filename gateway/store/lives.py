@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
 from gateway.store import awaited
+from gateway.store.edits import edits_of
 from gateway.store.sql import one_of
 
 MOST = 1_000
@@ -60,6 +61,31 @@ _SOURCE = text(
     " d.profile_revision, m.arrival, m.size, m.sha256, p.data FROM events e JOIN documents d ON d.id = e.document JOIN messages m ON m.id = d.message"
     " JOIN payloads p ON p.id = m.payload WHERE e.id = :id"
 )
+
+
+_EVENT_BYTES = text("SELECT e.id, e.type, p.data, p.sha256, p.location FROM events e JOIN payloads p ON p.id = e.payload WHERE e.id = :id")
+_EVENT_OF = text("SELECT event FROM deliveries WHERE id = :id")
+_BYTES = text(
+    "SELECT m.id, m.partner, m.direction, m.channel, m.media_type, m.file_name, m.arrival, p.data, p.sha256, p.location, d.interchange, d.grp,"
+    " d.byte_start, d.byte_end, (SELECT min(f.byte_start) FROM documents f WHERE f.message = m.id) AS first_start"
+    " FROM messages m JOIN payloads p ON p.id = m.payload LEFT JOIN documents d ON d.message = m.id AND d.id = :document WHERE m.id = :message"
+)
+
+
+def event_of(tx: Connection, event: str) -> Row[Any]:
+    """An event's type and payload."""
+    return tx.execute(_EVENT_BYTES, {"id": event}).one()
+
+
+def event_of_delivery(tx: Connection, delivery: str) -> str | None:
+    """The event that a delivery brings; None where it brings a document or receipt."""
+    event: str | None = tx.execute(_EVENT_OF, {"id": delivery}).scalar()
+    return event
+
+
+def bytes_of(tx: Connection, message: str, document: str | None) -> Row[Any] | None:
+    """A message's payload, and where a document lies in it."""
+    return tx.execute(_BYTES, {"message": message, "document": document or ""}).first()
 
 
 def source_of(tx: Connection, event: str) -> Row[Any] | None:
@@ -120,6 +146,7 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
         for one in tx.execute(_REFERENCES, {"keys": [document.id for document in documents]}):
             references.setdefault(one.document, []).append([one.type, one.value])
     body = bytes(row.data).decode("latin-1") if row.data is not None else None
+    events = [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)]
     return {
         "asked": {"id": wanted, "kind": named["kind"]},
         "message": {
@@ -138,7 +165,8 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
             }
             for one in documents
         ],
-        "events": [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)],
+        "events": events,
+        "edits": edits_of(tx, [message, *(one.id for one in documents), *(one["id"] for one in events)]),
         "deliveries": _deliveries(tx, message),
         "awaited": awaited.of_message(tx, message),
         "life": life_of(tx, message),

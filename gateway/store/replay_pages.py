@@ -50,7 +50,7 @@ _WITH_VALUE = text("SELECT document FROM document_references WHERE document IN :
 _PAYLOADS = one_of("SELECT id, partner, size, sha256, data FROM payloads WHERE id IN :keys")
 _TOLD = one_of(
     "SELECT e.id, e.document, e.identity, e.revision, e.type, e.subject, e.stream, p.id AS payload, p.partner, p.size, p.sha256"
-    " FROM events e JOIN payloads p ON p.id = e.payload WHERE e.document IN :keys"
+    " FROM events e JOIN payloads p ON p.id = e.payload WHERE e.document IN :keys AND NOT EXISTS (SELECT 1 FROM edits x WHERE x.id = e.id)"
 )
 _SENT = one_of(
     "SELECT e.document, e.revision, e.stream, d.id, d.state, d.position FROM events e JOIN deliveries d ON d.event = e.id WHERE e.document IN :keys"
@@ -184,7 +184,7 @@ def _portion(message: Any, payload: Any, documents: list[Stored]) -> Portion:
 
 
 def told_of(tx: Connection, documents: list[Stored]) -> list[Told]:
-    """What was told of these documents: of each event the last revision that came of the document itself. Payloads without their bytes."""
+    """What was told of these documents: of each event the last revision that came of the document itself, and of no person's edit. Payloads without their bytes."""
     streams = {one.id: one.stream for one in documents}
     latest: dict[tuple[str, str], Any] = {}
     for row in in_lists(tx, _TOLD, streams):

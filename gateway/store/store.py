@@ -38,6 +38,8 @@ from gateway.store.alarms import raise_alarms
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.delivery import DeliveryVerbs
+from gateway.store.edits import Edited, EditedEvent, EditVerbs
+from gateway.store.edits import Kept as EditKept
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
@@ -77,6 +79,7 @@ class Store:
         self._as2 = As2Verbs(self.ticks, self._intake)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
         self._jobs = ReplayJobVerbs(self.ticks, self.database.is_sqlite, self.files, self._replays, self._delivery)
+        self._edits = EditVerbs(self.ticks, self.files, self._intake, self._translation, self._replays, self._delivery)
         self._sftp = sftp.SftpVerbs(self._intake, self._delivery)
         self._polls = sftp_polls.PollVerbs(self._intake)
 
@@ -224,6 +227,12 @@ class Store:
         return self.writer.submit(self._jobs.change, item)
 
     # ---- people
+
+    def edit_document(self, item: Edited) -> "Future[EditKept]":
+        return self.writer.submit(self._edits.keep, item)
+
+    def edit_event(self, item: EditedEvent) -> "Future[EditKept]":
+        return self.writer.submit(self._edits.keep_events, item)
 
     def act(self, action: Action) -> "Future[str]":
         return self.writer.submit(self._delivery.act, action)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gateway import ways
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
 from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
 from partners.profile import Profile
@@ -207,7 +207,7 @@ class _Told:
         return told
 
     def add(self, row: Row) -> None:
-        found = [Finding(**json.loads(one)) for one in row["findings"]]
+        found = [finding_of(one) for one in row["findings"]]
         errors = [finding for finding in found if finding.severity == "error"]
         if errors:
             self.bad += 1

@@ -49,7 +49,7 @@ class Pool:
     async def _spawn(self, number: int) -> _Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.translate.worker", str(self._memory),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=_environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=environment(),
         )  # fmt: skip
         one = _Process(number, process)
         self._all[number] = one
@@ -155,7 +155,7 @@ class Pool:
                 await one.process.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Our own, with the library's folder, which a worker reads by itself."""
     folder = library.chosen()
     return dict(os.environ) | ({library.ENVIRONMENT: str(folder.absolute())} if folder is not None else {})

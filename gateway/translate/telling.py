@@ -108,3 +108,8 @@ class Telling:
 def finding_json(finding: Finding) -> str:
     """A finding as it is kept: without what it does not say."""
     return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+
+
+def finding_of(stored: str) -> Finding:
+    """The same, back from what is kept."""
+    return Finding(**({"code": ""} | json.loads(stored)))

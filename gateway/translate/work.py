@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.translate.answering import Answering
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
 from partners.mappings import MappingLibrary
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
@@ -305,7 +305,7 @@ def _verdict_of(reading: SetReading) -> SetVerdict:
 
 
 def _verdict_from(row: Row) -> SetVerdict:
-    findings = [Finding(**json.loads(one)) for one in row["findings"]]
+    findings = [finding_of(one) for one in row["findings"]]
     return SetVerdict(row["id"], row["control"], row["verdict"], row["codes"].split(), findings)
 
 

@@ -55,7 +55,7 @@ def _leaves(path: str, value: Any, key: Key) -> Iterator[tuple[Key, str, Any]]:
     elif isinstance(value, list) and value:
         for mark, item in zip(_marks(value), value, strict=True):
             yield from _leaves(f"{path}[]", item, (*key, mark))
-    else:
+    elif key:
         yield key, path, value
 
 
