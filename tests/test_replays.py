@@ -111,7 +111,7 @@ async def selected(gateway: Running) -> None:
         job = await replayed(gateway, **{"partner": "northway"} | given)
         assert job["counts"].get("documents", 0) == documents, given
     job = await replayed(gateway, value="SHP33")
-    assert (job["partner"], job["counts"]["documents"]) == (None, 1), "of all partners"
+    assert (job["partner"], job["counts"]["documents"], job["total"]) == (None, 1, 1), "of all partners"
     (message,) = rows(gateway, "SELECT message FROM documents WHERE ordinal = 7")[0]
     for wanted, documents in ((message, 7), (f"{message}.1.1.5", 1)):
         job = await replayed(gateway, id=wanted, into="nowhere")

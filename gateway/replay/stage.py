@@ -24,7 +24,7 @@ LEASE = timedelta(seconds=15)
 IDLE = 0.5
 JOBS = 4
 """At once; further ones wait."""
-LOOK = 0.1
+LOOK = 0.05
 """Seconds between looks whether a chunk is decided."""
 CHUNK = 100
 """Dead letters in one commit."""

@@ -33,9 +33,13 @@ _MESSAGES = {
     (True, True): one_of(f"SELECT {_MESSAGE} FROM messages m WHERE m.partner = :partner AND {_RANGE}{_VALUES}{_ORDER}", "values"),  # noqa: S608
 }
 _ONE_MESSAGE = text(f"SELECT {_MESSAGE} FROM messages m WHERE m.id = :id AND m.direction = 'in'")  # noqa: S608
+_SPAN = "SELECT count(*) FROM messages m WHERE m.direction = 'in' AND m.arrival >= :since AND m.arrival < :until"
+_OF_PARTNER = " AND m.partner = :partner"
 _COUNTED = {
-    False: text("SELECT count(*) FROM messages m WHERE m.direction = 'in' AND m.arrival >= :since AND m.arrival < :until"),
-    True: text("SELECT count(*) FROM messages m WHERE m.partner = :partner AND m.direction = 'in' AND m.arrival >= :since AND m.arrival < :until"),
+    (False, False): text(_SPAN),
+    (True, False): text(_SPAN + _OF_PARTNER),
+    (False, True): one_of(_SPAN + _VALUES, "values"),
+    (True, True): one_of(_SPAN + _OF_PARTNER + _VALUES, "values"),
 }
 _DOCUMENT = "id, message, interchange, grp, ordinal, set_id, state, reason, profile_revision, stream, byte_start, byte_end"
 _HOW_MANY = one_of("SELECT message, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message")
@@ -72,8 +76,10 @@ def total_of(tx: Connection, job: Job) -> int:
     query = job.asked.query
     if query.get("message"):
         return 1
-    values = {"since": query["since"], "until": query["until"], "partner": job.partner}
-    return int(tx.execute(_COUNTED[job.partner is not None], values).scalar_one())
+    values: dict[str, Any] = {"since": query["since"], "until": query["until"], "partner": job.partner}
+    if query.get("values"):
+        values["values"] = query["values"]
+    return int(tx.execute(_COUNTED[job.partner is not None, bool(query.get("values"))], values).scalar_one())
 
 
 def page_of(tx: Connection, job: Job, cursor: dict[str, Any]) -> Page:
