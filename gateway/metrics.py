@@ -31,6 +31,7 @@ class Metrics:
         self._deliveries = Gauge("crossdock_deliveries", "deliveries, by destination and state", ["destination", "state"], registry=self._registry)
         self._blocked = Gauge("crossdock_lanes_blocked", "lanes that wait for a person", registry=self._registry)
         self._exchanges = Gauge("crossdock_as2_messages", "AS2 messages, by direction and state", ["direction", "state"], registry=self._registry)
+        self._replays = Gauge("crossdock_replays", "replays of many, by state", ["state"], registry=self._registry)
         self._alarms = Gauge("crossdock_alarms", "alarms, by kind", ["kind"], registry=self._registry)
 
     def attempted(self, settled: Settled) -> None:
@@ -47,7 +48,7 @@ class Metrics:
 
     async def page(self, request: web.Request) -> web.Response:
         counts = await landed(self._store.read(search.counts))
-        for gauge in (self._messages, self._deliveries, self._exchanges, self._alarms):
+        for gauge in (self._messages, self._deliveries, self._exchanges, self._alarms, self._replays):
             gauge.clear()
         for state, number in counts["messages"].items():
             self._messages.labels(state).set(number)
@@ -57,6 +58,8 @@ class Metrics:
             self._exchanges.labels(direction, state).set(number)
         for kind, number in counts["alarms"].items():
             self._alarms.labels(kind).set(number)
+        for state, number in counts["replays"].items():
+            self._replays.labels(state).set(number)
         self._blocked.set(counts["blocked"])
         self._commits.set(self._store.writer.commits)
         self._members.set(self._store.writer.members)
