@@ -56,12 +56,11 @@ def act(store: Store, given: Arguments) -> Any:
 def _each(store: Store, what: Act, ids: list[str], who: str, reason: str, at: Instant) -> Any:
     if len(ids) > MOST_IDS:
         raise _bad(f"{len(ids)} ids are more than {MOST_IDS} at once; search for them instead")
-    live = _live(store)
-    done = []
-    for one in ids:
-        state = _skipped(store, one, who, reason, at) if what == "skip" else _retried(store, one, who, reason or "retried", at, live)
-        done.append({"id": one, "state": state})
-    return {"act": what, "done": done}
+    if what == "skip":
+        done = {one: _skipped(store, one, who, reason, at) for one in ids}
+    else:
+        done = _retried(store, ids, who, reason or "retried", at)
+    return {"act": what, "done": [{"id": one, "state": done[one]} for one in ids]}
 
 
 def _skipped(store: Store, wanted: str, who: str, reason: str, at: Instant) -> str:
@@ -70,17 +69,30 @@ def _skipped(store: Store, wanted: str, who: str, reason: str, at: Instant) -> s
     return store.act(Action("skip", wanted, who, reason, at)).result(WAIT) or "nothing that waits is called so"
 
 
-def _retried(store: Store, wanted: str, who: str, reason: str, at: Instant, live: dict[str, int]) -> str:
-    """What it is now, or why not."""
-    what = store.read(lambda tx: lives.what_is(tx, wanted)).result(WAIT)
-    if what is None:
-        return "nothing that waits is called so"
-    if what["kind"] in ("delivery", "event"):
-        states = [store.act(Action("retry", delivery, who, reason, at)).result(WAIT) for delivery, state in what["deliveries"] if state == "dead"]
-        return states[0] if states else "it is not dead"
-    if what["partner"] not in live:
-        return f"{what['partner']} has no live profile to read it under"
-    return store.replay(replays.Replay(what["message"], what["document"], live[what["partner"]], None, who, reason, at)).result(WAIT)
+def _retried(store: Store, ids: list[str], who: str, reason: str, at: Instant) -> dict[str, str]:
+    """What each is now, or why not. Documents of one message go back together."""
+    live, done = _live(store), dict.fromkeys(ids, "nothing that waits is called so")
+    messages: dict[tuple[str, str, bool], list[str]] = {}
+    for one in ids:
+        what = _what(store, one)
+        if what is None:
+            continue
+        if what["kind"] in ("delivery", "event"):
+            states = [store.act(Action("retry", delivery, who, reason, at)).result(WAIT) for delivery, state in what["deliveries"] if state == "dead"]
+            done[one] = states[0] if states else "it is not dead"
+        elif what["partner"] not in live:
+            done[one] = f"{what['partner']} has no live profile to read it under"
+        else:
+            messages.setdefault((what["message"], what["partner"], what["document"] is not None), []).append(one)
+    for (message, partner, by_documents), wanted in messages.items():
+        documents = tuple(wanted) if by_documents else ()
+        answer = store.replay(replays.Replay(message, None, live[partner], None, who, reason, at, documents)).result(WAIT)
+        done |= dict.fromkeys(wanted, answer)
+    return done
+
+
+def _what(store: Store, wanted: str) -> dict[str, Any] | None:
+    return store.read(lambda tx: lives.what_is(tx, wanted)).result(WAIT)
 
 
 def _live(store: Store) -> dict[str, int]:

@@ -64,8 +64,13 @@ def explain_event(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {
         "event": wanted, "type": draft.type, "subject": draft.subject, "partner": source.partner, "message": source.message, "document": source.document,
         "set": source.set_id, "mapping": mapping.name, "revision": source.profile_revision, "fields": fields,
-        "edited": [one for one in store.read(lambda tx: edits_of(tx, [wanted, source.document, source.message])).result(WAIT) if one["edited_from"] != wanted],
+        "edited": _edited(store, [wanted, source.document, source.message]),
     }  # fmt: skip
+
+
+def _edited(store: Store, ids: list[str]) -> list[dict[str, Any]]:
+    """What of these a person made: the event itself, its document, or the message that holds it."""
+    return [one for one in store.read(lambda tx: edits_of(tx, ids)).result(WAIT) if one["id"] in ids]
 
 
 def _meant(name: str, narrowed: str) -> bool:

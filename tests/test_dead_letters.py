@@ -122,6 +122,10 @@ async def worked_off(gateway: Running) -> None:
     still = await gateway.operate("dead.act", act="retry", ids=[first, "nobody"], reason="a look")
     assert still["done"] == [{"id": first, "state": "due"}, {"id": "nobody", "state": "nothing that waits is called so"}]
     await gateway.settle(lambda: len(dead_ones(gateway)) == 3, "it was refused once more")
+    held = [one.id for one in rows(gateway, "SELECT id FROM documents WHERE state = 'held' ORDER BY id")]
+    together = await gateway.operate("dead.act", act="retry", ids=held, reason="a look")
+    assert [one["state"] for one in together["done"]] == ["received"] * 2
+    await gateway.settle(lambda: not rows(gateway, "SELECT id FROM messages WHERE state = 'received'"))
     gateway.erp.behaviour.refuse_types = []
     asked = await gateway.operate("dead.act", act="retry", cause="delivery-refused", reason="the ERP is mended")
     job = await ended(gateway, {"id": asked["job"]})

@@ -128,7 +128,7 @@ def _statement(kind: DeadKind, ending: str, select: str = "*") -> TextClause:
 
 
 _LISTED = {kind: _statement(kind, " ORDER BY x.key DESC LIMIT :limit") for kind in KINDS}
-_PAGE = {kind: _statement(kind, " AND (x.key > :key OR (x.key = :key AND x.id > :id)) ORDER BY x.key, x.id LIMIT :limit") for kind in KINDS}
+_PAGE = {kind: _statement(kind, " AND x.key >= :key AND (x.key > :key OR x.id > :id) ORDER BY x.key, x.id LIMIT :limit") for kind in KINDS}
 _COUNTED = {kind: _statement(kind, " GROUP BY x.cause, x.state", "x.cause, x.state, count(*) AS number") for kind in KINDS}
 _ANSWERS = one_of("SELECT delivery, number, status, answer FROM attempts WHERE delivery IN :keys ORDER BY number")
 _BLOCKED = text(
