@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.replay.comparing import compare
+from gateway.replay.reading import Reading
+from gateway.replay.records import Portion, Stored
 from gateway.replay.summary import MOST_PATHS, SAMPLES, Summary
+from gateway.store.payloads import Payload
 from gateway.store.replay_jobs import EMPTY
 from translators.events.differences import differences, same_meaning
 
@@ -82,3 +86,14 @@ def test_a_summary_counts_everything_and_stays_small():
     assert len(summary.value["events"]["removed shipment.status"]["samples"]) == SAMPLES
     assert len(json.dumps(summary.value)) < 100_000
     assert EMPTY["fields"] == {}, "it grows by itself"
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("A", []), ("E", ["verdict A > E"])])
+def test_another_verdict_in_the_same_state_is_told(verdict: str, told: list[str]):
+    stored = Stored("M.1.1.1", 1, 1, 1, "214", "translated", None, 1, "production", 0, 9, "A")
+    portion = Portion("M", "acme", "http", 1, 9, Payload.inline("p", "acme", b"x"), None, "translated", 1, [stored])
+    row = {"interchange": 1, "group": 1, "ordinal": 1, "state": "mapped", "reason": None, "verdict": verdict, "events": []}
+    summary = Summary(EMPTY)
+    compare([Reading(portion, [row])], [], lambda told: {}, summary)
+    assert list(summary.value["documents"]) == told
+    assert summary.counts == {"documents": 1}

@@ -48,6 +48,8 @@ def _document(one: Stored, row: Row | None, before: dict[str, Told], held: str |
     after = {event["identity"]: event for event in row["events"]} if row else {}
     state = "held" if row is None else "translated" if row["state"] == "mapped" else row["state"]
     summary.document(one.id, one.state, state, (held or "it is not found in its message any more") if row is None else row["reason"])
+    if row is not None and state == one.state:
+        summary.verdict(one.id, one.verdict, row["verdict"])
     for identity in before.keys() - after.keys():
         gone = before[identity]
         summary.vanished(gone.id, gone.type, gone.subject)

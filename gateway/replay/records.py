@@ -89,6 +89,8 @@ class Stored:
     stream: str
     byte_start: int
     byte_end: int
+    verdict: str
+    """What the 997 said of it: A, E or R."""
 
     @property
     def place(self) -> tuple[int, int, int]:

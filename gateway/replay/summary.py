@@ -18,7 +18,7 @@ class Summary:
     """The diff of a job: `value` is what is kept.
 
     fields: "TYPE PATH" -> {added, removed, changed, samples: [{event, before, after}]}; events: "added TYPE" or "removed TYPE" -> {count, samples};
-    documents: "BEFORE > AFTER" -> {count, samples: [{document, reason}]}; more: differences of fields beyond MOST_PATHS.
+    documents: "BEFORE > AFTER" or "verdict BEFORE > AFTER" -> {count, samples: [{document, reason}]}; more: differences of fields beyond MOST_PATHS.
     """
 
     def __init__(self, value: dict[str, Any]) -> None:
@@ -56,6 +56,11 @@ class Summary:
         """A document that comes to another state than it has."""
         if before != after:
             self._add("documents", f"{before} > {after}", {"document": document, "reason": (reason or "")[: 2 * SAMPLE]})
+
+    def verdict(self, document: str, before: str, after: str) -> None:
+        """A document of which the 997 would say something else, though it comes to the same state. The one that was sent stands."""
+        if before != after:
+            self._add("documents", f"verdict {before} > {after}", {"document": document, "reason": ""})
 
     def unread(self, document: str, why: str) -> None:
         """No worker could read it, or its bytes are damaged."""

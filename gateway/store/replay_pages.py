@@ -41,7 +41,7 @@ _COUNTED = {
     (False, True): one_of(_SPAN + _VALUES, "values"),
     (True, True): one_of(_SPAN + _OF_PARTNER + _VALUES, "values"),
 }
-_DOCUMENT = "id, message, interchange, grp, ordinal, set_id, state, reason, profile_revision, stream, byte_start, byte_end"
+_DOCUMENT = "id, message, interchange, grp, ordinal, set_id, state, reason, profile_revision, stream, byte_start, byte_end, verdict"
 _HOW_MANY = one_of("SELECT message, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message")
 _DOCUMENTS = one_of(f"SELECT {_DOCUMENT} FROM documents WHERE message IN :keys")  # noqa: S608
 _DOCUMENTS_ON = text(
@@ -144,6 +144,7 @@ def _documents(tx: Connection, messages: list[Any], cursor: dict[str, Any]) -> t
 def _stored(row: Any) -> Stored:
     return Stored(
         row.id, row.interchange, row.grp, row.ordinal, row.set_id, row.state, row.reason, row.profile_revision, row.stream, row.byte_start, row.byte_end,
+        row.verdict,
     )  # fmt: skip
 
 
