@@ -163,13 +163,18 @@ def _state(url: str, message: str) -> str:
 def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
     """Sums what the gateway and its workers hold, several times a second (PSS: shared pages count once)."""
     while not done.wait(0.2):
-        total = 0
-        for one in [pid, *_children(pid)]:
-            with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
-                        total += int(line.split()[1])
-        peak[0] = max(peak[0], total / 1024)
+        peak[0] = max(peak[0], process_memory([pid, *_children(pid)]))
+
+
+def process_memory(pids: list[int]) -> float:
+    """MiB that these processes hold together (PSS: shared pages count once)."""
+    total = 0
+    for one in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total / 1024
 
 
 def _children(pid: int) -> list[int]:

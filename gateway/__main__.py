@@ -8,7 +8,9 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import dead as dead_commands
 from gateway.commands import receipts as receipts_commands
+from gateway.commands import replays as replay_commands
 from gateway.commands import sftp as sftp_commands
 from gateway.commands import targets as target_commands
 from gateway.exits import BAD_DATA, FAILED, USAGE
@@ -36,6 +38,10 @@ app.add_typer(receipts_commands.receipts, name="receipts")
 app.command("bytes")(receipts_commands.stored_bytes)
 app.add_typer(sftp_commands.sftp, name="sftp")
 app.add_typer(target_commands.targets, name="targets")
+app.add_typer(dead_commands.dead, name="dead")
+app.command("skip")(dead_commands.skip)
+app.add_typer(replay_commands.replays, name="replays")
+app.command("replay")(replay_commands.replay)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
@@ -163,11 +169,6 @@ def find(value: str, data_dir: Data = None, config: Config = None, as_json: Json
 
 
 @app.command()
-def dead(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """What waits for a person: dead letters, held and rejected documents, blocked lanes."""
-    _operate("dead", {}, config, data_dir, as_json)
-
-
 @app.command()
 def awaited(
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
@@ -181,31 +182,6 @@ def awaited(
 ) -> None:
     """Acknowledgments that partners owe us for what we sent, and what they said."""
     _operate("awaited", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
-
-
-@app.command()
-def replay(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
-    override: Annotated[str | None, typer.Option(help="rejected, conflict, foreign-sender or latest: do it in spite of that.")] = None,
-    because: Annotated[str, typer.Option(help="The reason; it stays in the message's life.")] = "",
-    data_dir: Data = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Read a message or document again under the live profile; send an event or delivery again under its own id."""
-    _operate("replay", {"id": wanted, "override": override, "reason": because}, config, data_dir, as_json)
-
-
-@app.command()
-def skip(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery, a held or rejected document, a held message.")],
-    because: Annotated[str, typer.Option(help="The reason; it stays with it.")],
-    data_dir: Data = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Give up what waits for a person, with a reason; a lane behind it goes on."""
-    _operate("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)
 
 
 @simulate.command("erp")
@@ -291,8 +267,14 @@ def partners_check(file: File) -> None:
 
 
 @partners.command("apply")
-def partners_apply(file: File, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """Make a profile the partner's live revision."""
+def partners_apply(
+    file: File,
+    state: Annotated[str, typer.Option("--as", help="live, or draft: a revision that treats nothing until it is promoted.")] = "live",
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a profile the partner's live revision, or keep it as a draft."""
     from partners.profile import ProfileError, read_profile
 
     text = _read(file)
@@ -303,7 +285,31 @@ def partners_apply(file: File, data_dir: Data = None, config: Config = None, as_
     if problems:
         typer.echo("\n".join(problems), err=True)
         raise typer.Exit(FAILED)
-    _operate("partners.apply", {"text": text, "file": file.name}, config, data_dir, as_json)
+    _operate("partners.apply", {"text": text, "file": file.name, "as": state}, config, data_dir, as_json)
+
+
+@partners.command("promote")
+def partners_promote(
+    partner: str,
+    revision: Annotated[int | None, typer.Option(help="Which draft; default: the newest.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a draft the partner's live revision."""
+    _operate("partners.promote", {"partner": partner, "revision": revision}, config, data_dir, as_json)
+
+
+@partners.command("rollback")
+def partners_rollback(
+    partner: str,
+    revision: Annotated[int | None, typer.Option("--to", help="Which revision; default: the one that was live before.")] = None,
+    data_dir: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to a revision that was live before."""
+    _operate("partners.rollback", {"partner": partner, "revision": revision}, config, data_dir, as_json)
 
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Mappings, such as x12/856; all that ship without one.")]

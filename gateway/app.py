@@ -40,6 +40,8 @@ from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
 from gateway.records import DiskLook, Settled, Waited
+from gateway.replay.reading import Reader
+from gateway.replay.stage import ReplayStage
 from gateway.scheduling import UNBOUND, BreakerTerms, Quota, Quotas, Rate, quotas
 from gateway.settings import Folder, Listener, Settings
 from gateway.sftp.documents import Documents
@@ -143,6 +145,10 @@ class Node:
         self.translate = TranslateStage(
             self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept, hooks=self._has_hook,
         )  # fmt: skip
+        self.replay = ReplayStage(
+            self.store, Reader(self.pool, self.store.files, self._profile_text), node=self.name, clock=self.clock,
+            targets=frozenset(self.settings.targets), on_queued=self._on_queued,
+        )  # fmt: skip
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
         self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
         self._start_as2()
@@ -162,6 +168,7 @@ class Node:
         self.deliver.start()
         self.translate.start()
         self.reconcile.start()
+        self.replay.start()
         self.as2.start()
         self.poller.start()
         self.herald.start()
@@ -374,6 +381,10 @@ class Node:
         self.deliver.wake()
         self.reconcile.wake()
 
+    def _on_queued(self) -> None:
+        self.translate.wake()
+        self.deliver.wake()
+
     def _on_settled(self, settled: Settled) -> None:
         self.metrics.attempted(settled)
 
@@ -465,6 +476,7 @@ class Node:
         for runner in self._runners:
             await runner.cleanup()
         await self.as2.stop()
+        await self.replay.stop()
         await self.translate.stop()
         await self.reconcile.stop()
         await self.herald.stop()

@@ -4,6 +4,7 @@ Instants are integers: microseconds since 1970 in UTC. They sort, they subtract,
 """
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,24 @@ def as_datetime(instant: Instant) -> datetime:
 def as_text(instant: Instant) -> str:
     """RFC 3339 in UTC, to the millisecond: 2026-11-16T08:00:00.000Z."""
     return as_datetime(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+
+
+def instant_of(text: str, at: Instant) -> Instant:
+    """An instant as people write it: 30d, 12h, 90m (so long before `at`), a day (2026-11-01), or RFC 3339; without a zone it is UTC.
+
+    Raises ValueError with the mend.
+    """
+    if match := _AGO.fullmatch(text):
+        return max(0, at - int(match[1]) * _SECONDS[match[2]])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time; write 30d or 12h (ago), a day such as 2026-11-01, or 2026-11-01T08:00:00Z") from None
+    return max(0, round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND))
 
 
 def span(value: timedelta) -> Instant:

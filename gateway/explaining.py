@@ -11,6 +11,7 @@ from gateway.clock import as_text
 from gateway.errors import Refused
 from gateway.explaining_answers import explain_answers
 from gateway.store import lives, profiles
+from gateway.store.edits import edits_of
 from gateway.store.payloads import checked
 from gateway.store.store import Store
 from partners.guides import shipped_guides
@@ -63,7 +64,13 @@ def explain_event(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {
         "event": wanted, "type": draft.type, "subject": draft.subject, "partner": source.partner, "message": source.message, "document": source.document,
         "set": source.set_id, "mapping": mapping.name, "revision": source.profile_revision, "fields": fields,
+        "edited": _edited(store, [wanted, source.document, source.message]),
     }  # fmt: skip
+
+
+def _edited(store: Store, ids: list[str]) -> list[dict[str, Any]]:
+    """What of these a person made: the event itself, its document, or the message that holds it."""
+    return [one for one in store.read(lambda tx: edits_of(tx, ids)).result(WAIT) if one["id"] in ids]
 
 
 def _meant(name: str, narrowed: str) -> bool:

@@ -34,6 +34,9 @@ POINTS = {
     "sftp.taken": "it is gone there, and our row does not say so yet",
     "sftp.put": "a document of ours lies at the partner's under its temporary name",
     "sftp.renamed": "it has its last name there, nothing of that is committed",
+    "replay.claimed": "a replay of many is leased, nothing of it is read",
+    "replay.read": "what a chunk of it came to is known, nothing of that is committed",
+    "replay.committed": "a chunk of it is committed",
     "store.before_commit": "the writer is about to COMMIT",
     "store.after_commit": "the writer has committed, nobody knows yet",
 }

@@ -90,6 +90,10 @@ def composed(message: str, partner: str, set_id: str, subject: str, outcome: str
     _line("composed", message=message, partner=partner, set=set_id, subject=subject, outcome=outcome)
 
 
+def replay(job: str, partner: str, state: str, counts: dict[str, int] | None = None) -> None:
+    _line("replay", job=job, partner=partner, state=state, counts=counts)
+
+
 def overdue(count: int) -> None:
     if count:
         _line("overdue", acknowledgments=count)

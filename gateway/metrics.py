@@ -34,6 +34,7 @@ class Metrics:
             "crossdock_destination_state", "1 for the state that a destination's breaker is in", ["destination", "state"], registry=self._registry
         )
         self._exchanges = Gauge("crossdock_as2_messages", "AS2 messages, by direction and state", ["direction", "state"], registry=self._registry)
+        self._replays = Gauge("crossdock_replays", "replays of many, by state", ["state"], registry=self._registry)
         self._alarms = Gauge("crossdock_alarms", "alarms, by kind", ["kind"], registry=self._registry)
 
     def attempted(self, settled: Settled) -> None:
@@ -50,7 +51,7 @@ class Metrics:
 
     async def page(self, request: web.Request) -> web.Response:
         counts = await landed(self._store.read(search.counts))
-        for gauge in (self._messages, self._deliveries, self._destinations, self._exchanges, self._alarms):
+        for gauge in (self._messages, self._deliveries, self._destinations, self._exchanges, self._alarms, self._replays):
             gauge.clear()
         for state, number in counts["messages"].items():
             self._messages.labels(state).set(number)
@@ -62,6 +63,8 @@ class Metrics:
             self._exchanges.labels(direction, state).set(number)
         for kind, number in counts["alarms"].items():
             self._alarms.labels(kind).set(number)
+        for state, number in counts["replays"].items():
+            self._replays.labels(state).set(number)
         self._blocked.set(counts["blocked"])
         self._commits.set(self._store.writer.commits)
         self._members.set(self._store.writer.members)

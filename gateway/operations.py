@@ -7,26 +7,23 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import evidence, steering
+from gateway import dead, editing, evidence, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
-from gateway.clock import as_text, now
+from gateway.clock import now
 from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
+from gateway.replay import people as replay_people
 from gateway.sftp import people as sftp_people
 from gateway.sftp.selftest import sftp_scan, sftp_selftest
 from gateway.store import awaited, lives, profiles, replays
-from gateway.store.profiles import Applied
 from gateway.store.store import Store
-from partners.profile import Profile, ProfileError, digest, read_profile
-from translators.events.identity import normalise_reference
+from translators.events.identity import spellings
 
 Arguments = dict[str, Any]
-REFERENCE = 80
-"""Characters of a reference that are kept."""
 WAIT = timedelta(seconds=30).total_seconds()
 Act = Literal["retry", "skip", "redeliver"]
 ACTS: dict[str, Act] = {"retry": "retry", "skip": "skip", "redeliver": "redeliver"}
@@ -56,14 +53,8 @@ def show(store: Store, given: Arguments) -> Any:
 
 def find(store: Store, given: Arguments) -> Any:
     """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
-    value = str(given["value"])
-    spellings = {normalise_reference(kind, value)[:REFERENCE] for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
-    return store.read(lambda tx: lives.find(tx, sorted(spellings - {""}), limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
-
-
-def dead(store: Store, given: Arguments) -> Any:
-    """What waits for a person: dead deliveries, held messages, held and rejected documents."""
-    return store.read(lambda tx: lives.dead(tx, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
+    values = spellings(str(given["value"]))
+    return store.read(lambda tx: lives.find(tx, values, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 
 def awaited_answers(store: Store, given: Arguments) -> Any:
@@ -120,75 +111,18 @@ def replay(store: Store, given: Arguments) -> Any:
     return {"replayed": what["kind"], "message": what["message"], "revision": revision}
 
 
-def partners_apply(store: Store, given: Arguments) -> Any:
-    """Makes a profile's text the partner's live revision."""
-    text = str(given["text"])
-    try:
-        profile = read_profile(text, str(given.get("file") or "profile"))
-    except ProfileError as error:
-        raise Refused(422, "bad-request", str(error)) from None
-    clash = _clash(store, profile)
-    if clash:
-        raise Refused(422, "bad-request", clash)
-    revision = store.apply_profile(Applied(profile.partner, text, digest(text), str(given.get("who") or "operator"), now())).result(WAIT)
-    return {"partner": profile.partner, "revision": revision}
-
-
-def _clash(store: Store, profile: Profile) -> str:
-    """What only one partner can have, and another has already: the login at our SFTP server."""
-    if profile.channels.sftp is None:
-        return ""
-    for row in store.read(profiles.live).result(WAIT):
-        other = read_profile(row.text, row.partner)
-        if other.partner != profile.partner and other.channels.sftp is not None and other.login == profile.login:
-            return f"channels.sftp.user: {profile.login} is the login of {other.partner} already; give this partner another one"
-    return ""
-
-
-def partners_list(store: Store, given: Arguments) -> Any:
-    """Every partner with its live revision."""
-    found = []
-    for row in store.read(profiles.live).result(WAIT):
-        profile = read_profile(row.text, row.partner)
-        found.append(
-            {
-                "partner": row.partner,
-                "name": profile.name,
-                "revision": row.revision,
-                "since": as_text(row.at),
-                "receives": profile.receives,
-                "sends": profile.sends,
-            }
-        )
-    return found
-
-
-def partners_show(store: Store, given: Arguments) -> Any:
-    """A partner's live profile and the numbers of the revisions before it."""
-    partner = str(given["partner"])
-    rows = store.read(lambda tx: profiles.history(tx, partner)).result(WAIT)
-    if not rows:
-        raise Refused(404, "not-found", f"no partner is called {partner}")
-    wanted = int(given.get("revision") or rows[0].revision)
-    row = next((one for one in rows if one.revision == wanted), None)
-    if row is None:
-        raise Refused(404, "not-found", f"{partner} has no revision {wanted}; it has {', '.join(str(one.revision) for one in rows)}")
-    history = [{"revision": one.revision, "state": one.state, "at": as_text(one.at), "who": one.who} for one in rows]
-    return {"partner": partner, "revision": row.revision, "state": row.state, "text": row.text, "revisions": history}
-
-
 OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "messages": messages,
     "show": show,
     "find": find,
     "explain": explain_event,
-    "dead": dead,
+    **dead.OPERATIONS,
+    **editing.OPERATIONS,
     "awaited": awaited_answers,
     "act": act,
     "replay": replay,
-    "partners.apply": partners_apply,
-    "partners.list": partners_list,
-    "partners.show": partners_show,
+    **promoting.OPERATIONS,
+    **replay_people.OPERATIONS,
     **alarm_people.OPERATIONS,
     **evidence.OPERATIONS,
     **steering.OPERATIONS,
@@ -201,5 +135,14 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "as2.send": as2_send,
     "as2.sent": as2_sent,
 }
-CHANGING = frozenset({"act", "replay", "partners.apply", "as2.send"}) | people.CHANGING | steering.CHANGING | sftp_people.CHANGING
+CHANGING = (
+    frozenset({"act", "replay", "as2.send"})
+    | promoting.CHANGING
+    | dead.CHANGING
+    | editing.CHANGING
+    | replay_people.CHANGING
+    | people.CHANGING
+    | steering.CHANGING
+    | sftp_people.CHANGING
+)
 """After these the node looks at its rows at once."""

@@ -132,6 +132,12 @@ class DocumentRow:
     """In a replay: it could not be read before, so its verdict is new."""
 
 
+def document_row(row: dict[str, Any]) -> DocumentRow:
+    """A worker's row as a value."""
+    events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
+    return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
+
+
 @dataclass(slots=True)
 class Receipt:
     """An answer of ours to a partner: an interchange with slots, and how it goes back."""
@@ -194,6 +200,8 @@ class Chunk:
     who: str = "crossdock"
     hook: bool = False
     """Whether the partner's webhook is told what became of the message."""
+    edited_from: str | None = None
+    """The document or message that a person edited: it came by no door, so no envelope was seen and none is answered."""
 
 
 @dataclass(frozen=True, slots=True)

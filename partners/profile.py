@@ -241,6 +241,15 @@ class Throttle(Model):
     weight: int = Field(default=1, ge=1, le=100, description="events in each of its turns, where partners wait for each other")
 
 
+class Promotion(Model):
+    """What must be known of a new revision before it takes the place of this one."""
+
+    replay_days: int = Field(ge=1, le=400, description="a dry run of it over the documents of so many days, not older than a day")
+    max_changed: int | Literal["any"] = Field(
+        default=0, description="how many events that run may have found changed, added, removed or not read; any: the run alone is needed"
+    )
+
+
 class Profile(Model):
     """All of one partner's terms."""
 
@@ -254,6 +263,7 @@ class Profile(Model):
     strictness: Literal["tolerant", "strict"] = "tolerant"
     leniency: dict[str, Leniency] = Field(default_factory=dict)
     throttle: Throttle = Throttle()
+    promotion: Promotion | None = None
     calendar: Calendar | None = Field(default=None, description="when its people are at work")
 
     @model_validator(mode="after")

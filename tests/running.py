@@ -57,6 +57,7 @@ class Running:
         await self.node.reload_profiles()
         self.node.translate.wake()
         self.node.deliver.wake()
+        self.node.replay.wake()
         return value
 
     async def apply(self, partner: str, *changes: tuple[str, str]) -> None:

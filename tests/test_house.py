@@ -23,7 +23,7 @@ OWNERS = {
     "yaml": ("partners/positioned.py",),
     "structlog": ("gateway/journal.py",),
 }
-STAGES = ("receive", "translate", "deliver", "compose", "reconcile")
+STAGES = ("receive", "translate", "deliver", "compose", "reconcile", "replay")
 CALLS_OUT = {"open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint"}
 
 

@@ -47,6 +47,7 @@ KINDS: dict[str, Kind] = {
     "outbox.waiting": Kind("soon", "documents of ours wait in the partner's outbox, and nobody has fetched them", "crossdock messages --sent --partner {partner}"),
     "profile.target": Kind("now", "a profile names a target that the settings do not have; deliveries to it wait", "crossdock partners show {partner}"),
     "quota.daily": Kind("note", "a daily volume is used up; what exceeds it waits for the next day (UTC)", "crossdock targets"),
+    "replay.failed": Kind("soon", "a replay of many documents has ended before its end; what it had committed stands", "crossdock replays"),
     "sftp.locked": Kind("note", "somebody has tried too many wrong passwords; their tries are not looked at for a while", "crossdock sftp files --partner {partner}"),
     "sftp.poll": Kind("soon", "a folder of the partner's server could not be polled, or a file there not fetched or taken away; it is tried again", "crossdock sftp polls --partner {partner}"),
     "sftp.unfinished": Kind("soon", "a file that the partner put was never whole", "crossdock sftp files --partner {partner} --state expired"),

@@ -36,8 +36,12 @@ def ask(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | 
 def run(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
     """The same, shown."""
     value = ask(name, given, config, data_dir)
+    show(name, value, as_json)
+    return value
+
+
+def show(name: str, value: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
     else:
         shown(name, value)
-    return value

@@ -27,7 +27,7 @@ from gateway.app import LOCK_FILE, Node, lock, open_store
 from gateway.commands.story import tell_event
 from gateway.exits import FAILED, GOOD
 from gateway.keys import Vault, generate
-from gateway.operations import OPERATIONS, partners_apply
+from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.as2 import Outcome, PretendAs2Partner
 from gateway.simulators.erp import Effect, PretendErp
@@ -111,7 +111,7 @@ class Demo:
                 text = text.replace("agreements:", f'channels:\n  as2: {{id: {AS2_NAME}, url: "{self.carrier_url}"}}\nagreements:', 1)
             if partner == "lake3pl":
                 text = text.replace("agreements:", f"channels:\n  sftp: {{keys: [{{key: '{self.warehouse.key.public}'}}]}}\nagreements:", 1)
-            partners_apply(store, {"text": text, "who": "demo"})
+            OPERATIONS["partners.apply"](store, {"text": text, "who": "demo"})
         self._exchange_certificates(store)
         store.close()
         os.close(held)

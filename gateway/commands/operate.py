@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent.parent.parent / "partners" / "profiles"
 def operate(settings: Settings, name: str, given: dict[str, Any]) -> Any:
     """The operation's JSON value. Raises Refused or StoreUnavailable."""
     given = given | {"who": f"{os.environ.get('USER', 'operator')} by command"}
-    node = _node(settings.data_dir)
+    node = node_of(settings.data_dir)
     if node is not None:
         return _ask(node, name, given)
     if settings.database is None and not (settings.data_dir / "crossdock.db").exists() and not name.startswith(("partners.", "keys.", "sftp.")):
@@ -45,7 +45,7 @@ def profile_of(partner: str) -> Profile:
     return read_profile(value["text"], partner)
 
 
-def _node(data_dir: Path) -> dict[str, Any] | None:
+def node_of(data_dir: Path) -> dict[str, Any] | None:
     """The running node's address and token, if its process is alive."""
     try:
         node: dict[str, Any] = json.loads((data_dir / NODE_FILE).read_text(encoding="utf-8"))

@@ -4,50 +4,30 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from gateway.commands import shown_targets
+from gateway.commands import shown_targets, shown_work
+from gateway.commands.screen import console, state_of, table_of
 
-STATE_STYLE = {
-    "translated": "green", "delivered": "green", "duplicate": "cyan", "held": "yellow", "rejected": "red", "dead": "red", "due": "yellow",
-    "sending": "yellow", "waiting": "yellow", "overdue": "red", "accepted": "green", "accepted with errors": "yellow", "partly accepted": "yellow",
-    "disputed": "red", "processed": "green", "refused": "red", "failed": "red", "awaiting": "yellow", "written": "yellow", "kept": "blue",
-    "active": "green", "expired": "red", "retired": "dim", "unproven": "cyan", "skipped": "dim", "received": "blue", "A": "green", "E": "yellow", "R": "red", "P": "yellow",
-}  # fmt: skip
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 def shown(name: str, value: Any) -> None:
     SHOWERS[name](value)
 
 
-def _state(state: str) -> Text:
-    return Text(state, style=STATE_STYLE.get(state, ""))
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
-    return table
-
-
 def _messages(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No messages yet. Partners POST theirs to /v1/inbox on the partner listener.")
         return
-    table = _table("message", "received", "partner", "state", "what is in it", "file")
+    table = table_of("message", "received", "partner", "state", "what is in it", "file")
     for one in value:
         documents = ", ".join(f"{number} × {what}" for what, number in sorted(one["documents"].items()))
         table.add_row(
             one["id"],
             one["received_at"][:19].replace("T", " "),
             one["partner"],
-            _state(one["state"]),
+            state_of(one["state"]),
             documents or one["reason"] or "",
             one["file_name"] or "",
         )
@@ -66,7 +46,7 @@ def _show(value: dict[str, Any]) -> None:
             " by ",
             message["channel"],
             ": ",
-            _state(message["state"]),
+            state_of(message["state"]),
         )
     )
     console.print(
@@ -88,7 +68,7 @@ def _show(value: dict[str, Any]) -> None:
             interchange["stream"],
             ": ",
         )
-        console.print(line + _state(interchange["state"]))
+        console.print(line + state_of(interchange["state"]))
         _reason(interchange, "  ")
         for group in value["groups"]:
             if group["interchange"] == interchange["ordinal"]:
@@ -102,12 +82,14 @@ def _show(value: dict[str, Any]) -> None:
         console.print("acknowledgments", style="bold")
         for one in value["awaited"]:
             what = f"{one['set_id']} {one['set_control']}" if one["document"] else "interchange"
-            console.print(Text.assemble("  ", one["kind"], " on ", what, ": ", _awaited_state(one)))
+            console.print(Text.assemble("  ", one["kind"], " on ", what, ": ", __awaited_state(one)))
             _told_faults(one)
     if value["events"]:
         console.print("events", style="bold")
         for event in value["events"]:
             console.print(f"  {event['id']}  {event['type'].removeprefix('org.crossdock.')}  {event['subject']}  {event['time']}")
+    for edit in value["edits"]:
+        console.print(f"  {_edited(edit)}", markup=False)
     if value["deliveries"]:
         console.print("deliveries", style="bold")
         for delivery in value["deliveries"]:
@@ -143,7 +125,7 @@ def _document(document: dict[str, Any]) -> None:
     verdict = "" if document["state"] == "composed" else f"{VERDICTS[document['verdict']]}, "
     console.print(
         Text.assemble(
-            "    set ", document["set_id"], " ", document["control"], " ", (document["id"], "dim"), ": ", verdict, _state(document["state"])
+            "    set ", document["set_id"], " ", document["control"], " ", (document["id"], "dim"), ": ", verdict, state_of(document["state"])
         )
     )
     _reason(document, "      ")
@@ -157,7 +139,7 @@ def _document(document: dict[str, Any]) -> None:
 def _delivery(delivery: dict[str, Any]) -> None:
     console.print(
         Text.assemble(
-            "  ", delivery["id"], " to ", delivery["destination"], ": ", _state(delivery["state"]), f" after {len(delivery['attempts'])} attempts"
+            "  ", delivery["id"], " to ", delivery["destination"], ": ", state_of(delivery["state"]), f" after {len(delivery['attempts'])} attempts"
         )
     )
     if delivery["reason"]:
@@ -180,40 +162,19 @@ def _find(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("Nothing carries that reference.")
         return
-    table = _table("document", "partner", "set", "control", "state", "found by", "at")
+    table = table_of("document", "partner", "set", "control", "state", "found by", "at")
     for one in value:
         table.add_row(
             one["id"],
             one["partner"],
             one["set"],
             one["control"],
-            _state(one["state"]),
+            state_of(one["state"]),
             ", ".join(one["found_by"]),
             (one["at"] or "")[:19].replace("T", " "),
         )
     console.print(table)
     console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
-
-
-def _dead(value: dict[str, Any]) -> None:
-    if not any(value.values()):
-        console.print("Nothing waits for a person.")
-        return
-    for one in value["deliveries"]:
-        console.print(Text.assemble("delivery ", one["id"], " to ", one["destination"], ": ", _state("dead"), f" after {one['attempts']} attempts"))
-        console.print(f"  {one['reason']}", markup=False)
-        if one["answer"]:
-            console.print(f"  it said: {one['answer'][:300]}", markup=False)
-        console.print(f"  crossdock replay {one['id']}   or   crossdock skip {one['id']} --because …", style="dim")
-    for kind in ("documents", "interchanges", "messages"):
-        for one in value[kind]:
-            name = one.get("id") or one["message"]
-            what = f"{one['set_id']} {one['control']}" if kind == "documents" else one.get("control", "")
-            console.print(Text.assemble(f"{kind[:-1]} ", what, " ", name, f" of {one['partner']}: ", _state(one["state"])))
-            console.print(f"  {one['reason']}", markup=False)
-            console.print(f"  crossdock show {name}", style="dim")
-    for one in value["blocked_lanes"]:
-        console.print(f"lane {one['subject']} of {one['partner']} to {one['destination']} waits behind {one['head']}")
 
 
 def _alarms(value: list[dict[str, Any]]) -> None:
@@ -249,7 +210,7 @@ def _receipts(value: dict[str, Any]) -> None:
     if len(value["rows"]) == 1:
         _receipts_of_one(value["rows"][0])
         return
-    table = _table("message", "partner", *value["columns"])
+    table = table_of("message", "partner", *value["columns"])
     for row in value["rows"]:
         cells = [Text.from_markup(MARKS[one["state"]]) for one in row["cells"].values()]
         table.add_row(row["message"], row["partner"], *cells)
@@ -278,12 +239,12 @@ def _awaited(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No acknowledgment is awaited.")
         return
-    table = _table("what", "partner", "kind", "state", "sent", "due", "answered")
+    table = table_of("what", "partner", "kind", "state", "sent", "due", "answered")
     for one in value:
         what = f"{one['set_id']} {one['set_control']}" if one["document"] else f"interchange {one['interchange_control']}"
         answered = (one["settled_at"] or "")[:19].replace("T", " ")
         table.add_row(
-            f"{one['document'] or one['message']}  {what}", one["partner"], one["kind"], _awaited_state(one), one["opened_at"][:19].replace("T", " "),
+            f"{one['document'] or one['message']}  {what}", one["partner"], one["kind"], __awaited_state(one), one["opened_at"][:19].replace("T", " "),
             one["due_at"][:19].replace("T", " "), answered + (" (late)" if one["late_at"] else ""),
         )  # fmt: skip
     console.print(table)
@@ -291,10 +252,10 @@ def _awaited(value: list[dict[str, Any]]) -> None:
         _told_faults(one)
 
 
-def _awaited_state(one: dict[str, Any]) -> Text:
+def __awaited_state(one: dict[str, Any]) -> Text:
     if one["state"] == "waiting":
-        return _state("overdue" if one["overdue_at"] else "waiting")
-    return _state(one["state"]) + Text(" (disputed since)" if one["disputed_at"] and one["state"] != "disputed" else "")
+        return state_of("overdue" if one["overdue_at"] else "waiting")
+    return state_of(one["state"]) + Text(" (disputed since)" if one["disputed_at"] and one["state"] != "disputed" else "")
 
 
 def _told_faults(one: dict[str, Any]) -> None:
@@ -318,14 +279,14 @@ def _replayed(value: dict[str, Any]) -> None:
 
 
 def _applied(value: dict[str, Any]) -> None:
-    console.print(f"{value['partner']}: revision {value['revision']} is live")
+    console.print(f"{value['partner']}: revision {value['revision']} is {'live' if value['state'] == 'live' else 'a draft'}")
 
 
 def _partners(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No partners yet: crossdock partners apply FILE")
         return
-    table = _table("partner", "name", "revision", "since", "takes", "sends")
+    table = table_of("partner", "name", "revision", "since", "takes", "sends")
     for one in value:
         table.add_row(
             one["partner"],
@@ -345,6 +306,10 @@ def _partner(value: dict[str, Any]) -> None:
         console.print(f"# revision {one['revision']}: {one['state']}, {one['at']}, {one['who']}", style="dim")
 
 
+def _edited(edit: dict[str, Any]) -> str:
+    return f"{edit['id']} was made of {edit['edited_from']} by {edit['who']} at {edit['at'][:19].replace('T', ' ')}: {edit['reason']}"
+
+
 def _explained(value: dict[str, Any]) -> None:
     if "acknowledgments" in value:
         _answered(value)
@@ -353,6 +318,13 @@ def _explained(value: dict[str, Any]) -> None:
     console.print(
         f"  read from document {value['document']} ({value['set']}) by {value['mapping']}, under revision {value['revision']} of {value['partner']}"
     )
+    for edit in value["edited"]:
+        what = (
+            "a person made this event; what follows is what its document itself says"
+            if edit["id"] == value["event"]
+            else "a person made its document"
+        )
+        console.print(f"  {what}: {_edited(edit)}", markup=False)
     for one in value["fields"]:
         place = f"{one['place']['file']}:{one['place']['line']}" if one["place"] else ""
         told = "" if one["value"] is None else " = " + json.dumps(one["value"], ensure_ascii=False)
@@ -367,7 +339,7 @@ def _answered(value: dict[str, Any]) -> None:
     console.print(Text.assemble((value["document"], "bold"), f": our {value['set']} {value['control']} to {value['partner']}"))
     for one in value["acknowledgments"]:
         by = f", said by its {one['form']} in {one['by']}" if one["by"] else ""
-        console.print(Text.assemble(f"  {one['kind']}: ", _awaited_state(one | {"overdue_at": None, "disputed_at": None}), by))
+        console.print(Text.assemble(f"  {one['kind']}: ", __awaited_state(one | {"overdue_at": None, "disputed_at": None}), by))
         if one["recheck"]:
             console.print(f"    {one['recheck']}")
         for fault in one["faults"]:
@@ -388,11 +360,11 @@ def _certificates(value: list[dict[str, Any]]) -> None:
             "No keys and no certificates. `crossdock keys generate NAME` makes ours, `crossdock keys add PARTNER FILE` registers a partner's."
         )
         return
-    table = _table("whose", "name", "use", "state", "valid to", "days", "last used", "key", "fingerprint", "subject")
+    table = table_of("whose", "name", "use", "state", "valid to", "days", "last used", "key", "fingerprint", "subject")
     for one in value:
         days = Text(str(one["days_left"]), style="red" if one["days_left"] < 14 else "yellow" if one["days_left"] < 60 else "")
         table.add_row(
-            one["owner"], one["name"], one["use"] + (" (key)" if one["private"] else ""), _state(one["state"]), one["valid_to"][:10], days,
+            one["owner"], one["name"], one["use"] + (" (key)" if one["private"] else ""), state_of(one["state"]), one["valid_to"][:10], days,
             (one["last_used"] or "never")[:10], one["strength"], one["fingerprint"][:16], one["subject"],
         )  # fmt: skip
     console.print(table)
@@ -400,7 +372,7 @@ def _certificates(value: list[dict[str, Any]]) -> None:
 
 def _certificate(value: dict[str, Any]) -> None:
     whose = "ours" if value["owner"] == "us" else f"of {value['owner']}"
-    console.print(Text.assemble((value["name"], "bold"), f", {whose}, {value['use']}: ", _state(value["state"])))
+    console.print(Text.assemble((value["name"], "bold"), f", {whose}, {value['use']}: ", state_of(value["state"])))
     console.print(f"  {value['subject']}, {value['strength']}", markup=False)
     console.print(f"  valid {value['valid_from'][:10]} to {value['valid_to'][:10]}, {value['days_left']} days left")
     console.print(f"  used from {value['used_from'][:16]}" + (f" until {value['used_until'][:16]}" if value["used_until"] else ""))
@@ -414,17 +386,17 @@ def _as2_messages(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No AS2 messages yet. Partners POST theirs to /as2 on the partner listener.")
         return
-    table = _table("AS2 message", "at", "partner", "way", "state", "Message-ID", "receipt", "what of it")
+    table = table_of("AS2 message", "at", "partner", "way", "state", "Message-ID", "receipt", "what of it")
     for one in value:
         table.add_row(
-            one["id"], one["at"][:19].replace("T", " "), one["partner"], one["direction"], _state(one["state"]), one["message_id"],
+            one["id"], one["at"][:19].replace("T", " "), one["partner"], one["direction"], state_of(one["state"]), one["message_id"],
             (one["disposition"] or one["receipt"]).rpartition("; ")[2], one["reason"] or "",
         )  # fmt: skip
     console.print(table)
 
 
 def _as2_message(one: dict[str, Any]) -> None:
-    console.print(Text.assemble((one["message"], "bold"), f" to {one['partner']}: ", _state(one["state"])))
+    console.print(Text.assemble((one["message"], "bold"), f" to {one['partner']}: ", state_of(one["state"])))
     console.print(f"  Message-ID {one['message_id']}, MIC {one['mic']} ({one['mic_algorithm']})", markup=False)
     if one["reason"]:
         console.print(f"  {one['reason']}", markup=False)
@@ -442,7 +414,7 @@ def _selftest(value: list[dict[str, Any]]) -> None:
 
 def _exchanged(one: dict[str, Any]) -> None:
     """How a message came or left by AS2."""
-    console.print(Text.assemble("AS2 ", (one["id"], "bold"), f", {one['as2_from']} to {one['as2_to']}: ", _state(one["state"])))
+    console.print(Text.assemble("AS2 ", (one["id"], "bold"), f", {one['as2_from']} to {one['as2_to']}: ", state_of(one["state"])))
     console.print(f"  Message-ID {one['message_id']}", markup=False)
     report = one["report"]
     made = [report.get("cipher"), f"signed by {report['signer'][:16]} ({report.get('digest')})" if report.get("signer") else "not signed"]
@@ -454,10 +426,10 @@ def _exchanged(one: dict[str, Any]) -> None:
 
 
 def _files(value: Any) -> None:
-    table = _table("at", "partner", "file", "size", "state", "message")
+    table = table_of("at", "partner", "file", "size", "state", "message")
     for one in value:
         message = f"{one['message'] or ''}{' (again)' if one['duplicate'] else ''}" or one["reason"] or ""
-        table.add_row(one["at"], one["partner"], f"{one['folder']}/{one['name']}", f"{one['size']:,}", _state(one["state"]), message)
+        table.add_row(one["at"], one["partner"], f"{one['folder']}/{one['name']}", f"{one['size']:,}", state_of(one["state"]), message)
     console.print(table if value else "no files yet")
 
 
@@ -465,7 +437,7 @@ def _ssh_keys(value: Any) -> None:
     for one in value:
         # One line each, never broken: fingerprints are compared, and copied.
         console.print(
-            f"{one['name']:<16} {one['use']:<6} {one['kind']:<12} {one['fingerprint']} {_state(one['state'])} since {one['since']}", soft_wrap=True
+            f"{one['name']:<16} {one['use']:<6} {one['kind']:<12} {one['fingerprint']} {state_of(one['state'])} since {one['since']}", soft_wrap=True
         )
     if not value:
         console.print("no keys yet; `crossdock sftp key-generate NAME` makes one")
@@ -480,7 +452,7 @@ def _scanned(value: Any) -> None:
 
 
 def _polls(value: Any) -> None:
-    table = _table("partner", "folder", "last", "next", "what came of it")
+    table = table_of("partner", "folder", "last", "next", "what came of it")
     for one in value:
         table.add_row(one["partner"], one["poll"], one["at"] or "", one["next"] or "now", one["told"] or "")
     console.print(table if value else "no folder has been polled yet")
@@ -496,11 +468,12 @@ def _ssh_key(value: Any) -> None:
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "dead": _dead, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
+    **shown_work.SHOWERS,
+    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
-    "sftp.key.retire": _ssh_key, "keys.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.list": _partners, "partners.show": _partner,
+    "sftp.key.retire": _ssh_key, "keys.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.promote": _applied, "partners.rollback": _applied, "partners.list": _partners, "partners.show": _partner,
     "targets": lambda value: shown_targets.targets(console, value), "targets.show": lambda value: shown_targets.target(console, value),
     "targets.steer": lambda value: shown_targets.steered(console, value),
 }  # fmt: skip

@@ -68,11 +68,12 @@ class IntakeVerbs:
                 place = (item.partner, item.channel, key)
                 seen[place] = (digest, item.id, at)
                 replies[place] = {"partner": item.partner, "channel": item.channel, "key": key, "sha256": digest, "message": item.id, "at": at}
-        self._write(tx, fresh)
+        self.write_messages(tx, fresh)
         many(tx, PUT_ANSWER, [replies[place] for place in sorted(replies)])
         return results
 
-    def _write(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:
+    def write_messages(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:
+        """Their rows, with the place of each in its channel's order."""
         many(tx, PUT_PAYLOAD, [item.payload.row() for item, _ in fresh])
         many(
             tx,

@@ -51,6 +51,7 @@ def free_superseded(tx: Connection, pairs: list[tuple[str, str]], at: Instant) -
 _FORGET = [
     text("UPDATE lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
     text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
+    text("UPDATE replay_jobs SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
     text("UPDATE sftp_polls SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
 ]
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
 from gateway.store import awaited
+from gateway.store.edits import edits_of
 from gateway.store.sql import one_of
 
 MOST = 1_000
@@ -41,18 +42,6 @@ _FIND_ENVELOPE = one_of(
     "SELECT 'interchange' AS type, control AS value, message AS id, message, partner, 'ISA' AS set_id, control, state, 0 AS at FROM interchanges"
     " WHERE control IN :keys ORDER BY message DESC LIMIT :limit"
 )
-_DEAD_DELIVERIES = text(
-    "SELECT id, partner, destination, reason, message, document, event, attempts, done_at FROM deliveries WHERE state = 'dead' ORDER BY created_at DESC LIMIT :limit"
-)
-_ANSWERS = one_of("SELECT delivery, number, status, answer FROM attempts WHERE delivery IN :keys AND outcome = 'permanent' ORDER BY number")
-_STUCK_DOCUMENTS = text(
-    "SELECT id, partner, set_id, control, state, reason, message, at FROM documents WHERE state IN ('held', 'rejected') ORDER BY at DESC LIMIT :limit"
-)
-_HELD_MESSAGES = text("SELECT id, partner, state, reason, arrival FROM messages WHERE state = 'held' ORDER BY arrival DESC LIMIT :limit")
-_STUCK_INTERCHANGES = text(
-    "SELECT message, partner, control, state, reason FROM interchanges WHERE state IN ('held', 'rejected') ORDER BY message DESC LIMIT :limit"
-)
-_BLOCKED = text("SELECT subject, partner, destination, head FROM lanes WHERE blocked LIMIT :limit")
 _AS_DELIVERY = text("SELECT id, state, partner, message, document, event FROM deliveries WHERE id = :id")
 _AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :id")
 _OF_EVENT = text("SELECT id, state FROM deliveries WHERE event = :id ORDER BY id")
@@ -71,6 +60,31 @@ _SOURCE = text(
     " d.profile_revision, m.arrival, m.size, m.sha256, p.data FROM events e JOIN documents d ON d.id = e.document JOIN messages m ON m.id = d.message"
     " JOIN payloads p ON p.id = m.payload WHERE e.id = :id"
 )
+
+
+_EVENT_BYTES = text("SELECT e.id, e.type, p.data, p.sha256, p.location FROM events e JOIN payloads p ON p.id = e.payload WHERE e.id = :id")
+_EVENT_OF = text("SELECT event FROM deliveries WHERE id = :id")
+_BYTES = text(
+    "SELECT m.id, m.partner, m.direction, m.channel, m.media_type, m.file_name, m.arrival, p.data, p.sha256, p.location, d.interchange, d.grp,"
+    " d.byte_start, d.byte_end, (SELECT min(f.byte_start) FROM documents f WHERE f.message = m.id) AS first_start"
+    " FROM messages m JOIN payloads p ON p.id = m.payload LEFT JOIN documents d ON d.message = m.id AND d.id = :document WHERE m.id = :message"
+)
+
+
+def event_of(tx: Connection, event: str) -> Row[Any]:
+    """An event's type and payload."""
+    return tx.execute(_EVENT_BYTES, {"id": event}).one()
+
+
+def event_of_delivery(tx: Connection, delivery: str) -> str | None:
+    """The event that a delivery brings; None where it brings a document or receipt."""
+    event: str | None = tx.execute(_EVENT_OF, {"id": delivery}).scalar()
+    return event
+
+
+def bytes_of(tx: Connection, message: str, document: str | None) -> Row[Any] | None:
+    """A message's payload, and where a document lies in it."""
+    return tx.execute(_BYTES, {"message": message, "document": document or ""}).first()
 
 
 def source_of(tx: Connection, event: str) -> Row[Any] | None:
@@ -131,6 +145,7 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
         for one in tx.execute(_REFERENCES, {"keys": [document.id for document in documents]}):
             references.setdefault(one.document, []).append([one.type, one.value])
     body = bytes(row.data).decode("latin-1") if row.data is not None else None
+    events = [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)]
     return {
         "asked": {"id": wanted, "kind": named["kind"]},
         "message": {
@@ -149,7 +164,8 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
             }
             for one in documents
         ],
-        "events": [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)],
+        "events": events,
+        "edits": edits_of(tx, [message, *(one.id for one in documents), *(one["id"] for one in events)]),
         "deliveries": _deliveries(tx, message),
         "awaited": awaited.of_message(tx, message),
         "life": life_of(tx, message),
@@ -229,27 +245,6 @@ def find(tx: Connection, values: list[str], *, limit: int) -> list[dict[str, Any
         if row.type not in one["found_by"]:
             one["found_by"].append(row.type)
     return list(found.values())[:limit]
-
-
-def dead(tx: Connection, *, limit: int) -> dict[str, Any]:
-    deliveries = tx.execute(_DEAD_DELIVERIES, {"limit": limit}).all()
-    answers: dict[str, Any] = {}
-    if deliveries:
-        answers = {one.delivery: one for one in tx.execute(_ANSWERS, {"keys": [row.id for row in deliveries]})}
-    return {
-        "deliveries": [
-            _times(row, "done_at")
-            | {
-                "status": answers[row.id].status if row.id in answers else None,
-                "answer": bytes(answers[row.id].answer).decode("utf-8", "replace") if row.id in answers and answers[row.id].answer else None,
-            }
-            for row in deliveries
-        ],
-        "documents": [_times(row, "at") for row in tx.execute(_STUCK_DOCUMENTS, {"limit": limit})],
-        "interchanges": [_times(row) for row in tx.execute(_STUCK_INTERCHANGES, {"limit": limit})],
-        "messages": [_times(row, "arrival") for row in tx.execute(_HELD_MESSAGES, {"limit": limit})],
-        "blocked_lanes": [_times(row) for row in tx.execute(_BLOCKED, {"limit": limit})],
-    }
 
 
 def _times(row: Any, *names: str) -> dict[str, Any]:

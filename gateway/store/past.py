@@ -19,6 +19,7 @@ _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
 _SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
 _CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
 _IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
+_EDITED = one_of("SELECT identity, meaning_before, at FROM edits WHERE identity IN :keys")
 
 
 class SeenInterchange(NamedTuple):
@@ -59,6 +60,8 @@ class Past:
     seen: dict[tuple[str, ...], SeenInterchange]
     contents: dict[tuple[str, ...], SeenContent]
     identities: dict[str, KnownEvent]
+    edited: dict[str, str]
+    """Of a replay: the meaning that a person's edit of an event took the place of, by identity."""
 
 
 def past_of(tx: Connection, items: list[Chunk]) -> Past:
@@ -70,7 +73,17 @@ def past_of(tx: Connection, items: list[Chunk]) -> Past:
         messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
         seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
         contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
-        identities={
-            row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
-        },
+        identities=known_events(tx, identities),
+        edited=_edited(tx, [event.identity for chunk in items if chunk.replay for document in chunk.documents for event in document.events]),
     )
+
+
+def _edited(tx: Connection, identities: list[str]) -> dict[str, str]:
+    rows = sorted(in_lists(tx, _EDITED, identities), key=lambda row: -row.at)
+    # The first edit says what the document itself told; later ones were edits of edits.
+    return {row.identity: row.meaning_before for row in rows}
+
+
+def known_events(tx: Connection, identities: list[str]) -> dict[str, KnownEvent]:
+    """The latest revision of each identity that was told."""
+    return {row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)}

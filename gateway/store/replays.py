@@ -14,6 +14,7 @@ from gateway.store.intake import PUT_LIFE
 from gateway.store.sql import many
 
 MOST_DOCUMENTS = 1_000
+BEING_READ = "it is being read already"
 
 _STATE = text("SELECT state, partner, channel, resume FROM messages WHERE id = :id AND direction = 'in'")
 _DOCUMENTS = text(
@@ -39,6 +40,8 @@ class Replay:
     who: str
     reason: str
     at: Instant
+    documents: tuple[str, ...] = ()
+    """Only these, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,13 @@ class ReplayVerbs:
         if row is None:
             return "there is no such message"
         if row.state == "received":
-            return "it is being read already"
+            return BEING_READ
         if row.state == "held" and row.resume and "replay" not in json.loads(row.resume):
-            if item.document is not None:
+            if item.document is not None or item.documents:
                 return "it is held in the middle; replay the message, so that the rest of it is read, and then its documents"
             return self._again(tx, item, row, row.resume, "the rest of it")
         documents = tx.execute(_DOCUMENTS, {"id": item.message}).all()
-        wanted = [one for one in documents if item.document in (None, one.id)]
+        wanted = [one for one in documents if item.document in (None, one.id) and (not item.documents or one.id in item.documents)]
         resume = None
         if wanted:
             if len(wanted) > MOST_DOCUMENTS:
@@ -89,14 +92,15 @@ class ReplayVerbs:
                 return f"{refused[0].id} was rejected, and its 997 said so: only the override 'rejected', with a reason, delivers it in spite of that"
             places = [{"i": one.interchange - 1, "g": one.grp - 1, "s": one.ordinal - 1, "o": one.byte_start} for one in wanted]
             resume = json.dumps({"replay": places}, separators=(",", ":"), sort_keys=True)
-        elif item.document is not None:
+        elif item.document is not None or item.documents:
             return "there is no such document"
         elif tx.execute(_INTERCHANGES, {"id": item.message}).scalar_one():
             return f"it is {row.state} and holds no document to read again"
         else:
             for statement in _FORGET:
                 tx.execute(statement, {"id": item.message})
-        return self._again(tx, item, row, resume, item.document or "all of it")
+        several = f"{len(wanted)} of its documents" if item.documents else "all of it"
+        return self._again(tx, item, row, resume, item.document or several)
 
     def _again(self, tx: Connection, item: Replay, row: Any, resume: str | None, what: str) -> str:
         override = json.dumps({"name": item.override, "who": item.who, "reason": item.reason})

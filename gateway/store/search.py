@@ -142,6 +142,7 @@ _MESSAGE_COUNTS = text("SELECT state, count(*) AS number FROM messages WHERE dir
 _DELIVERY_COUNTS = text("SELECT destination, state, count(*) AS number FROM deliveries GROUP BY destination, state")
 _EXCHANGE_COUNTS = text("SELECT direction, state, count(*) AS number FROM as2_messages GROUP BY direction, state")
 _ALARM_COUNTS = text("SELECT kind, count(*) AS number FROM alarms WHERE closed_at IS NULL GROUP BY kind")
+_REPLAY_COUNTS = text("SELECT state, count(*) AS number FROM replay_jobs GROUP BY state")
 _BLOCKED_COUNT = text("SELECT count(*) FROM lanes WHERE blocked")
 
 
@@ -152,6 +153,7 @@ def counts(tx: Connection) -> dict[str, Any]:
         "deliveries": {(row.destination, row.state): row.number for row in tx.execute(_DELIVERY_COUNTS)},
         "exchanges": {(row.direction, row.state): row.number for row in tx.execute(_EXCHANGE_COUNTS)},
         "alarms": {row.kind: row.number for row in tx.execute(_ALARM_COUNTS)},
+        "replays": {row.state: row.number for row in tx.execute(_REPLAY_COUNTS)},
         "blocked": tx.execute(_BLOCKED_COUNT).scalar_one(),
     }
 

@@ -34,6 +34,7 @@ from gateway.records import (
     Waited,
     WrittenAnswer,
 )  # fmt: skip
+from gateway.replay.records import Asked, Job, JobClaim, JobLease, Progress, StateChange
 from gateway.scheduling import LaneClaim, Steering
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
 from gateway.store import alarms, certificates, controls, destinations, profiles, replays, sftp, sftp_polls
@@ -42,12 +43,15 @@ from gateway.store.awaited import AwaitedVerbs
 from gateway.store.breaker import BreakerVerbs
 from gateway.store.claims import ClaimVerbs
 from gateway.store.delivery import DeliveryVerbs
+from gateway.store.edits import Edited, EditedEvent, EditVerbs
+from gateway.store.edits import Kept as EditKept
 from gateway.store.engine import Database
 from gateway.store.intake import IntakeVerbs
 from gateway.store.lanes import forget_leases
 from gateway.store.outgoing import OutgoingVerbs, SentFile, send_files
 from gateway.store.owed import OwedVerbs
 from gateway.store.payloads import Payload, PayloadFiles
+from gateway.store.replay_jobs import ReplayJobVerbs
 from gateway.store.translate_lanes import TranslateLaneVerbs
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writer import Writer
@@ -81,6 +85,8 @@ class Store:
         self._claims = ClaimVerbs(self.ticks, self.database.is_sqlite)
         self._delivery = DeliveryVerbs(self.ticks, self.database.is_sqlite)
         self._breakers = BreakerVerbs(self.ticks, self.database.is_sqlite)
+        self._jobs = ReplayJobVerbs(self.ticks, self.database.is_sqlite, self.files, self._replays, self._delivery)
+        self._edits = EditVerbs(self.ticks, self.files, self._intake, self._translation, self._replays, self._delivery)
         self._sftp = sftp.SftpVerbs(self._intake, self._delivery)
         self._polls = sftp_polls.PollVerbs(self._intake)
 
@@ -207,7 +213,33 @@ class Store:
     def retire_ssh_key(self, item: str) -> "Future[None]":
         return self.writer.submit(sftp.retire_keys, item)
 
+    # ---- replays of many
+
+    def ask_replay(self, item: Asked) -> "Future[None]":
+        return self.writer.submit(self._jobs.ask, item)
+
+    def claim_replays(self, claim: JobClaim) -> "Future[list[Job]]":
+        return self.writer.submit(self._jobs.claim, claim)
+
+    def renew_replay(self, lease: JobLease) -> "Future[bool]":
+        return self.writer.submit(self._jobs.renew, lease)
+
+    def count_replay(self, job: str, total: int) -> "Future[None]":
+        return self.writer.submit(self._jobs.count_range, (job, total))
+
+    def keep_progress(self, item: Progress) -> "Future[dict[str, int] | None]":
+        return self.writer.submit(self._jobs.keep, item)
+
+    def change_replay(self, item: StateChange) -> "Future[tuple[str, bool]]":
+        return self.writer.submit(self._jobs.change, item)
+
     # ---- people
+
+    def edit_document(self, item: Edited) -> "Future[EditKept]":
+        return self.writer.submit(self._edits.keep, item)
+
+    def edit_event(self, item: EditedEvent) -> "Future[EditKept]":
+        return self.writer.submit(self._edits.keep_events, item)
 
     def act(self, action: Action) -> "Future[str]":
         return self.writer.submit(self._delivery.act, action)
@@ -220,6 +252,9 @@ class Store:
 
     def apply_profile(self, item: "profiles.Applied") -> "Future[int]":
         return self.writer.submit(profiles.apply, item)
+
+    def make_live(self, item: "profiles.MadeLive") -> "Future[bool]":
+        return self.writer.submit(profiles.make_live, item)
 
     def replay(self, item: "replays.Replay") -> "Future[str]":
         return self.writer.submit(self._replays.replay, item)

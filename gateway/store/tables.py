@@ -111,6 +111,9 @@ interchanges = Table(
     Column("duplicate_of", String(26)),
 )
 
+STUCK = text("state in ('held', 'rejected')")
+Index("interchanges_stuck", interchanges.c.message, sqlite_where=STUCK, postgresql_where=STUCK)
+
 interchanges_seen = Table(
     "interchanges_seen",
     metadata,
@@ -171,7 +174,6 @@ documents = Table(
     Column("at", Instant, nullable=False),
 )
 Index("documents_by_message", documents.c.message, documents.c.interchange, documents.c.grp, documents.c.ordinal)
-STUCK = text("state in ('held', 'rejected')")
 Index("documents_stuck", documents.c.at, sqlite_where=STUCK, postgresql_where=STUCK)
 
 findings = Table(
@@ -595,7 +597,7 @@ profile_revisions = Table(
     metadata,
     Column("partner", String(64), primary_key=True),
     Column("revision", Integer, primary_key=True),
-    Column("state", String(8), nullable=False, comment="live, retired; draft and test follow"),
+    Column("state", String(8), nullable=False, comment="draft, live, retired"),
     Column("text", Text, nullable=False, comment="the YAML as it was applied"),
     Column("sha256", String(64), nullable=False),
     Column("at", Instant, nullable=False),
@@ -669,3 +671,47 @@ sftp_polled = Table(
     Column("moved", String(320), comment="what we renamed it to there, before we take it away"),
 )
 Index("sftp_polled_by_time", sftp_polled.c.poll, sftp_polled.c.listed_at)
+
+replay_jobs = Table(
+    "replay_jobs",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("partner", String(64), nullable=False, comment="- for those of all partners"),
+    Column("act", String(10), nullable=False, comment="reprocess, redeliver; of dead letters: retry, skip"),
+    Column("destination", String(8), nullable=False, comment="live, test, nowhere"),
+    Column("target", String(64), comment="the target that takes the place of the agreement's test target"),
+    Column("revision", String(10), nullable=False, comment="original, live, or a number"),
+    Column("query", Text, nullable=False, comment="JSON: from when to when, which set, values or ids; the live revisions when it was asked for"),
+    Column("who", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(10), nullable=False, comment="running, paused, done, failed, cancelled"),
+    Column("told", Text, comment="why it failed"),
+    Column("cursor", Text, nullable=False, comment="JSON: up to where it is done, and what of it is not decided yet"),
+    Column("counts", Text, nullable=False, comment="JSON"),
+    Column("diff", Text, nullable=False, comment="JSON: what differs, counted, with samples"),
+    Column("total", BigInteger, comment="messages in its range; null until they are counted"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False, server_default=text("0")),
+    Column("node", String(40)),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+)
+RUNNING = text("state = 'running'")
+Index("replay_jobs_running", replay_jobs.c.lease_until, sqlite_where=RUNNING, postgresql_where=RUNNING)
+Index("replay_jobs_by_time", replay_jobs.c.created_at)
+Index("replay_jobs_by_partner", replay_jobs.c.partner, replay_jobs.c.created_at)
+
+edits = Table(
+    "edits",
+    metadata,
+    Column("id", String(80), primary_key=True, comment="the document or event that a person made"),
+    Column("partner", String(64), nullable=False),
+    Column("edited_from", String(80), nullable=False, comment="the document or event that it takes the place of"),
+    Column("identity", String(64), comment="of an event"),
+    Column("meaning_before", String(64), comment="of an event: what a reading of its document would say again"),
+    Column("who", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+Index("edits_by_origin", edits.c.edited_from)
+Index("edits_by_identity", edits.c.identity)

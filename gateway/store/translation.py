@@ -86,7 +86,7 @@ class TranslationVerbs:
         dropped: dict[int, str] = {}
         for row in chunk.interchanges:
             kept: dict[str, Any] = dict.fromkeys(INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
-            if kept["state"] == "open":
+            if kept["state"] == "open" and chunk.edited_from is None:
                 place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
                 earlier = past.seen.get(place)
                 if earlier and earlier.message != chunk.message and earlier.at + ENVELOPE_WINDOW > chunk.at:
@@ -99,6 +99,8 @@ class TranslationVerbs:
                         "at": chunk.at,
                     }
             owes = kept.pop("ta1_if_rejected", False), kept.pop("ta1_if_accepted", False)
+            if chunk.edited_from is not None:
+                owes = False, False
             if (kept["state"] == "rejected" and owes[0]) or (kept["state"] == "open" and owes[1]):
                 writes.owed.append(ta1_row(chunk, kept))
             if kept["state"] != "open":
@@ -204,7 +206,9 @@ class TranslationVerbs:
             return "fresh", previous
         if previous.meaning_hash == event.meaning_hash:
             return "same", previous
-        mended = chunk.replay and previous.document.startswith(f"{chunk.message}.")
+        if chunk.replay and past.edited.get(event.identity) == event.meaning_hash:
+            return "same", previous  # a person has edited what this reading says again, and that stands
+        mended = (chunk.replay and previous.document.startswith(f"{chunk.message}.")) or _is_of(chunk.edited_from, previous.document)
         if event.purpose in ("correct", "cancel") or document.on_conflict == "revise" or chunk.override == "conflict" or mended:
             return "fresh", previous
         return "conflict", previous
@@ -256,6 +260,11 @@ class TranslationVerbs:
         many(tx, DECIDE_MESSAGE, decided)
         many(tx, PUT_LIFE, life)
         tell_partners(tx, told, self.ticks)
+
+
+def _is_of(edited_from: str | None, document: str) -> bool:
+    """Whether an edited document or message is this document, or holds it."""
+    return edited_from is not None and (edited_from == document or document.startswith(f"{edited_from}."))
 
 
 @dataclass(frozen=True, slots=True)

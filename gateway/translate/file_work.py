@@ -6,10 +6,10 @@ The file takes the interchange's place and has one group; there is no receipt bu
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway import ways
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
 from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
 from partners.profile import Profile
@@ -39,6 +39,10 @@ class FileWork:
         """Why nothing of it can be read."""
         self._first = job.resume is None
         self._agreed: Agreed | None = None
+        self._reading: FileReading | None = None
+        self._rest: Iterator[FileDocument] | None = None
+        """Of a replay: the documents from `_next` on."""
+        self._next = 0
         if job.size > MOST_BYTES:
             self.reason = f"the file has {job.size:,} bytes, and {MOST_BYTES:,} may be; ask the partner for it in parts"
         else:
@@ -88,13 +92,24 @@ class FileWork:
 
     # ---- its documents
 
+    def go_on(self, resume: Row, earlier: list[Row]) -> None:
+        """Other documents of the same file, which is not read anew where they follow those before."""
+        self.job = replace(self.job, resume=resume, earlier=earlier)
+        self.position = resume
+        self._steps = self._walk_again(self._agreed, {place["s"] for place in resume["replay"]}) if self._agreed else iter(())
+
+    def _read(self, found: Agreed) -> FileReading:
+        if self._reading is None:
+            name = found.agreement.schema_file
+            self._reading = read_file(self.data, found.form, schema_of(name) if name else None)
+        return self._reading
+
     def _walk(self, found: Agreed) -> Iterator[tuple[str, Row]]:
-        name = found.agreement.schema_file
-        reading = read_file(self.data, found.form, schema_of(name) if name else None)
         resume = self.job.resume or {"s": 0}
         if "replay" in resume:
-            yield from self._walk_again(found, reading, {place["s"] for place in resume["replay"]})
+            yield from self._walk_again(found, {place["s"] for place in resume["replay"]})
             return
+        reading = self._read(found)
         told = _Told.of(self.job.earlier)
         begin = resume["s"]
         if self.job.hold:
@@ -109,8 +124,11 @@ class FileWork:
             yield "documents", row
         yield "acknowledgments", self._answer(found, told)
 
-    def _walk_again(self, found: Agreed, reading: FileReading, wanted: set[int]) -> Iterator[tuple[str, Row]]:
-        for one in self._documents(reading, min(wanted)):
+    def _walk_again(self, found: Agreed, wanted: set[int]) -> Iterator[tuple[str, Row]]:
+        if self._rest is None or min(wanted) < self._next:
+            self._rest, self._next = self._documents(self._read(found), min(wanted)), min(wanted)
+        for one in self._rest:
+            self._next = one.ordinal + 1
             if one.ordinal in wanted:
                 yield "documents", self._document(found, one)
             if one.ordinal >= max(wanted):
@@ -126,7 +144,7 @@ class FileWork:
 
     def _row(self, found: Agreed, ordinal: int, start: int, end: int) -> Row:
         return {
-            "interchange": 1, "group": GROUP, "ordinal": ordinal + 1, "stream": "production", "set_id": found.agreement.set_id, "control": "",
+            "interchange": 1, "group": GROUP, "ordinal": ordinal + 1, "stream": self.job.stream or "production", "set_id": found.agreement.set_id, "control": "",
             "byte_start": start, "byte_end": end, "mapping": None, "content_hash": None, "unmapped": None, "on_conflict": "hold", "findings": [],
             "references": [], "events": [], "state": "mapped", "reason": None, "verdict": "A", "codes": "", "release": getattr(found.form, "release", "1"),
         }  # fmt: skip
@@ -189,7 +207,7 @@ class _Told:
         return told
 
     def add(self, row: Row) -> None:
-        found = [Finding(**json.loads(one)) for one in row["findings"]]
+        found = [finding_of(one) for one in row["findings"]]
         errors = [finding for finding in found if finding.severity == "error"]
         if errors:
             self.bad += 1

@@ -16,6 +16,11 @@ WALL_SECONDS = 60
 WALL_SECONDS_A_MEGABYTE = 6
 """A worker that waits and burns no CPU is lost after this: a backstop behind its own CPU limit, wide enough for a busy machine."""
 
+PATIENCE_BEHIND = 2
+"""Seconds for which a replay lets live work go first."""
+BEHIND = "~"
+"""Whose turn a replay takes then; no partner is called so."""
+
 
 class WorkerLost(Exception):
     """The worker ended, or was ended, in the middle of a call."""
@@ -37,6 +42,7 @@ class Pool:
         self._waiting: dict[str, deque[asyncio.Future[_Process]]] = {}
         """Who waits for a worker: partners in the order of their turns, each with its calls."""
         self._all: dict[int, _Process] = {}
+        self._freed = asyncio.Event()
         self.lost = 0
 
     async def start(self) -> None:
@@ -46,7 +52,7 @@ class Pool:
     async def _spawn(self, number: int) -> _Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.translate.worker", str(self._memory),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=_environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=environment(),
         )  # fmt: skip
         one = _Process(number, process)
         self._all[number] = one
@@ -80,10 +86,42 @@ class Pool:
                     self._waiting[partner] = calls
                 return
         self._idle.append(worker)
+        self._freed.set()
 
     def is_wanted(self, partner: str) -> bool:
         """Whether another partner waits for a worker."""
         return any(not waiter.done() for other, calls in self._waiting.items() if other != partner for waiter in calls)
+
+    async def call_behind(self, jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]] | None:
+        """One call that lets live work go first; None where the worker was lost over it."""
+        worker = await self._spare()
+        call = asyncio.ensure_future(self.call(worker, jobs, blob, profiles))
+        call.add_done_callback(lambda done: self._called(worker, done))
+        try:
+            # A caller that is cancelled leaves the call to its end: a worker is free only when its answer has been read.
+            return await asyncio.shield(call)
+        except WorkerLost:
+            return None
+
+    def _called(self, worker: "_Process", done: "asyncio.Future[Any]") -> None:
+        if not done.cancelled():
+            done.exception()  # its caller may be gone
+        self.give_back(worker)
+
+    @property
+    def size(self) -> int:
+        return self._count
+
+    async def _spare(self) -> "_Process":
+        """A worker that live work does not want now; after PATIENCE_BEHIND it waits its turn like a partner, so that it is not starved."""
+        try:
+            async with asyncio.timeout(PATIENCE_BEHIND):
+                while self._waiting or not self._idle:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            return await self.take(BEHIND)
+        return self._idle.pop()
 
     async def call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
         """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again."""
@@ -137,7 +175,7 @@ class Pool:
                 await one.process.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Our own, with the library's folder, which a worker reads by itself."""
     folder = library.chosen()
     return dict(os.environ) | ({library.ENVIRONMENT: str(folder.absolute())} if folder is not None else {})

@@ -16,7 +16,7 @@ from gateway import journal
 from gateway.clock import Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Acknowledgment, Chunk, ChunkKept, DocumentRow, EventRow, Receipt, ToTranslate, TranslateClaim, TranslateLane
+from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
 from gateway.store import search
 from gateway.store.payloads import PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
@@ -136,12 +136,14 @@ class TranslateStage:
     async def _read_together(self, batch: list[ToTranslate]) -> dict[str, dict[str, Any]]:
         """Results by message; without those that a lost worker took with it, which are read one by one afterwards."""
         jobs, blob, profiles = [], bytearray(), {}
+        standing = await self._where_they_stand([message.id for message in batch if message.resume])
         for message in batch:
             data = message.data
             if data is None or not sound(data, message.sha256):
                 continue  # it is read alone, which says what is wrong with it
             profiles[message.partner, message.profile_revision] = await self._profile_text(message.partner, message.profile_revision)
-            jobs.append(self._job(message, blob_start=len(blob)))
+            dropped, earlier = standing.get(message.id, ([], []))
+            jobs.append(self._job(message, blob_start=len(blob), resume=message.resume, dropped=dropped, earlier=earlier))
             blob += data
         worker = await self._pool.take(batch[0].partner)
         try:
@@ -163,7 +165,7 @@ class TranslateStage:
                 waiting = []
                 await self._alone(message)
                 continue
-            waiting.append((message, self._store.keep_chunk(self._chunk(message, result))))
+            waiting.append((message, self._store.keep_chunk(self._chunk(message, result, message.resume))))
         await self._landed(waiting)
 
     async def _landed(self, waiting: "list[tuple[ToTranslate, Future[ChunkKept]]]") -> None:
@@ -253,6 +255,12 @@ class TranslateStage:
         """For a worker that has not seen the message's beginning: interchanges that do not count, verdicts of the present group."""
         return await landed(self._store.read(lambda tx: search.standing(tx, message.id)))
 
+    async def _where_they_stand(self, messages: list[str]) -> dict[str, tuple[list[int], list[dict[str, Any]]]]:
+        """The same of several replays that share a call."""
+        if not messages:
+            return {}
+        return await landed(self._store.read(lambda tx: {message: search.standing(tx, message) for message in messages}))
+
     async def _hold(self, message: ToTranslate, resume: str | None, reason: str) -> None:
         chunk = self._blank(message, resume)
         chunk.held = reason
@@ -321,24 +329,24 @@ class _Way:
     earlier: list[dict[str, Any]] = field(default_factory=list)
 
 
-def document_row(row: dict[str, Any]) -> DocumentRow:
-    events = [EventRow(**event | {"data": event["data"].encode()}) for event in row["events"]]
-    return DocumentRow(**row | {"events": events, "references": [tuple(one) for one in row["references"]]})
-
-
 def acknowledgment_of(row: dict[str, Any]) -> Acknowledgment:
     return Acknowledgment(**row | {"receipt": Receipt(**row["receipt"]) if row["receipt"] else None})
 
 
 def _batches(messages: list[ToTranslate]) -> list[list[ToTranslate]]:
-    """Runs of small, fresh messages that share a call; everything else alone. The order stays."""
+    """Runs of small messages, fresh or replayed, that share a call; everything else alone. The order stays."""
     batches: list[list[ToTranslate]] = []
     small = False
     for message in messages:
-        fits = message.data is not None and message.size <= SMALL and message.resume is None and message.losses == 0
+        fits = message.data is not None and message.size <= SMALL and _from_its_beginning(message.resume) and message.losses == 0
         if fits and small and len(batches[-1]) < TOGETHER:
             batches[-1].append(message)
         else:
             batches.append([message])
         small = fits
     return batches
+
+
+def _from_its_beginning(resume: str | None) -> bool:
+    """Whether nothing of the message is being read: it is fresh, or a person wants it, or some of its documents, again."""
+    return resume is None or resume.startswith('{"replay"')

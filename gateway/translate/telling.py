@@ -37,6 +37,10 @@ class Job:
     """The set at the resume point has cost three workers: step over it and hold it."""
     override: str | None = None
     file_name: str | None = None
+    stream: str | None = None
+    """A replay's own stream, whatever the document says of itself."""
+    target: str | None = None
+    """A replay's own target, in place of the agreement's."""
 
 
 class Telling:
@@ -72,7 +76,7 @@ class Telling:
         row["content_hash"] = content_hash(document)
         row["unmapped"] = json.dumps([one._asdict() for one in mapped.unmapped], separators=(",", ":")) if mapped.unmapped else None
         row["findings"] += [finding_json(finding) for finding in mapped.findings]
-        target = agreement.test_target if row["stream"] == "test" else agreement.target
+        target = self._job.target or (agreement.test_target if row["stream"] == "test" else agreement.target)
         references = set(map(tuple, row["references"]))
         for draft in mapped.events:
             if faults:
@@ -107,3 +111,8 @@ class Telling:
 def finding_json(finding: Finding) -> str:
     """A finding as it is kept: without what it does not say."""
     return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))
+
+
+def finding_of(stored: str) -> Finding:
+    """The same, back from what is kept."""
+    return Finding(**({"code": ""} | json.loads(stored)))

@@ -5,9 +5,10 @@ Everything it gives back is JSON values: rows ready to be kept. It never opens t
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.translate.answering import Answering
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
 from partners.mappings import MappingLibrary
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
@@ -43,6 +44,12 @@ class MessageWork:
         self._hold = job.hold
         self._replays = job.resume is not None and "replay" in job.resume
         self._steps = self._walk_again(job.resume["replay"]) if job.resume and self._replays else self._walk()
+
+    def go_on(self, resume: Row, earlier: list[Row]) -> None:
+        """Other sets of the same message, of which the envelopes are known by now."""
+        self.job = replace(self.job, resume=resume, earlier=earlier)
+        self.position = resume
+        self._steps = self._walk_again(resume["replay"])
 
     def chunk(self, dropped: list[int]) -> Row:
         self.dropped |= set(dropped)
@@ -89,6 +96,8 @@ class MessageWork:
         return "open", None
 
     def _stream(self, interchange: Interchange) -> str:
+        if self.job.stream is not None:
+            return self.job.stream
         return "test" if interchange.usage == "T" else "production"
 
     def _tell_envelopes(self, out: Row) -> None:
@@ -145,21 +154,19 @@ class MessageWork:
         """
         earlier = {(row["interchange"], row["group"], row["ordinal"]): row for row in self.job.earlier}
         verdicts: dict[tuple[int, int], dict[int, SetVerdict]] = {}
-        for place in places:
-            interchange = self.outline.interchanges[place["i"]]
-            group = interchange.groups[place["g"]]
+        for run in _runs(places):
+            interchange = self.outline.interchanges[run[0]["i"]]
+            group = interchange.groups[run[0]["g"]]
             sets = read_sets(
-                self.read, interchange, group, self.guides, self.options, offset=place["o"], ordinal=place["s"], agreed=self._agreed(group)
+                self.read, interchange, group, self.guides, self.options, offset=run[0]["o"], ordinal=run[0]["s"], agreed=self._agreed(group)
             )
-            reading = next(iter(sets), None)
-            if reading is None:
-                continue
-            row = self._document(interchange, group, reading)
-            before = earlier.get((row["interchange"], row["group"], row["ordinal"]))
-            if before is not None and before["unread"]:
-                row["first_reading"] = True
-                verdicts.setdefault((place["i"], place["g"]), {})[row["ordinal"]] = _verdict_of(reading)
-            yield "documents", row
+            for place, reading in zip(run, sets, strict=False):
+                row = self._document(interchange, group, reading)
+                before = earlier.get((row["interchange"], row["group"], row["ordinal"]))
+                if before is not None and before["unread"]:
+                    row["first_reading"] = True
+                    verdicts.setdefault((place["i"], place["g"]), {})[row["ordinal"]] = _verdict_of(reading)
+                yield "documents", row
         for (i, g), fresh in sorted(verdicts.items()):
             stored = [row for row in self.job.earlier if (row["interchange"], row["group"]) == (i + 1, g + 1)]
             group = self.outline.interchanges[i].groups[g]
@@ -254,7 +261,7 @@ class MessageWork:
             )
         elif reading.oversize:
             row["state"], row["reason"] = "held", f"the set is larger than {self.options.limits.set_bytes} bytes, the most that is mapped"
-        elif row["stream"] == "test" and agreement.test_target is None:
+        elif row["stream"] == "test" and agreement.test_target is None and self.job.target is None:
             row["state"], row["reason"] = "skipped", "it is marked as a test (ISA15 T) and the agreement names no test_target"
         else:
             self._map(interchange, group, reading, agreement, row)
@@ -281,12 +288,24 @@ class MessageWork:
         self.telling.tell(document, control, agreement, row, faults=faults, written=(group.date, group.time))
 
 
+def _runs(places: list[Row]) -> list[list[Row]]:
+    """Places in runs of sets that follow each other, so that a stretch is split once for all of them."""
+    runs: list[list[Row]] = []
+    for place in places:
+        last = runs[-1][-1] if runs else None
+        if last is not None and (last["i"], last["g"], last["s"] + 1) == (place["i"], place["g"], place["s"]):
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
+
+
 def _verdict_of(reading: SetReading) -> SetVerdict:
     return SetVerdict(reading.set_id, reading.control, reading.verdict, reading.codes, reading.findings, reading.implementation)
 
 
 def _verdict_from(row: Row) -> SetVerdict:
-    findings = [Finding(**json.loads(one)) for one in row["findings"]]
+    findings = [finding_of(one) for one in row["findings"]]
     return SetVerdict(row["id"], row["control"], row["verdict"], row["codes"].split(), findings)
 
 

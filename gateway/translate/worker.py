@@ -37,6 +37,8 @@ class Worker:
         self._profiles: dict[tuple[str, int], Profile] = {}
         self._work: MessageWork | FileWork | None = None
         self._resume: str | None = None
+        self._terms: tuple[Any, ...] | None = None
+        """Under which a replay reads the message; None outside of a replay."""
         self._opened: int | None = None
 
     def answer(self, call: dict[str, Any], blob: bytes) -> dict[str, Any]:
@@ -55,22 +57,33 @@ class Worker:
             self._forget()
             traceback.print_exc(file=sys.stderr)
             return {"message": job["message"], "error": f"our own fault: {type(error).__name__}: {error}"}
-        self._work, self._resume = (work, chunk["resume"]) if chunk["resume"] else (None, None)
-        if not chunk["resume"]:
+        if chunk["resume"]:
+            self._work, self._resume = work, chunk["resume"]
+        elif _is_replay_of_a_file(job):
+            self._work, self._resume, self._terms = work, None, _terms(job)
+        else:
             self._forget()
         return {"message": job["message"], "chunk": chunk}
 
     def _continued(self, job: dict[str, Any]) -> MessageWork | FileWork | None:
         """The message we are in the middle of, if this call goes on exactly where we are."""
         work = self._work
-        if work is not None and work.job.message == job["message"] and self._resume == job["resume_text"] and not job["hold"]:
+        if work is None or work.job.message != job["message"] or job["hold"]:
+            return None
+        if _is_replay_of_a_file(job):
+            if self._terms != _terms(job):
+                return None
+            work.go_on(job["resume"], job["earlier"])
             return work
-        return None
+        return work if self._terms is None and self._resume == job["resume_text"] else None
 
     def _begun(self, job: dict[str, Any], blob: bytes) -> MessageWork | FileWork:
         self._forget()
         profile = self._profile(job)
-        value = Job(job["message"], job["size"], job["received_at"], job["resume"], job["earlier"], job["hold"], job["override"], job["file_name"])
+        value = Job(
+            job["message"], job["size"], job["received_at"], job["resume"], job["earlier"], job["hold"], job["override"], job["file_name"],
+            job.get("stream"), job.get("target"),
+        )  # fmt: skip
         read = self._reader(job, blob)
         format = recognise(read(0, HEAD_BYTES))
         work: MessageWork | FileWork
@@ -98,10 +111,19 @@ class Worker:
         return lambda offset, length: os.pread(descriptor, length, offset)
 
     def _forget(self) -> None:
-        self._work = self._resume = None
+        self._work = self._resume = self._terms = None
         if self._opened is not None:
             os.close(self._opened)
             self._opened = None
+
+
+def _is_replay_of_a_file(job: dict[str, Any]) -> bool:
+    """A replay of a large message comes in stretches; its envelopes are found once for all of them."""
+    return job["path"] is not None and "replay" in (job["resume"] or {})
+
+
+def _terms(job: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(job.get(name) for name in ("message", "partner", "revision", "override", "stream", "target"))
 
 
 def _allow_cpu(size: int) -> None:

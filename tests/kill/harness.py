@@ -34,8 +34,8 @@ QUIET = 35
 """Looks into an empty outbox, a tenth of a second apart, after which a partner believes it has all: longer than a lease."""
 
 
-POINTS_HERE = tuple(point for point in POINTS if not point.startswith(("as2.", "sftp.")))
-"""Those that documents over HTTP reach. AS2's and SFTP's have tests of their own: test_as2_killed.py, test_sftp_killed.py."""
+POINTS_HERE = tuple(point for point in POINTS if not point.startswith(("as2.", "sftp.", "replay.")))
+"""Those that documents over HTTP reach. The others have tests of their own: test_as2_killed.py, test_sftp_killed.py, test_replay_killed.py."""
 
 
 @dataclass

@@ -110,6 +110,12 @@ def normalise_reference(type_: str, value: str) -> str:
     return plain[:MAX_REFERENCE]
 
 
+def spellings(value: str) -> list[str]:
+    """How a reference may be kept that a person writes so: normalised as any type, as it is, and without leading zeros."""
+    found = {normalise_reference(kind, value) for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
+    return sorted(found - {""})
+
+
 def subject_of(kind: str, value: str) -> str:
     """ "shipment/SHP0045871", in capitals; a value over 150 characters is cut and told apart by a piece of its hash."""
     if len(value) > MAX_SUBJECT:

@@ -69,6 +69,7 @@ class AdminDoor:
             await self._node.reload_profiles()
             self._node.translate.wake()
             self._node.deliver.wake()
+            self._node.replay.wake()
             self._node.poller.soon()
         return web.json_response(value)
 
