@@ -34,6 +34,10 @@ _HEALTH = one_of(f"SELECT {_COLUMNS} FROM destinations WHERE id IN :keys")  # no
 _HEALTH_LOCKED = one_of(_HEALTH.text + " FOR UPDATE")
 _HEALTH_IF_FREE = one_of(_HEALTH.text + " FOR UPDATE SKIP LOCKED")
 _ONE = text(f"SELECT {_COLUMNS} FROM destinations WHERE id = :id")  # noqa: S608 - names are ours
+_ASKED = text(
+    f"SELECT EXISTS (SELECT 1 FROM lanes WHERE destination = :id AND next_due IS NOT NULL), d.{_COLUMNS.replace(', ', ', d.')}"  # noqa: S608 - ours
+    " FROM (SELECT 1 AS one) o LEFT JOIN destinations d ON d.id = :id"
+)
 MAKE = text("INSERT INTO destinations (id, partner) VALUES (:id, :partner) ON CONFLICT (id) DO NOTHING")
 _PUT = text(
     "UPDATE destinations SET partner = :partner, state = :state, since = :since, parked_until = :parked_until, probing_until = :probing_until,"
@@ -80,6 +84,12 @@ def partner_of(destination: str) -> str:
     """Whose destination it is; - for a target, which is ours."""
     kind, _, name = destination.partition(":")
     return "-" if kind == TARGET else name
+
+
+def asked(tx: Connection, destination: str) -> tuple[bool, Health]:
+    """Whether anything waits for the destination at all, due or not; and how it stands."""
+    row: Any = rows_of(tx, _ASKED, {"id": destination})[0]
+    return bool(row[0]), _health(row[1:]) if row.id is not None else Health(destination, partner_of(destination))
 
 
 def _health(row: Any) -> Health:

@@ -13,24 +13,23 @@ from gateway.store import breaker, fallback
 from gateway.store.lanes import NEXT_HEAD
 from gateway.store.quotas import BOUNDLESS, Bucket, Buckets
 from gateway.store.sql import in_lists, many, one_of, rows_of
-from gateway.store.turns import MOST_VISITED, Ring, Turn, allot, due_rings, more_of, put_turns, turns_of
+from gateway.store.turns import MOST_VISITED, Ring, allot, due_rings, more_of, put_turns
 
 SOON = 5_000
 """Microseconds after which a claim comes again that another node's claim was in the way of."""
 
 _TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
-_CHOSEN = one_of("SELECT id, head, fence, lease_until, next_due FROM lanes WHERE id IN :keys")
-_CHOSEN_LOCKED = one_of(_CHOSEN.text + " FOR UPDATE SKIP LOCKED")
+_CHOSEN = one_of(
+    "SELECT l.id AS lane_id, l.fence, l.lease_until, l.next_due, d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload,"
+    " d.attributes, d.attempts, d.unknown_outcome, d.on_dead, d.created_at, COALESCE(d.tried_from, d.created_at) AS tried_from, d.fallback, p.data,"
+    " p.location, p.sha256 FROM lanes l LEFT JOIN deliveries d ON d.id = l.head AND d.state = 'due' LEFT JOIN payloads p ON p.id = d.payload"
+    " WHERE l.id IN :keys"
+)
+_CHOSEN_LOCKED = one_of(_CHOSEN.text + " FOR UPDATE OF l SKIP LOCKED")
 _LEASED = text(
     "SELECT partner, count(*) AS number FROM lanes WHERE destination = :destination AND lease_until > 0 AND lease_until > :now GROUP BY partner"
 )
 _MARK = text("UPDATE deliveries SET unknown_outcome = :unknown WHERE id = :delivery")
-_HEADS = one_of(
-    "SELECT d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload, d.attributes, d.attempts, d.unknown_outcome, d.on_dead,"
-    " d.created_at, COALESCE(d.tried_from, d.created_at) AS tried_from, d.fallback, p.data, p.location, p.sha256 FROM deliveries d"
-    " JOIN payloads p ON p.id = d.payload"
-    " WHERE d.id IN :keys AND d.state = 'due'"
-)
 _FENCES = one_of("SELECT id, fence FROM lanes WHERE id IN :keys")
 _RENEW = text("UPDATE lanes SET lease_until = :until WHERE id = :lane AND fence = :fence AND lease_until > 0")
 
@@ -45,12 +44,13 @@ class ClaimVerbs:
         return [self._claim(tx, claim) for claim in items]
 
     def _claim(self, tx: Connection, claim: LaneClaim) -> Claimed:
-        health = breaker.health_of(tx, claim.destination)
+        waits, health = breaker.asked(tx, claim.destination)
+        if not waits:
+            return Claimed([], None, health.state)
         if health.state in breaker.RESTING and not breaker.probe_is_due(health, claim.now):
             fallback.fall_back(tx, health, claim.now, self.ticks)
             return Claimed([], breaker.probe_at(health), health.state)
-        turns = turns_of(tx, claim.destination)
-        scan = _Scan(tx, claim, turns)
+        scan = _Scan(tx, claim)
         if not scan.found:
             return Claimed([], None, health.state)
         buckets = Buckets(tx, claim.now, claim.partners, is_sqlite=self.is_sqlite)
@@ -95,20 +95,20 @@ class ClaimVerbs:
                 return chosen
 
     def _still_due(self, tx: Connection, claim: LaneClaim, chosen: list[str]) -> list[Any]:
-        """The chosen lanes as they are now, in their order: another node may have taken one between our look and our turn at the gate."""
-        rows = {row.id: row for row in in_lists(tx, _CHOSEN if self.is_sqlite else _CHOSEN_LOCKED, chosen)}
+        """The chosen lanes with their heads, in their order, as they are now: another node may have taken one between our look and our turn at the gate."""
+        rows = {row.lane_id: row for row in in_lists(tx, _CHOSEN if self.is_sqlite else _CHOSEN_LOCKED, chosen)}
         lanes = [rows[lane] for lane in chosen if lane in rows]
         return [lane for lane in lanes if lane.lease_until <= claim.now and lane.next_due is not None and lane.next_due <= claim.now]
 
     def _lease(self, tx: Connection, claim: LaneClaim, lanes: list[Any]) -> list[ToDeliver]:
-        many(tx, _TAKE, [{"lane": lane.id, "until": claim.until, "node": claim.node} for lane in sorted(lanes, key=lambda lane: str(lane.id))])
-        fences = {lane.head: lane.fence + 1 for lane in lanes}
-        heads = {row.id: row for row in in_lists(tx, _HEADS, fences)}
+        many(tx, _TAKE, [{"lane": lane, "until": claim.until, "node": claim.node} for lane in sorted(lane.lane_id for lane in lanes)])
         # A head that was settled or skipped under us: the lane finds its next one.
-        many(tx, NEXT_HEAD, [{"lane": lane.id} for lane in lanes if lane.head not in heads])
+        many(tx, NEXT_HEAD, [{"lane": lane.lane_id} for lane in lanes if lane.id is None])
+        heads = [lane for lane in lanes if lane.id is not None]
         # Also for what has a fallback: it may not go there once an attempt may have had its effect unseen.
-        many(tx, _MARK, [{"delivery": head, "unknown": True} for head in sorted(heads) if claim.mark_sending or heads[head].fallback])
-        return [_to_deliver(heads[lane.head], fences[lane.head]) for lane in lanes if lane.head in heads]
+        marked = sorted(head.id for head in heads if claim.mark_sending or head.fallback)
+        many(tx, _MARK, [{"delivery": delivery, "unknown": True} for delivery in marked])
+        return [_to_deliver(head, head.fence + 1) for head in heads]
 
     def renew_leases(self, tx: Connection, items: list[Renewal]) -> list[bool]:
         """True where the lane is still ours."""
@@ -120,8 +120,8 @@ class ClaimVerbs:
 class _Scan:
     """Who has something due: a few partners more than are wanted, then more and more."""
 
-    def __init__(self, tx: Connection, claim: LaneClaim, turns: dict[int, Turn]) -> None:
-        self._tx, self.claim, self._turns = tx, claim, turns
+    def __init__(self, tx: Connection, claim: LaneClaim) -> None:
+        self._tx, self.claim = tx, claim
         self._most = claim.limit + 2
         self.more = more_of(tx, claim.destination, claim.now)
         self.rings = self._look()
@@ -143,7 +143,7 @@ class _Scan:
 
     def _look(self) -> dict[int, Ring]:
         claim = self.claim
-        return due_rings(self._tx, claim.destination, claim.now, self._turns, claim.partners, most=self._most)
+        return due_rings(self._tx, claim.destination, claim.now, claim.partners, most=self._most)
 
 
 def _left(partner: str, claim: LaneClaim, buckets: Buckets, in_flight: Counter[str]) -> int:

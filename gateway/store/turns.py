@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -24,19 +24,19 @@ GUARANTEED = {3: 1, 7: 2, 11: 3}
 MOST_VISITED = 4096
 """Partners of one class that one claim looks at."""
 
-_TURNS = text("SELECT priority, partner, remaining FROM turns WHERE destination = :destination")
 _PUT_TURN = text(
     "INSERT INTO turns (destination, priority, partner, remaining) VALUES (:destination, :priority, :partner, :remaining)"
     " ON CONFLICT (destination, priority) DO UPDATE SET partner = excluded.partner, remaining = excluded.remaining"
 )
 _NEAR = (
-    "WITH RECURSIVE near (priority, partner, n, start, wrapped) AS ("
-    " SELECT CAST(column1 AS INTEGER), CAST(column2 AS VARCHAR), 0, CAST(column2 AS VARCHAR), CASE WHEN column2 = '' THEN 1 ELSE 0 END"
-    " FROM (VALUES (0, :start0), (1, :start1), (2, :start2), (3, :start3)) classes"
+    "WITH RECURSIVE near (priority, partner, n, start, wrapped, remaining) AS ("
+    " SELECT CAST(column1 AS INTEGER), CAST(COALESCE(t.partner, '') AS VARCHAR), 0, CAST(COALESCE(t.partner, '') AS VARCHAR),"
+    " CASE WHEN t.partner IS NULL THEN 1 ELSE 0 END, COALESCE(t.remaining, 0)"
+    " FROM (VALUES (0), (1), (2), (3)) classes LEFT JOIN turns t ON t.destination = :destination AND t.priority = column1"
     " UNION ALL"
     " SELECT near.priority, (SELECT l.partner FROM lanes l WHERE l.destination = :destination AND l.priority = near.priority"
     " AND l.partner > COALESCE(near.partner, '') AND l.next_due IS NOT NULL ORDER BY l.partner LIMIT 1), near.n + 1, near.start,"
-    " CASE WHEN near.partner IS NULL THEN 1 ELSE near.wrapped END FROM near"
+    " CASE WHEN near.partner IS NULL THEN 1 ELSE near.wrapped END, near.remaining FROM near"
     " WHERE near.n < :most AND NOT (near.wrapped = 1 AND near.partner IS NULL)"
     " AND NOT (near.wrapped = 1 AND near.start <> '' AND near.partner >= near.start))"
 )
@@ -46,7 +46,7 @@ _DUE = (
     " AND x.next_due IS NOT NULL AND x.next_due <= :now AND x.lease_until <= :now ORDER BY x.next_due LIMIT {most}"
 )
 _SCAN = text(
-    f"{_NEAR} SELECT near.priority, near.partner, near.n, ({_DUE.format(priority='near.priority', partner='near.partner', most='1')}) AS lane FROM near"  # noqa: S608 - ours
+    f"{_NEAR} SELECT near.priority, near.partner, near.n, near.remaining, ({_DUE.format(priority='near.priority', partner='near.partner', most='1')}) AS lane FROM near"  # noqa: S608 - ours
 )
 _MORE = text(_DUE.format(priority=":priority", partner=":partner", most=":most"))
 
@@ -56,9 +56,6 @@ class Turn(NamedTuple):
 
     partner: str
     remaining: int
-
-
-NOBODY = Turn("", 0)
 
 
 More = Callable[[int, str, int], list[str]]
@@ -87,10 +84,6 @@ class Ring:
     last: Turn | None = None
 
 
-def turns_of(tx: Connection, destination: str) -> dict[int, Turn]:
-    return {row.priority: Turn(row.partner, row.remaining) for row in rows_of(tx, _TURNS, {"destination": destination})}
-
-
 def put_turns(tx: Connection, destination: str, turns: dict[int, Turn]) -> None:
     rows = [
         {"destination": destination, "priority": priority, "partner": turn.partner, "remaining": turn.remaining} for priority, turn in turns.items()
@@ -98,22 +91,21 @@ def put_turns(tx: Connection, destination: str, turns: dict[int, Turn]) -> None:
     many(tx, _PUT_TURN, sorted(rows, key=lambda row: row["priority"]))
 
 
-def due_rings(tx: Connection, destination: str, now: Instant, turns: dict[int, Turn], partners: Quotas, *, most: int) -> dict[int, Ring]:
+def due_rings(tx: Connection, destination: str, now: Instant, partners: Quotas, *, most: int) -> dict[int, Ring]:
     """For each class who has lanes that are due: of `most` partners from the present turn on."""
-    values: dict[str, Any] = {"destination": destination, "now": now, "most": most}
-    values |= {f"start{priority}": turns.get(priority, NOBODY).partner for priority in range(CLASSES)}
     rings = {priority: Ring() for priority in range(CLASSES)}
     seen: set[tuple[int, str]] = set()
     steps = dict.fromkeys(range(CLASSES), 0)
-    rows: list[tuple[int, str, int, str | None]] = sorted(map(tuple, rows_of(tx, _SCAN, values)), key=itemgetter(2))
-    for priority, partner, n, lane in rows:
+    found = rows_of(tx, _SCAN, {"destination": destination, "now": now, "most": most})
+    rows: list[tuple[int, str, int, int, str | None]] = sorted(map(tuple, found), key=itemgetter(2))
+    for priority, partner, n, remaining, lane in rows:
         steps[priority] = n
         # The partner that had the last turn is the first: what remains of that turn comes now, and a new one after all others.
-        remaining = turns.get(priority, NOBODY).remaining if n == 0 else partners.of(partner).weight
-        if lane is None or not remaining or (priority, partner) in seen:
+        turn = remaining if n == 0 else partners.of(partner).weight
+        if lane is None or not turn or (priority, partner) in seen:
             continue
         seen.add((priority, partner))
-        rings[priority].shares.append(Share(partner, [lane], remaining))
+        rings[priority].shares.append(Share(partner, [lane], turn))
     for priority, ring in rings.items():
         ring.is_whole = steps[priority] < most
     return rings
