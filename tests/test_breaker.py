@@ -15,7 +15,7 @@ from gateway.records import Action, Settled, ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Steering
 from gateway.settings import Folder, Retries
 from gateway.steering import steer, targets
-from gateway.store import breaker, destinations, lives
+from gateway.store import breaker, dead_letters, destinations
 from gateway.store.breaker import CLOSED, OPEN, PAUSED, PROBING, RAMPING, Health, heard
 from gateway.store.store import Store
 from gateway.targets.folder import FolderTarget, put_once
@@ -272,7 +272,7 @@ def test_what_would_die_goes_to_the_fallback_and_back_by_a_persons_word(store: S
     (back,) = claim(store, START + SECOND).deliveries
     assert (back.id, back.destination) == (name, TARGET)
     settle(store, settled(back, START + SECOND, "permanent", status=422))
-    (dead,) = store.read(lambda tx: lives.dead(tx, limit=9)).result(20)["deliveries"]
+    (dead,) = store.read(lambda tx: dead_letters.listed(tx, dead_letters.Search(), limit=9)).result(20)["deliveries"]
     assert dead["id"] == name, "it has no other fallback"
 
 
