@@ -6,7 +6,7 @@ PEER   := .venv-peer
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORPUS ?= ../shared/corpus
 
-.PHONY: setup setup-test peers demo test test-all check format bench faults lock clean
+.PHONY: setup setup-test peers demo test test-all big-kills big-others check format bench faults lock clean
 
 # One stamp a lock file: a second run finds it newer than its lock and downloads nothing.
 $(VENV)/.python: 
@@ -41,8 +41,17 @@ $(PEER)/.ready: requirements/peers.txt tests/peers/patch_oscrypto.py tests/peers
 
 peers: $(PEER)/.ready
 
+# In two halves side by side, one for each core; each prints what it counted when it ends.
 test-all: setup-test peers
-	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target big-kills big-others
+
+KILLS := tests/test_kill.py tests/test_as2_killed.py tests/test_replay_killed.py
+
+big-kills:
+	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider $(KILLS)
+
+big-others:
+	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider $(addprefix --ignore=,$(KILLS))
 
 check: setup-test
 	$(BIN)/ruff format --check .

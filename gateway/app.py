@@ -103,8 +103,9 @@ def open_store(settings: Settings, clock: Clock = now) -> Store:
 
 
 class Node:
-    def __init__(self, settings: Settings, clock: Clock = now) -> None:
+    def __init__(self, settings: Settings, clock: Clock = now, pool: type[Pool] = Pool) -> None:
         self.settings = settings
+        self._pool_of = pool
         library.use(settings.library)
         self.clock = clock
         self.name = ""
@@ -128,7 +129,7 @@ class Node:
         await asyncio.to_thread(self.store.forget_leases, self.name)
         self.book = Book([])
         self.metrics = Metrics(self.store)
-        self.pool = Pool(self.settings.workers, self.settings.worker_memory)
+        self.pool = self._pool_of(self.settings.workers, self.settings.worker_memory)
         await self.pool.start()
         self.deliver = DeliverStage(
             self.store,

@@ -19,6 +19,7 @@ from gateway.operations import OPERATIONS
 from gateway.settings import read_settings
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
+from tests.kennel import KennelPool
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ROOT / "gateway" / "simulators" / "documents"
@@ -110,7 +111,7 @@ async def running(folder: Path, database: str | None = None, *, clock: Clock = n
     }  # fmt: skip
     for key, value in settings.items():
         given[key] = given[key] | value if isinstance(value, dict) and isinstance(given.get(key), dict) else value
-    node = Node(read_settings(None, given, environment={}), clock)
+    node = Node(read_settings(None, given, environment={}), clock, pool=KennelPool)
     await node.start()
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:

@@ -16,8 +16,8 @@ from tests.test_sftp_push import delivered, send
 
 SIZE = 150_000
 """Of the files that are carried: above what is kept in a row, and many packets long."""
-OFFSETS = [pytest.param(5, id="some offsets"), pytest.param(60, id="many offsets", marks=[pytest.mark.big, pytest.mark.timeout(600)])]
-PUSHED_OFFSETS = [pytest.param(3, id="some offsets"), pytest.param(24, id="many offsets", marks=[pytest.mark.big, pytest.mark.timeout(600)])]
+OFFSETS = [pytest.param(5, id="some offsets"), pytest.param(30, id="many offsets", marks=[pytest.mark.big, pytest.mark.timeout(600)])]
+PUSHED_OFFSETS = [pytest.param(3, id="some offsets"), pytest.param(16, id="many offsets", marks=[pytest.mark.big, pytest.mark.timeout(600)])]
 """Fewer: after each cut we wait a second before we come again."""
 AGREEMENTS = "[{receive: '945', overlays: [demo-3pl], default_zone: America/New_York}]"
 

@@ -96,7 +96,7 @@ class Worker:
 
     def _profile(self, job: dict[str, Any]) -> Profile:
         key = (job["partner"], job["revision"])
-        if key not in self._profiles:
+        if key not in self._profiles or job["profile"] is not None:
             if len(self._profiles) >= PROFILES_KEPT:
                 self._profiles.clear()
             self._profiles[key] = read_profile(job["profile"])
