@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import evidence
+from gateway import evidence, finding
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -22,11 +22,8 @@ from gateway.store import awaited, lives, profiles, replays
 from gateway.store.profiles import Applied
 from gateway.store.store import Store
 from partners.profile import Profile, ProfileError, digest, read_profile
-from translators.events.identity import normalise_reference
 
 Arguments = dict[str, Any]
-REFERENCE = 80
-"""Characters of a reference that are kept."""
 WAIT = timedelta(seconds=30).total_seconds()
 Act = Literal["retry", "skip", "redeliver"]
 ACTS: dict[str, Act] = {"retry": "retry", "skip": "skip", "redeliver": "redeliver"}
@@ -38,13 +35,6 @@ OVERRIDES = {
 }
 
 
-def messages(store: Store, given: Arguments) -> Any:
-    """The latest messages received, or with `sent` those of ours; `partner`, `state` and `limit` narrow them."""
-    limit, direction = min(int(given.get("limit") or 20), 200), "out" if given.get("sent") else "in"
-    narrowed = {name: given.get(name) for name in ("partner", "state", "before")}
-    return store.read(lambda tx: lives.messages(tx, direction=direction, limit=limit, **narrowed)).result(WAIT)
-
-
 def show(store: Store, given: Arguments) -> Any:
     """The whole life of a message, document, event or delivery: what came, what it became, who was told."""
     wanted = str(given["id"])
@@ -52,13 +42,6 @@ def show(store: Store, given: Arguments) -> Any:
     if found is None:
         raise Refused(404, "not-found", f"nothing is called {wanted}; `crossdock find VALUE` searches by any reference")
     return found
-
-
-def find(store: Store, given: Arguments) -> Any:
-    """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
-    value = str(given["value"])
-    spellings = {normalise_reference(kind, value)[:REFERENCE] for kind in ("", "sscc", "pro")} | {value.strip(), value.strip().lstrip("0")}
-    return store.read(lambda tx: lives.find(tx, sorted(spellings - {""}), limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 
 def dead(store: Store, given: Arguments) -> Any:
@@ -178,9 +161,7 @@ def partners_show(store: Store, given: Arguments) -> Any:
 
 
 OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
-    "messages": messages,
     "show": show,
-    "find": find,
     "explain": explain_event,
     "dead": dead,
     "awaited": awaited_answers,
@@ -191,6 +172,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     "partners.show": partners_show,
     **alarm_people.OPERATIONS,
     **evidence.OPERATIONS,
+    **finding.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,

@@ -93,6 +93,10 @@ class EventRow:
     data: bytes
     destination: str | None
     on_dead: Literal["block", "pass"]
+    standing: dict[str, Any] | None = None
+    """What it says of how its shipment or order stands (translators.events.standing)."""
+    stock: list[dict[str, Any]] = field(default_factory=list)
+    """What it counts of stock, or changes."""
 
 
 @dataclass(slots=True)

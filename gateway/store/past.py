@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from gateway.clock import DAY, Instant
 from gateway.records import Chunk
 from gateway.store.sql import in_lists, one_of
+from gateway.store.standings import Standings
 
 ENVELOPE_WINDOW = 90 * DAY
 IDENTITY_WINDOW = 400 * DAY
@@ -18,7 +19,7 @@ IDENTITY_WINDOW = 400 * DAY
 _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
 _SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
 _CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
-_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
+_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at, subject FROM identities WHERE id IN :keys")
 
 
 class SeenInterchange(NamedTuple):
@@ -45,6 +46,8 @@ class KnownEvent(NamedTuple):
     event: str
     document: str
     at: Instant
+    subject: str | None
+    """Whose standing it speaks of; None of what has none."""
 
     def recent(self, now: Instant) -> bool:
         """Partners use their numbers again: past the window an equal key is another thing."""
@@ -59,6 +62,7 @@ class Past:
     seen: dict[tuple[str, ...], SeenInterchange]
     contents: dict[tuple[str, ...], SeenContent]
     identities: dict[str, KnownEvent]
+    standings: Standings
 
 
 def past_of(tx: Connection, items: list[Chunk]) -> Past:
@@ -71,6 +75,8 @@ def past_of(tx: Connection, items: list[Chunk]) -> Past:
         seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
         contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
         identities={
-            row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)
+            row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at, row.subject)
+            for row in in_lists(tx, _IDENTITIES, identities)
         },
+        standings=Standings(tx, items),
     )

@@ -4,7 +4,7 @@ Here, and only here, it is decided what was seen before: pure code brings keys a
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -19,8 +19,10 @@ from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Pas
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import answer_again, compose
 from gateway.store.sql import in_lists, many, one_of
+from gateway.store.standings import rank_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row
+from translators.events.identity import told_late
 
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
@@ -40,6 +42,7 @@ class TranslationVerbs:
         compose(tx, writes, ticks=self.ticks, files=self.files)
         answer_again(tx, writes, ticks=self.ticks)
         writes.put(tx, self.ticks)
+        past.standings.put(tx, self.files)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
         held = {row["id"] for row in writes.held}
         tell_partners(tx, [(chunk, "held", chunk.held) for chunk in items if chunk.message in held], self.ticks)
@@ -159,7 +162,7 @@ class TranslationVerbs:
                 place | {"number": number, "partner": chunk.partner, "finding": finding} for number, finding in enumerate(document.findings, start=1)
             ]
         writes.references += [
-            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.at}
+            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.at, "set_id": document.set_id}
             for kind, value in sorted(set(document.references))
         ]
         return state
@@ -222,11 +225,20 @@ class TranslationVerbs:
         revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
         supersedes = previous.event if previous and previous.recent(chunk.at) else None
-        past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at)
+        stream, subject = document.stream, event.subject[:200] if event.standing is not None else None
+        past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at, subject)
         writes.identities[event.identity] = {
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
-            "document": document_id, "at": chunk.at,
+            "document": document_id, "at": chunk.at, "stream": stream, "subject": subject, "stands": rank_of(event, "state"),
+            "expects": rank_of(event, "expected"),
         }  # fmt: skip
+        if supersedes is None and past.standings.late(chunk.partner, stream, event):
+            event = replace(event, data=told_late(event.data))
+        past.standings.take(
+            chunk.partner, stream, event, event_id=event_id, revision=revision, document=document_id,
+            replaces=(previous.event, previous.subject) if previous else None, at=chunk.at,
+        )  # fmt: skip
+        writes.stock.take(chunk.partner, stream, event, event_id=event_id, document=document_id, revised=previous is not None)
         tell_event(
             writes, chunk, event, event_id=event_id, revision=revision, supersedes=supersedes, document=document_id, stream=document.stream,
             ticks=self.ticks, files=self.files,

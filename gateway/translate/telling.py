@@ -11,6 +11,7 @@ from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Document, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
+from translators.events.standing import standing_of, stock_of
 from translators.mapping import Context, MappingError, MappingProblem
 
 CHUNK_BYTES = 4 * 2**20
@@ -87,6 +88,8 @@ class Telling:
                     "identity": identity, "type": draft.type, "subject": draft.subject, "time": draft.time, "purpose": draft.purpose,
                     "meaning_hash": draft.meaning_hash, "correlation": draft.correlation or "", "data": ordered_data_json(draft.data).decode(),
                     "destination": f"target:{target}", "on_dead": on_dead,
+                    "standing": standing_of(draft.type, draft.subject, draft.time, draft.data, draft.references),
+                    "stock": stock_of(draft.type, draft.data),
                 }
             )  # fmt: skip
         row["references"] = sorted(references)
