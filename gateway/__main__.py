@@ -170,7 +170,7 @@ def awaited(
 @app.command()
 def replay(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
-    override: Annotated[str | None, typer.Option(help="rejected, conflict, foreign-sender or latest: do it in spite of that.")] = None,
+    override: Annotated[str | None, typer.Option(help="rejected, conflict, foreign-sender, repeat or latest: do it in spite of that.")] = None,
     because: Annotated[str, typer.Option(help="The reason; it stays in the message's life.")] = "",
     data_dir: Data = None,
     config: Config = None,

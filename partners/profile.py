@@ -161,7 +161,9 @@ class Agreement(Model):
     default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
     target: Name = "erp"
     test_target: Name | None = Field(default=None, description="where ISA15 = T goes; without one, test documents are skipped")
-    on_conflict: Literal["hold", "revise"] = Field(default="hold", description="the same business key with another meaning under an original purpose")
+    on_conflict: Literal["hold", "revise"] | None = Field(
+        default=None, description="the same business key with another meaning under an original purpose; default: duplicates.meaning.changed"
+    )
     on_dead: Literal["block", "pass"] | None = Field(default=None, description="whether a dead letter stops its lane; default by event type")
     duties: Duties = Duties()
     version: str = Field(default="004010", pattern=r"^00[2-8][0-9]{3}[0-9A-Z]{0,6}$", description="GS08 of what we send")
@@ -230,6 +232,40 @@ class Throttle(Model):
     burst: float = Field(default=200, ge=1, le=100_000)
 
 
+class RepeatedBytes(Model):
+    """The transport's layer: a message that was sent twice. It is answered as the first was, and kept once."""
+
+    window: Span | None = Field(
+        default=None, description="identical bytes without a key within it are the same message, by every channel that names no duplicate_window"
+    )
+
+
+class RepeatedInterchange(Model):
+    """The envelope's layer: a control number (ISA13) that was used before."""
+
+    within: Span = Field(default=timedelta(days=90), ge=timedelta(days=1), description="partners use their numbers again")
+    same: Literal["answer", "hold"] = Field(default="answer", description="with the same bytes: the stored answers again, or a person decides")
+    changed: Literal["reject", "hold"] = Field(default="reject", description="with other bytes: TA1 025, or a person decides")
+
+
+class RepeatedMeaning(Model):
+    """The business key's layer: a document about something that was told before."""
+
+    within: Span = Field(default=timedelta(days=400), ge=timedelta(days=1), description="past it an equal key is another thing")
+    changed: Literal["hold", "revise"] = Field(
+        default="hold",
+        description="another meaning under an original purpose: a person decides, or it is the next revision; on_conflict says otherwise",
+    )
+
+
+class Duplicates(Model):
+    """What happens to what came before, layer by layer."""
+
+    transport: RepeatedBytes = RepeatedBytes()
+    interchange: RepeatedInterchange = RepeatedInterchange()
+    meaning: RepeatedMeaning = RepeatedMeaning()
+
+
 class Profile(Model):
     """All of one partner's terms."""
 
@@ -244,6 +280,29 @@ class Profile(Model):
     leniency: dict[str, Leniency] = Field(default_factory=dict)
     throttle: Throttle = Throttle()
     calendar: Calendar | None = Field(default=None, description="when its people are at work")
+    duplicates: Duplicates = Duplicates()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_window_for_all_channels(cls, value: Any) -> Any:
+        """`duplicates.transport.window` stands for every channel that has none of its own. What is no mapping is left for its own complaint."""
+        window = value
+        for name in ("duplicates", "transport", "window"):
+            window = window.get(name) if isinstance(window, dict) else None
+        channels = value.get("channels", {}) if isinstance(value, dict) else None
+        if window is None or not isinstance(channels, dict):
+            return value
+
+        def with_window(channel: Any) -> Any:
+            return {"duplicate_window": window} | channel if isinstance(channel, dict) else channel
+
+        told: dict[str, Any] = {"http": {}} | channels
+        for name in ("http", "sftp"):
+            if name in told:
+                told[name] = with_window(told[name])
+        if isinstance(told.get("sftp_poll"), list):
+            told["sftp_poll"] = [with_window(one) for one in told["sftp_poll"]]
+        return value | {"channels": told}
 
     @model_validator(mode="after")
     def _business_hours_are_known(self) -> "Profile":

@@ -1,8 +1,9 @@
 """Events as COMMIT 2 takes them, made by hand: statuses, notices, orders, counts and changes of a partner, each a message of its own."""
 
+from dataclasses import replace
 from typing import Any
 
-from gateway.clock import SECOND
+from gateway.clock import DAY, SECOND
 from gateway.records import Chunk, DocumentRow, EventRow
 from gateway.store.store import Store
 from tests.test_store_writer import incoming
@@ -48,17 +49,19 @@ class Teller:
     def __init__(self, store: Store, partner: str = "northway") -> None:
         self.store, self.partner, self.number = store, partner, 0
 
-    def tell(self, *events: EventRow, set_id: str = "214", references: Any = (), file_name: str | None = None) -> str:
+    def tell(
+        self, *events: EventRow, set_id: str = "214", references: Any = (), file_name: str | None = None, within: int = 400 * DAY, later: int = 0
+    ) -> str:
         """One message with one document for each event; the message's id."""
         Teller.messages += 1
         self.number = number = Teller.messages
-        message, at = f"{number:026d}", AT + number * SECOND
+        message, at = f"{number:026d}", AT + number * SECOND + later
         item = incoming(number, at=at)
         self.store.keep_message(_of(item, self.partner, file_name)).result(20)
         documents = [
             DocumentRow(
                 1, 1, ordinal, "production", set_id, f"{ordinal:04}", "mapped", None, "A", "", "004010", 0, 9, "x12/214", f"c{number}.{ordinal}", None,
-                "hold", [], list(references), [event],
+                "hold", [], list(references), [event], within=within,
             )
             for ordinal, event in enumerate(events, start=1)
         ]  # fmt: skip
@@ -75,6 +78,4 @@ class Teller:
 
 
 def _of(item: Any, partner: str, file_name: str | None) -> Any:
-    from dataclasses import replace
-
     return replace(item, partner=partner, file_name=file_name, payload=replace(item.payload, partner=partner))

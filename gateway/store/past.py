@@ -8,13 +8,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from gateway.clock import DAY, Instant
+from gateway.clock import Instant
 from gateway.records import Chunk
 from gateway.store.sql import in_lists, one_of
 from gateway.store.standings import Standings
-
-ENVELOPE_WINDOW = 90 * DAY
-IDENTITY_WINDOW = 400 * DAY
 
 _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
 _SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
@@ -49,9 +46,9 @@ class KnownEvent(NamedTuple):
     subject: str | None
     """Whose standing it speaks of; None of what has none."""
 
-    def recent(self, now: Instant) -> bool:
+    def recent(self, now: Instant, within: Instant) -> bool:
         """Partners use their numbers again: past the window an equal key is another thing."""
-        return self.at + IDENTITY_WINDOW > now
+        return self.at + within > now
 
 
 @dataclass

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import Ticks, as_datetime
+from gateway.clock import DAY, Ticks, as_datetime
 from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
 from gateway.store.awaited import Settling
 from gateway.store.hooks import tell_partners
 from gateway.store.intake import PUT_LIFE
 from gateway.store.owed import advice_row, ta1_row
-from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Past, SeenContent, SeenInterchange, past_of
+from gateway.store.past import KnownEvent, Past, SeenContent, SeenInterchange, past_of
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import answer_again, compose
 from gateway.store.sql import in_lists, many, one_of
@@ -26,6 +26,9 @@ from translators.events.identity import told_late
 
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
+
+REPEATS: dict[str, Any] = {"within": 90 * DAY, "same": "answer", "changed": "reject"}
+"""What is done with a control number that was used before, where nothing else is agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,13 @@ class TranslationVerbs:
         dropped: dict[int, str] = {}
         for row in chunk.interchanges:
             kept: dict[str, Any] = dict.fromkeys(INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
+            repeats = kept.pop("repeats", None) or REPEATS
             if kept["state"] == "open":
                 place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
                 earlier = past.seen.get(place)
-                if earlier and earlier.message != chunk.message and earlier.at + ENVELOPE_WINDOW > chunk.at:
-                    self._repeat(chunk, kept, earlier, writes)
-                else:
+                if earlier and earlier.message != chunk.message and earlier.at + repeats["within"] > chunk.at:
+                    self._repeat(chunk, kept, earlier, repeats, writes)
+                if kept["state"] == "open":
                     past.seen[place] = SeenInterchange(chunk.message, kept["sha256"], chunk.at)
                     writes.seen[place] = dict(zip(("partner", "stream", "sender", "receiver", "control"), place, strict=True)) | {
                         "message": chunk.message,
@@ -113,18 +117,26 @@ class TranslationVerbs:
             writes.interchanges.append(kept)
         return dropped
 
-    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: SeenInterchange, writes: Writes) -> None:
-        """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
-        message = kept["duplicate_of"] = earlier.message
-        if earlier.sha256 == kept["sha256"]:
-            kept["state"] = "duplicate"
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: SeenInterchange, repeats: dict[str, Any], writes: Writes) -> None:
+        """A control number that stood before, as the profile's `duplicates.interchange` has it: by default the same bytes get the stored answer
+        again, other bytes TA1 025 (X12 TA105). Where a person decides it is held; asked with the override `repeat`, other bytes stay open."""
+        message, same = earlier.message, earlier.sha256 == kept["sha256"]
+        decided = chunk.override == "repeat"
+        if repeats["same" if same else "changed"] == "hold" and not decided:
+            kept["state"], kept["duplicate_of"] = "held", message
+            kept["reason"] = (
+                f"ISA13 {kept['control']} came before, in message {message}, with {'the same' if same else 'other'} bytes, and the profile has a person"
+                f" decide; replay it with the override 'repeat' to {'answer it as before' if same else 'read it all the same'}, or skip it with a reason"
+            )
+        elif same:
+            kept["state"], kept["duplicate_of"] = "duplicate", message
             kept["reason"] = (
                 f"the same interchange came in message {message} at {as_datetime(earlier.at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
             )
             writes.tell(self.ticks(), chunk, "duplicate", kept["reason"])
             writes.again.append((chunk, message))
-        else:
-            kept["state"], kept["ta1"] = "rejected", "025"
+        elif not decided:
+            kept["state"], kept["ta1"], kept["duplicate_of"] = "rejected", "025", message
             kept["reason"] = (
                 f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
             )
@@ -171,7 +183,7 @@ class TranslationVerbs:
         """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
         place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
         earlier = past.contents.get(place)
-        if earlier and earlier.message != chunk.message and earlier.at + IDENTITY_WINDOW > chunk.at:
+        if earlier and earlier.message != chunk.message and earlier.at + document.within > chunk.at:
             return "duplicate", f"the same content came in document {earlier.document}; nothing is done twice", earlier.document
         judged = [(event, *self._revision(event, document, chunk, past)) for event in document.events]
         conflict = next((one for one in judged if one[1] == "conflict"), None)
@@ -203,7 +215,7 @@ class TranslationVerbs:
 
     def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: Past) -> tuple[str, KnownEvent | None]:
         previous = past.identities.get(event.identity)
-        if previous is None or not previous.recent(chunk.at):
+        if previous is None or not previous.recent(chunk.at, document.within):
             return "fresh", previous
         if previous.meaning_hash == event.meaning_hash:
             return "same", previous
@@ -224,7 +236,7 @@ class TranslationVerbs:
     ) -> None:
         revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
-        supersedes = previous.event if previous and previous.recent(chunk.at) else None
+        supersedes = previous.event if previous and previous.recent(chunk.at, document.within) else None
         stream, subject = document.stream, event.subject[:200] if event.standing is not None else None
         past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at, subject)
         writes.identities[event.identity] = {

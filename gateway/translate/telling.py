@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.clock import span
 from partners.mappings import MappingLibrary, zone_offset
 from partners.profile import Agreement, Profile
 from translators.document import Control, Document, Finding
@@ -39,6 +40,12 @@ class Job:
     file_name: str | None = None
 
 
+def repeats_of(profile: Profile) -> Row:
+    """What is done with an interchange whose control number was used before, as the store reads it."""
+    terms = profile.duplicates.interchange
+    return {"within": span(terms.within), "same": terms.same, "changed": terms.changed}
+
+
 class Telling:
     """One message's way from documents to events."""
 
@@ -50,7 +57,9 @@ class Telling:
     ) -> str:
         """Adds the document's events to its row, or holds it and says why; its business key, "" where it has none. `faults`: findings that did not reject it."""
         row["mapping"] = agreement.mapping_name
-        row["on_conflict"] = agreement.on_conflict
+        meaning = self._profile.duplicates.meaning
+        row["on_conflict"] = agreement.on_conflict or meaning.changed
+        row["within"] = span(meaning.within)
         row["advice"] = agreement.duties.application_advice
         context = Context(
             control=control,
