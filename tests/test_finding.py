@@ -1,6 +1,8 @@
 """Searching: any reference or how it begins, and time; each query walks an index, pages go on after a key."""
 
+import asyncio
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from gateway.clock import SECOND, as_text
 from gateway.errors import Refused
 from gateway.operations import OPERATIONS
 from gateway.store import finding, standings, stock
+from gateway.store.engine import Database
 from gateway.store.store import Store
+from tests.running import document, running
 from tests.standing_running import AT, Teller, event_row, moment, status
 
 SAID = status("pickup.departed", "pickup", moment("2026-11-16T10:00"))
@@ -165,3 +169,53 @@ def test_every_query_walks_an_index_in_its_order(store: Store):
             wrong = [line for line in lines if "Seq Scan" in line]
         assert not wrong, f"{statement}\n{plan}"
         assert "OFFSET" not in statement
+
+
+def test_references_that_were_kept_before_are_found_afterwards(database_url: str, tmp_path: Path):
+    """The migration takes them over, each once, at the time when its message came."""
+    database = Database(database_url)
+    database.migrate("0006_alarms")
+    with database.writing.begin() as connection:
+        message = {"id": "M", "partner": "p", "direction": "in", "channel": "http", "state": "translated", "payload": "x", "size": 1, "sha256": "s"}
+        _put(connection, "messages", message | {"media_type": "t", "profile_revision": 1, "arrival": 7 * SECOND, "losses": 0})
+        document = {
+            "id": "M.1.1.1",
+            "message": "M",
+            "interchange": 1,
+            "grp": 1,
+            "ordinal": 1,
+            "partner": "p",
+            "stream": "production",
+            "set_id": "214",
+        }
+        more = {"control": "1", "state": "translated", "verdict": "A", "codes": "", "release": "004010", "byte_start": 0, "byte_end": 1}
+        _put(connection, "documents", document | more | {"profile_revision": 1, "at": 9 * SECOND})
+        for kind in ("purchase_order", "order"):
+            _put(connection, "document_references", {"value": "PO1", "type": kind, "document": "M.1.1.1", "partner": "p", "at": 9 * SECOND})
+    database.close()
+    opened = Store(database_url, tmp_path / "payloads")
+    (row,) = OPERATIONS["find"](opened, {"value": "PO1", "set": "214", "until": as_text(8 * SECOND)})
+    opened.close()
+    assert (row["id"], sorted(row["found_by"])) == ("M.1.1.1", ["order", "purchase_order"])
+
+
+def _put(connection: Any, table: str, row: dict[str, Any]) -> None:
+    names = ", ".join(row)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({', '.join(f':{name}' for name in row)})"), row)
+
+
+def test_a_replay_leaves_references_as_they_are(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            message = (await gateway.sent("northway", document("856-notice.edi")))["id"]
+
+            def kept() -> list[Any]:
+                return gateway.node.store.look(lambda tx: tx.execute(text("SELECT * FROM document_references ORDER BY value, type")).all())
+
+            before = kept()
+            assert len(before) > 5
+            await gateway.operate("replay", id=message, reason="to see")
+            await gateway.decided("northway", message)
+            assert kept() == before
+
+    asyncio.run(act())

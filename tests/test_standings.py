@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.operations import OPERATIONS
 from gateway.store.store import Store
-from tests.running import document, running
+from tests.running import ROOT, document, running
 from tests.standing_running import Teller, event_row, moment, status
 from translators.events.standing import MILESTONES, standing_of
 
@@ -285,6 +285,46 @@ def test_a_chunk_that_runs_again_comes_to_the_same(store: Store):
     assert died
     assert rows(store, "shipment/1")[0]["step"] == "delivery.unloaded"
     assert [one["quality"] for one in told(store, "p")] == [{"late": True}]
+
+
+FIXTURES = sorted((ROOT / "mappings").glob("*/*/fixtures/*.events.json"))
+
+
+def test_every_event_of_every_fixture_has_a_standing_where_its_subject_has_one():
+    found = set()
+    for file in FIXTURES:
+        for one in json.loads(file.read_text(encoding="utf-8"))["sets"]:
+            for told_ in one["events"]:
+                kind = told_["subject"].partition("/")[0]
+                said = standing_of(told_["type"], told_["subject"], told_["time"], told_["data"], [tuple(ref) for ref in told_["references"]])
+                assert (said is not None) == (kind in ("shipment", "order")), file
+                if said and said["state"]:
+                    found.add((kind, said["state"]["what"]))
+    assert {
+        ("shipment", "notified"),
+        ("shipment", "tendered"),
+        ("order", "requested"),
+        ("order", "shipped"),
+        ("shipment", "pickup.departed"),
+    } <= found
+
+
+def test_ranks_sort_as_their_instants_from_the_first_day_of_the_calendar_to_the_last():
+    days = [
+        "0001-01-01T00:00+14:00",
+        "0001-01-01",
+        "1969-12-31T23:59:59.99",
+        "2026-11-16T14:05-06:00",
+        "2026-11-16T14:05:30.5-06:00",
+        "9999-12-31T23:59-12:00",
+    ]
+    ranks = []
+    for day in days:
+        said = standing_of("org.crossdock.shipment.status.v1", "shipment/1", "2026-11-16T00:00:00Z", status("x", "pickup", {"local": day}))
+        assert said is not None
+        ranks.append(said["state"]["rank"])
+    assert ranks == sorted(ranks)
+    assert len({len(rank) for rank in ranks}) == 1
 
 
 # ---- through the gateway

@@ -195,22 +195,14 @@ document_references = Table(
     "document_references",
     metadata,
     Column("value", BY_BYTES, primary_key=True, comment="normalised"),
-    Column("type", String(24), primary_key=True),
+    Column("at", Instant, primary_key=True, comment="when the document's message came; a replay leaves it"),
     Column("document", String(60), primary_key=True),
-    Column("partner", String(64), nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("set_id", String(64), nullable=False, server_default=text("''"), comment="of the document, so that a search need not look there"),
+    Column("type", String(24), primary_key=True),
+    Column("partner", String(64), primary_key=True, comment="in the key with the set, so that a search looks at nothing but the key"),
+    Column("set_id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
 )
 Index("document_references_by_document", document_references.c.document)
-Index(
-    "document_references_by_time",
-    document_references.c.value,
-    document_references.c.at,
-    document_references.c.document,
-    document_references.c.type,
-    document_references.c.partner,
-    document_references.c.set_id,
-)
 
 contents = Table(
     "contents",

@@ -174,7 +174,7 @@ class TranslationVerbs:
                 place | {"number": number, "partner": chunk.partner, "finding": finding} for number, finding in enumerate(document.findings, start=1)
             ]
         writes.references += [
-            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.at, "set_id": document.set_id}
+            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.arrival, "set_id": document.set_id}
             for kind, value in sorted(set(document.references))
         ]
         return state

@@ -12,6 +12,8 @@ Word = dict[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+FIRST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
+"""No instant is before it, whatever offset was written beside the first day of the calendar."""
 SHIFT = 10**17
 """Keeps ranks above nothing for every year that a date can have."""
 MOST_REFERENCES = 40
@@ -110,7 +112,7 @@ def _at(moment: Data) -> int:
 
 def _instant(text: str) -> int:
     when = datetime.fromisoformat(text)
-    return ((when if when.tzinfo else when.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+    return max(((when if when.tzinfo else when.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND, FIRST)
 
 
 def stock_of(type_: str, data: Data) -> list[Word]:

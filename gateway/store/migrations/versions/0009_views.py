@@ -87,21 +87,31 @@ def _identities() -> None:
 
 
 def _searching() -> None:
-    with op.batch_alter_table("document_references", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "set_id",
-                sa.String(length=64),
-                server_default=sa.text("''"),
-                nullable=False,
-                comment="of the document, so that a search need not look there",
-            )
-        )
-    op.execute("UPDATE document_references SET set_id = COALESCE((SELECT d.set_id FROM documents d WHERE d.id = document_references.document), '')")
+    """References get a key in the order in which they are searched. By bytes, so that the beginning of one is a range of it, whatever the
+    database's own collation is."""
+    by_bytes = sa.String(length=80).with_variant(sa.String(length=80, collation="C"), "postgresql")
+    key = ("value", "at", "document", "type", "partner", "set_id")
+    op.create_table(
+        "references_by_time",
+        sa.Column("value", by_bytes, nullable=False, comment="normalised"),
+        sa.Column("at", sa.BigInteger(), nullable=False, comment="when the document's message came; a replay leaves it"),
+        sa.Column("document", sa.String(length=60), nullable=False),
+        sa.Column("type", sa.String(length=24), nullable=False),
+        sa.Column("partner", sa.String(length=64), nullable=False, comment="in the key with the set, so that a search looks at nothing but the key"),
+        sa.Column("set_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint(*key),
+        sqlite_with_rowid=False,
+    )
+    op.execute(
+        "INSERT INTO references_by_time (value, at, document, type, partner, set_id)"
+        " SELECT r.value, m.arrival, r.document, r.type, r.partner, d.set_id FROM document_references r JOIN documents d ON d.id = r.document"
+        " JOIN messages m ON m.id = d.message"
+    )
+    op.drop_table("document_references")
+    op.rename_table("references_by_time", "document_references")
     if op.get_bind().dialect.name == "postgresql":
-        # So that the beginning of a reference is a range of the index, whatever the database's own collation is.
-        op.execute('ALTER TABLE document_references ALTER COLUMN value TYPE VARCHAR(80) COLLATE "C"')
-    op.create_index("document_references_by_time", "document_references", ["value", "at", "document", "type", "partner", "set_id"], unique=False)
+        op.execute("ALTER INDEX references_by_time_pkey RENAME TO document_references_pkey")
+    op.create_index("document_references_by_document", "document_references", ["document"], unique=False)
     op.create_index("interchanges_by_control", "interchanges", ["control", "message"], unique=False)
     named = sa.text("file_name IS NOT NULL")
     op.create_index("messages_by_file_name", "messages", ["file_name", "arrival"], unique=False, sqlite_where=named, postgresql_where=named)
