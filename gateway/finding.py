@@ -69,11 +69,10 @@ def _standing(store: Store, kind: str, wanted: str) -> list[dict[str, Any]]:
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("subject", "partner", "stream", "step", "milestone", "cancelled", "event", "document", "revision")
-    expected = {"what": row["expected"], "event": row["expected_event"]} | _moment(row, "expected_")
     return {name: row[name] for name in names} | {
         "cancelled": bool(row["cancelled"]),
         "when": _moment(row, "") if row["step"] else None,
-        "expected_at": expected if row["expected"] else None,
+        "expected_at": {"what": row["expected"], "event": row["expected_event"]} | _moment(row, "expected_") if row["expected"] else None,
         "references": [{"type": kind, "value": value} for kind, value in row["refs"]],
         "changed_at": as_text(row["changed_at"]),
     }

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from gateway.__main__ import app
 from gateway.clock import SECOND, as_text
+from gateway.commands.shown import shown
 from gateway.errors import Refused
 from gateway.operations import OPERATIONS
 from gateway.store import finding, standings, stock
@@ -219,3 +222,55 @@ def test_a_replay_leaves_references_as_they_are(tmp_path: Path):
             assert kept() == before
 
     asyncio.run(act())
+
+
+def test_people_see_it_in_words(store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    teller = Teller(store)
+    references = [("purchase_order", "4500881")]
+    eta = status("delivery.eta", "info", moment("2026-11-18T10:00", zone="America/Chicago", offset="-06:00", certainty="profile"), "estimated")
+    teller.tell(event_row("s", "shipment.status", "shipment/ASN1", SAID, references=references), references=references, file_name="a.edi")
+    teller.tell(event_row("e", "shipment.status", "shipment/ASN1", eta, references=references))
+    teller.tell(event_row("o", "fulfilment.requested", "order/O1", {"cancelled": True}, purpose="cancel"))
+    line = {"item": {"ids": [{"type": "sku", "value": "APL-12"}]}, "stock": [{"kind": "on_hand", "quantity": {"value": "12", "unit": "case"}}]}
+    teller.tell(event_row("c", "inventory.snapshot", "inventory/1", {"as_of": moment("2026-11-16T08:00"), "lines": [line]}))
+
+    def words(name: str, **given: Any) -> str:
+        shown(name, OPERATIONS[name](store, given))
+        return capsys.readouterr().out
+
+    told_ = words("shipment", id="asn1")
+    assert "shipment/ASN1 as northway tells it\n  pickup.departed (pickup) 2026-11-16 10:00 UTC\n" in told_
+    assert "expected: delivery.eta 2026-11-18 10:00 America/Chicago, assumed" in told_
+    assert "references: purchase_order 4500881" in told_
+    assert "it is cancelled" in words("order", id="O1")
+    assert "APL-12" in words("stock")
+    assert "on_hand 12 case" in words("stock", item="APL-12")
+    assert "No stock is known there." in words("stock", item="nothing")
+    assert "purchase_order 4500881" in words("find", value="4500*")
+    assert "Nothing carries that reference." in words("find", value="nothing")
+    assert "a.edi" in words("messages", file_name="a.edi")
+    assert "No messages yet." in words("messages", partner="nobody")
+
+
+def test_the_commands_pass_on_what_they_were_given(monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        "gateway.commands.asking.run", lambda name, given, *rest: asked.append((name, {k: v for k, v in given.items() if v is not None}))
+    )
+    lines = [
+        "find PO44* --type purchase_order --partner p --set 214 --since 24h --until 1h --limit 5 --after x",
+        "messages --since 24h --until 1h --file-name a.edi --before b --limit 5",
+        "shipment ASN1",
+        "order O1",
+        "stock --item i --location l --partner p --limit 5 --after x",
+    ]
+    for line in lines:
+        assert CliRunner().invoke(app, line.split()).exit_code == 0, line
+    assert asked == [
+        ("find", {"value": "PO44*", "type": "purchase_order", "partner": "p", "set": "214", "since": "24h", "until": "1h", "limit": 5, "after": "x"}),
+        ("messages", {"since": "24h", "until": "1h", "file_name": "a.edi", "before": "b", "limit": 5, "sent": False}),
+        ("shipment", {"id": "ASN1"}),
+        ("order", {"id": "O1"}),
+        ("stock", {"item": "i", "location": "l", "partner": "p", "limit": 5, "after": "x"}),
+    ]

@@ -30,10 +30,10 @@ def _find(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("Nothing carries that reference.")
         return
-    table = table_of("document", "partner", "set", "control", "state", "found by", "reference", "at")
+    table = table_of("document", "partner", "set", "control", "state", "found by", "at")
     for one in value:
-        found_by = ", ".join(one["found_by"])
-        table.add_row(one["id"], one["partner"], one["set"], one["control"], state_text(one["state"]), found_by, one["value"], _time(one["at"]))
+        found_by = f"{', '.join(one['found_by'])} {one['value']}"
+        table.add_row(one["id"], one["partner"], one["set"], one["control"], state_text(one["state"]), found_by, _time(one["at"]))
     console.print(table)
     console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
     _more(value)
