@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from partners.calendar import Calendar
 from partners.channels import Channels
+from partners.duplicates import Duplicates, with_one_window
 from partners.positioned import Places, PositionedError, load
 from partners.terms import Model, Name, Names, Sha256, Span, SpanOrNone
 from translators.x12.options import LENIENCIES
@@ -232,40 +233,6 @@ class Throttle(Model):
     burst: float = Field(default=200, ge=1, le=100_000)
 
 
-class RepeatedBytes(Model):
-    """The transport's layer: a message that was sent twice. It is answered as the first was, and kept once."""
-
-    window: Span | None = Field(
-        default=None, description="identical bytes without a key within it are the same message, by every channel that names no duplicate_window"
-    )
-
-
-class RepeatedInterchange(Model):
-    """The envelope's layer: a control number (ISA13) that was used before."""
-
-    within: Span = Field(default=timedelta(days=90), ge=timedelta(days=1), description="partners use their numbers again")
-    same: Literal["answer", "hold"] = Field(default="answer", description="with the same bytes: the stored answers again, or a person decides")
-    changed: Literal["reject", "hold"] = Field(default="reject", description="with other bytes: TA1 025, or a person decides")
-
-
-class RepeatedMeaning(Model):
-    """The business key's layer: a document about something that was told before."""
-
-    within: Span = Field(default=timedelta(days=400), ge=timedelta(days=1), description="past it an equal key is another thing")
-    changed: Literal["hold", "revise"] = Field(
-        default="hold",
-        description="another meaning under an original purpose: a person decides, or it is the next revision; on_conflict says otherwise",
-    )
-
-
-class Duplicates(Model):
-    """What happens to what came before, layer by layer."""
-
-    transport: RepeatedBytes = RepeatedBytes()
-    interchange: RepeatedInterchange = RepeatedInterchange()
-    meaning: RepeatedMeaning = RepeatedMeaning()
-
-
 class Profile(Model):
     """All of one partner's terms."""
 
@@ -285,24 +252,7 @@ class Profile(Model):
     @model_validator(mode="before")
     @classmethod
     def _one_window_for_all_channels(cls, value: Any) -> Any:
-        """`duplicates.transport.window` stands for every channel that has none of its own. What is no mapping is left for its own complaint."""
-        window = value
-        for name in ("duplicates", "transport", "window"):
-            window = window.get(name) if isinstance(window, dict) else None
-        channels = value.get("channels", {}) if isinstance(value, dict) else None
-        if window is None or not isinstance(channels, dict):
-            return value
-
-        def with_window(channel: Any) -> Any:
-            return {"duplicate_window": window} | channel if isinstance(channel, dict) else channel
-
-        told: dict[str, Any] = {"http": {}} | channels
-        for name in ("http", "sftp"):
-            if name in told:
-                told[name] = with_window(told[name])
-        if isinstance(told.get("sftp_poll"), list):
-            told["sftp_poll"] = [with_window(one) for one in told["sftp_poll"]]
-        return value | {"channels": told}
+        return with_one_window(value)
 
     @model_validator(mode="after")
     def _business_hours_are_known(self) -> "Profile":
