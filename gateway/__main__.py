@@ -9,6 +9,7 @@ import typer
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
 from gateway.commands import dead as dead_commands
+from gateway.commands import finding as finding_commands
 from gateway.commands import receipts as receipts_commands
 from gateway.commands import replays as replay_commands
 from gateway.commands import sftp as sftp_commands
@@ -36,6 +37,11 @@ app.add_typer(as2_commands.as2, name="as2")
 app.add_typer(alarms_commands.alarms, name="alarms")
 app.add_typer(receipts_commands.receipts, name="receipts")
 app.command("bytes")(receipts_commands.stored_bytes)
+app.command("messages")(finding_commands.messages)
+app.command("find")(finding_commands.find)
+app.command("shipment")(finding_commands.shipment)
+app.command("order")(finding_commands.order)
+app.command("stock")(finding_commands.stock)
 app.add_typer(sftp_commands.sftp, name="sftp")
 app.add_typer(target_commands.targets, name="targets")
 app.add_typer(dead_commands.dead, name="dead")
@@ -124,20 +130,6 @@ def compose(
 
 
 @app.command()
-def messages(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
-    state: Annotated[str | None, typer.Option(help="received, translated, duplicate, held, skipped.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
-    sent: Annotated[bool, typer.Option("--sent", help="What we sent, in place of what we received.")] = False,
-    data_dir: Data = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """The latest messages and what they became; with --sent what we sent."""
-    _operate("messages", {"partner": partner, "state": state, "limit": limit, "sent": sent}, config, data_dir, as_json)
-
-
-@app.command()
 def show(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A message, document, event or delivery.")],
     data_dir: Data = None,
@@ -160,12 +152,6 @@ def explain(
 ) -> None:
     """Where the fields of an event come from: bytes, element, rule and transform. Of a document of ours: what the partner refuses, against our own bytes."""
     _operate("explain", {"id": event, "field": field}, config, data_dir, as_json)
-
-
-@app.command()
-def find(value: str, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """Find documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
-    _operate("find", {"value": value}, config, data_dir, as_json)
 
 
 @app.command()

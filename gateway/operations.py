@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import dead, editing, evidence, promoting, steering
+from gateway import dead, editing, evidence, finding, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -21,7 +21,6 @@ from gateway.sftp import people as sftp_people
 from gateway.sftp.selftest import sftp_scan, sftp_selftest
 from gateway.store import awaited, lives, profiles, replays
 from gateway.store.store import Store
-from translators.events.identity import spellings
 
 Arguments = dict[str, Any]
 WAIT = timedelta(seconds=30).total_seconds()
@@ -31,15 +30,9 @@ OVERRIDES = {
     "rejected": "deliver a document although its set or group was rejected",
     "conflict": "take another meaning under an original purpose as a correction",
     "foreign-sender": "read an interchange whose sender is not among the partner's identities",
+    "repeat": "go on with an interchange that is held because its control number was used before",
     "latest": "take an answer that fits two of our groups for the later one",
 }
-
-
-def messages(store: Store, given: Arguments) -> Any:
-    """The latest messages received, or with `sent` those of ours; `partner`, `state` and `limit` narrow them."""
-    limit, direction = min(int(given.get("limit") or 20), 200), "out" if given.get("sent") else "in"
-    narrowed = {name: given.get(name) for name in ("partner", "state", "before")}
-    return store.read(lambda tx: lives.messages(tx, direction=direction, limit=limit, **narrowed)).result(WAIT)
 
 
 def show(store: Store, given: Arguments) -> Any:
@@ -49,12 +42,6 @@ def show(store: Store, given: Arguments) -> Any:
     if found is None:
         raise Refused(404, "not-found", f"nothing is called {wanted}; `crossdock find VALUE` searches by any reference")
     return found
-
-
-def find(store: Store, given: Arguments) -> Any:
-    """Documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
-    values = spellings(str(given["value"]))
-    return store.read(lambda tx: lives.find(tx, values, limit=min(int(given.get("limit") or 50), 200))).result(WAIT)
 
 
 def awaited_answers(store: Store, given: Arguments) -> Any:
@@ -112,9 +99,7 @@ def replay(store: Store, given: Arguments) -> Any:
 
 
 OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
-    "messages": messages,
     "show": show,
-    "find": find,
     "explain": explain_event,
     **dead.OPERATIONS,
     **editing.OPERATIONS,
@@ -126,6 +111,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **alarm_people.OPERATIONS,
     **evidence.OPERATIONS,
     **steering.OPERATIONS,
+    **finding.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.clock import Instant
+from gateway.clock import DAY, Instant
 from gateway.scheduling import USUAL, BreakerTerms
 from gateway.store.payloads import Payload
 from gateway.ways import MEDIA_TYPE
@@ -98,6 +98,10 @@ class EventRow:
     fallback: str | None = None
     """Where it goes when its destination has been open for `fallback_after`, or will not take it."""
     fallback_after: Instant | None = None
+    standing: dict[str, Any] | None = None
+    """What it says of how its shipment or order stands (translators.events.standing)."""
+    stock: list[dict[str, Any]] = field(default_factory=list)
+    """What it counts of stock, or changes."""
 
 
 @dataclass(slots=True)
@@ -128,6 +132,8 @@ class DocumentRow:
     """Why the mapping could make no event of it."""
     answer: dict[str, Any] | None = None
     """What a 997, 999 or 824 says of what we sent (translators.x12.answers), in place of events."""
+    within: Instant = 400 * DAY
+    """How long an equal business key or content means the same."""
     first_reading: bool = False
     """In a replay: it could not be read before, so its verdict is new."""
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from partners.calendar import Calendar
 from partners.channels import Channels
+from partners.duplicates import Duplicates, with_one_window
 from partners.positioned import Places, PositionedError, load
 from partners.priority import Priority
 from partners.terms import Model, Name, Names, Sha256, Span, SpanOrNone
@@ -162,7 +163,9 @@ class Agreement(Model):
     default_zone: str | None = Field(default=None, description="the time zone of times without one, such as America/Chicago")
     target: Name = "erp"
     test_target: Name | None = Field(default=None, description="where ISA15 = T goes; without one, test documents are skipped")
-    on_conflict: Literal["hold", "revise"] = Field(default="hold", description="the same business key with another meaning under an original purpose")
+    on_conflict: Literal["hold", "revise"] | None = Field(
+        default=None, description="the same business key with another meaning under an original purpose; default: duplicates.meaning.changed"
+    )
     on_dead: Literal["block", "pass"] | None = Field(default=None, description="whether a dead letter stops its lane; default by event type")
     priority: Priority | None = Field(default=None, description="which deliveries go before others at their destination; default by event type")
     fallback: Name | None = Field(
@@ -265,6 +268,12 @@ class Profile(Model):
     throttle: Throttle = Throttle()
     promotion: Promotion | None = None
     calendar: Calendar | None = Field(default=None, description="when its people are at work")
+    duplicates: Duplicates = Duplicates()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_window_for_all_channels(cls, value: Any) -> Any:
+        return with_one_window(value)
 
     @model_validator(mode="after")
     def _business_hours_are_known(self) -> "Profile":

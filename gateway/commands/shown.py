@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands import shown_targets, shown_work
+from gateway.commands import shown_finding, shown_targets, shown_work
 from gateway.commands.screen import console, state_of, table_of
 
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
@@ -14,24 +14,6 @@ VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted"
 
 def shown(name: str, value: Any) -> None:
     SHOWERS[name](value)
-
-
-def _messages(value: list[dict[str, Any]]) -> None:
-    if not value:
-        console.print("No messages yet. Partners POST theirs to /v1/inbox on the partner listener.")
-        return
-    table = table_of("message", "received", "partner", "state", "what is in it", "file")
-    for one in value:
-        documents = ", ".join(f"{number} × {what}" for what, number in sorted(one["documents"].items()))
-        table.add_row(
-            one["id"],
-            one["received_at"][:19].replace("T", " "),
-            one["partner"],
-            state_of(one["state"]),
-            documents or one["reason"] or "",
-            one["file_name"] or "",
-        )
-    console.print(table)
 
 
 def _show(value: dict[str, Any]) -> None:
@@ -156,25 +138,6 @@ def _delivery(delivery: dict[str, Any]) -> None:
         console.print(f"    {attempt['at'][:23].replace('T', ' ')}  {attempt['outcome']}{status} in {attempt['milliseconds']} ms{text}", markup=False)
     if delivery["confirmation"]:
         console.print(f"    it said: {delivery['confirmation'][:200]}", markup=False)
-
-
-def _find(value: list[dict[str, Any]]) -> None:
-    if not value:
-        console.print("Nothing carries that reference.")
-        return
-    table = table_of("document", "partner", "set", "control", "state", "found by", "at")
-    for one in value:
-        table.add_row(
-            one["id"],
-            one["partner"],
-            one["set"],
-            one["control"],
-            state_of(one["state"]),
-            ", ".join(one["found_by"]),
-            (one["at"] or "")[:19].replace("T", " "),
-        )
-    console.print(table)
-    console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
 
 
 def _alarms(value: list[dict[str, Any]]) -> None:
@@ -469,7 +432,8 @@ def _ssh_key(value: Any) -> None:
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
     **shown_work.SHOWERS,
-    "messages": _messages, "show": _show, "find": _find, "explain": _explained, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
+    **shown_finding.FINDING,
+    "show": _show, "explain": _explained, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,

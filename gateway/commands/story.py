@@ -165,6 +165,8 @@ def _doubts(quality: Data) -> Iterator[str]:
         yield "the time zone was assumed"
     if "time_precision" in quality:
         yield "only the day is known" if quality["time_precision"] == "day" else "it tells no time, so it is when it was received"
+    if quality.get("late"):
+        yield "it came late: something that happened after it was told before"
     for one in quality.get("unknown_codes", []):
         yield f"no word for {one['code']} in {one['table']}"
     for one in quality.get("unreadable", []):

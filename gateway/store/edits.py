@@ -1,5 +1,6 @@
 """What people edit: a document or message as a new message, an event as its next revision. The original stays as it is, and is told what took its place."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import ReplayVerbs, Skip
 from gateway.store.sql import insert, many, one_of
+from gateway.store.standings import Standings, rank_of
 from gateway.store.telling import tell_event
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writes import Writes
+from translators.events.standing import standing_of, stock_of
 
 _PUT_EDIT = insert("edits", "id", "partner", "edited_from", "identity", "meaning_before", "who", "reason", "at", or_nothing=True)
 _DOCUMENT = text("SELECT id, state, reason FROM documents WHERE message = :message ORDER BY interchange, grp, ordinal LIMIT 1000")
@@ -142,6 +145,7 @@ class EditVerbs:
             return Kept("", "it says what it said before; retry it instead")
         event = EventRow(
             row.identity, row.type, row.subject, row.time, "correct", item.meaning_hash, row.correlation, item.data, dead.destination, dead.on_dead,
+            standing=standing_of(row.type, row.subject, row.time, json.loads(item.data)), stock=stock_of(row.type, json.loads(item.data)),
         )  # fmt: skip
         self._tell(tx, item, row, event, known)
         return Kept(f"{row.identity}-r{known.revision + 1}")
@@ -156,14 +160,22 @@ class EditVerbs:
         new = f"{row.identity}-r{revision}"
         writes.identities[row.identity] = {
             "id": row.identity, "partner": row.partner, "revision": revision, "meaning_hash": item.meaning_hash, "event": new,
-            "document": row.document, "at": item.at,
+            "document": row.document, "at": item.at, "stream": row.stream, "subject": row.subject[:200] if event.standing is not None else None,
+            "stands": rank_of(event, "state"), "expects": rank_of(event, "expected"),
         }  # fmt: skip
+        standings = Standings(tx, [])
+        standings.know(tx, [row.subject])
+        standings.take(
+            row.partner, row.stream, event, event_id=new, revision=revision, document=row.document, replaces=(item.event, known.subject), at=item.at
+        )
+        writes.stock.take(row.partner, row.stream, event, event_id=new, document=row.document, revised=True)
         tell_event(
             writes, chunk, event, event_id=new, revision=revision, supersedes=item.event, document=row.document, stream=row.stream,
             ticks=self.ticks, files=self.files,
         )  # fmt: skip
         writes.tell(self.ticks(), chunk, "edited", f"event {item.event} as {new}: {item.reason}")
         writes.put(tx, self.ticks)
+        standings.put(tx, self.files)
         edit = {
             "id": new, "partner": row.partner, "edited_from": item.event, "identity": row.identity, "meaning_before": known.meaning_hash,
             "who": item.who[:80], "reason": item.reason, "at": item.at,

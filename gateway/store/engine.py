@@ -90,13 +90,13 @@ class Database:
                         f"PostgreSQL has {name}={value}; a receipt would leave before its message is safe. Set it to {min(wanted)}."
                     )
 
-    def migrate(self) -> None:
-        """Brings the schema to the newest revision; safe to call at every start."""
+    def migrate(self, revision: str = "head") -> None:
+        """Brings the schema to the newest revision, or to a named one; safe to call at every start."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.writing.connect() as connection, connection.begin():
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def close(self) -> None:
         self.writing.dispose()

@@ -1,4 +1,4 @@
-"""Reading for operators: the whole life of anything by its id, documents by any reference, what waits for a person."""
+"""Reading for operators: the whole life of anything by its id, and what waits for a person."""
 
 import json
 from types import SimpleNamespace
@@ -15,12 +15,6 @@ from gateway.store.sql import one_of
 MOST = 1_000
 SHOWN_BODY = 4_000
 
-_MESSAGES = text(
-    "SELECT id, partner, channel, state, reason, size, file_name, arrival FROM messages WHERE direction = :direction"
-    " AND (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner) AND (CAST(:state AS VARCHAR) IS NULL OR state = :state)"
-    " AND (CAST(:before AS VARCHAR) IS NULL OR id < :before) ORDER BY arrival DESC LIMIT :limit"
-)
-_DOCUMENTS_OF = one_of("SELECT message, set_id, state, count(*) AS number FROM documents WHERE message IN :keys GROUP BY message, set_id, state")
 _MESSAGE = text("SELECT m.*, p.data FROM messages m LEFT JOIN payloads p ON p.id = m.payload WHERE m.id = :id")
 _INTERCHANGES = text("SELECT * FROM interchanges WHERE message = :id ORDER BY ordinal")
 _GROUPS = text("SELECT * FROM groups WHERE message = :id ORDER BY interchange, ordinal")
@@ -34,14 +28,6 @@ _ATTEMPTS = one_of("SELECT * FROM attempts WHERE delivery IN :keys ORDER BY deli
 _LANES = one_of("SELECT id, blocked, lease_until, next_due, head FROM lanes WHERE id IN :keys")
 _LIFE = text("SELECT at, step, who, text FROM life WHERE message = :id ORDER BY at")
 _REFERENCES = one_of("SELECT document, type, value FROM document_references WHERE document IN :keys ORDER BY document, type, value")
-_FIND = one_of(
-    "SELECT r.type, r.value, d.id, d.message, d.partner, d.set_id, d.control, d.state, d.at FROM document_references r"
-    " JOIN documents d ON d.id = r.document WHERE r.value IN :keys ORDER BY d.at DESC LIMIT :limit"
-)
-_FIND_ENVELOPE = one_of(
-    "SELECT 'interchange' AS type, control AS value, message AS id, message, partner, 'ISA' AS set_id, control, state, 0 AS at FROM interchanges"
-    " WHERE control IN :keys ORDER BY message DESC LIMIT :limit"
-)
 _AS_DELIVERY = text("SELECT id, state, partner, message, document, event FROM deliveries WHERE id = :id")
 _AS_EVENT = text("SELECT id, partner, message, document FROM events WHERE id = :id")
 _OF_EVENT = text("SELECT id, state FROM deliveries WHERE event = :id ORDER BY id")
@@ -90,21 +76,6 @@ def bytes_of(tx: Connection, message: str, document: str | None) -> Row[Any] | N
 def source_of(tx: Connection, event: str) -> Row[Any] | None:
     """What an event was read from: its document's place, the message's bytes, the profile revision that treated it."""
     return tx.execute(_SOURCE, {"id": event}).first()
-
-
-def messages(tx: Connection, *, direction: str, partner: str | None, state: str | None, before: str | None, limit: int) -> list[dict[str, Any]]:
-    rows = tx.execute(_MESSAGES, {"direction": direction, "partner": partner, "state": state, "before": before, "limit": limit}).all()
-    documents: dict[str, dict[str, int]] = {}
-    if rows:
-        for one in tx.execute(_DOCUMENTS_OF, {"keys": [row.id for row in rows]}):
-            documents.setdefault(one.message, {})[f"{one.set_id} {one.state}"] = one.number
-    return [
-        {
-            "id": row.id, "received_at": as_text(row.arrival), "partner": row.partner, "channel": row.channel, "state": row.state, "reason": row.reason,
-            "size": row.size, "file_name": row.file_name, "documents": documents.get(row.id, {}),
-        }
-        for row in rows
-    ]  # fmt: skip
 
 
 def what_is(tx: Connection, wanted: str) -> dict[str, Any] | None:
@@ -229,22 +200,6 @@ def _row(row: Any) -> dict[str, Any]:
 def _event(row: Any) -> dict[str, Any]:
     data = json.loads(bytes(row.data)) if row.data is not None else None
     return {key: value for key, value in _row(row).items() if key != "data"} | {"data": data}
-
-
-def find(tx: Connection, values: list[str], *, limit: int) -> list[dict[str, Any]]:
-    rows = [*tx.execute(_FIND, {"keys": values, "limit": limit}), *tx.execute(_FIND_ENVELOPE, {"keys": values, "limit": limit})]
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        one = found.setdefault(
-            row.id,
-            {
-                "id": row.id, "message": row.message, "partner": row.partner, "set": row.set_id, "control": row.control, "state": row.state,
-                "at": as_text(row.at) if row.at else None, "found_by": [],
-            },
-        )  # fmt: skip
-        if row.type not in one["found_by"]:
-            one["found_by"].append(row.type)
-    return list(found.values())[:limit]
 
 
 def _times(row: Any, *names: str) -> dict[str, Any]:

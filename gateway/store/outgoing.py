@@ -159,7 +159,8 @@ class OutgoingVerbs:
         )  # fmt: skip
         references = {*item.references, ("control", str(control))}
         writes.references += [
-            {"value": value[:80], "type": kind, "document": document, "partner": item.partner, "at": item.at} for kind, value in sorted(references)
+            {"value": value[:80], "type": kind, "document": document, "partner": item.partner, "at": item.at, "set_id": item.set_id}
+            for kind, value in sorted(references)
         ]
 
 

@@ -8,17 +8,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from gateway.clock import DAY, Instant
+from gateway.clock import Instant
 from gateway.records import Chunk
 from gateway.store.sql import in_lists, one_of
-
-ENVELOPE_WINDOW = 90 * DAY
-IDENTITY_WINDOW = 400 * DAY
+from gateway.store.standings import Standings
 
 _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
 _SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
 _CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
-_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at FROM identities WHERE id IN :keys")
+_IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at, subject FROM identities WHERE id IN :keys")
 _EDITED = one_of("SELECT identity, meaning_before, at FROM edits WHERE identity IN :keys")
 
 
@@ -46,10 +44,12 @@ class KnownEvent(NamedTuple):
     event: str
     document: str
     at: Instant
+    subject: str | None
+    """Whose standing it speaks of; None of what has none."""
 
-    def recent(self, now: Instant) -> bool:
+    def recent(self, now: Instant, within: Instant) -> bool:
         """Partners use their numbers again: past the window an equal key is another thing."""
-        return self.at + IDENTITY_WINDOW > now
+        return self.at + within > now
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Past:
     seen: dict[tuple[str, ...], SeenInterchange]
     contents: dict[tuple[str, ...], SeenContent]
     identities: dict[str, KnownEvent]
+    standings: Standings
     edited: dict[str, str]
     """Of a replay: the meaning that a person's edit of an event took the place of, by identity."""
 
@@ -75,6 +76,7 @@ def past_of(tx: Connection, items: list[Chunk]) -> Past:
         contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
         identities=known_events(tx, identities),
         edited=_edited(tx, [event.identity for chunk in items if chunk.replay for document in chunk.documents for event in document.events]),
+        standings=Standings(tx, items),
     )
 
 
@@ -86,4 +88,7 @@ def _edited(tx: Connection, identities: list[str]) -> dict[str, str]:
 
 def known_events(tx: Connection, identities: list[str]) -> dict[str, KnownEvent]:
     """The latest revision of each identity that was told."""
-    return {row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at) for row in in_lists(tx, _IDENTITIES, identities)}
+    return {
+        row.id: KnownEvent(row.revision, row.meaning_hash, row.event, row.document, row.at, row.subject)
+        for row in in_lists(tx, _IDENTITIES, identities)
+    }

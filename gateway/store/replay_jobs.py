@@ -208,15 +208,15 @@ class ReplayJobVerbs:
         self, chunk: Chunk, document_id: str, document: DocumentRow, event: EventRow, known: dict[str, KnownEvent], writes: Writes
     ) -> bool:
         previous = known.get(event.identity)
-        recent = previous is not None and previous.recent(chunk.at)
+        recent = previous is not None and previous.recent(chunk.at, document.within)
         if previous is not None and recent and previous.meaning_hash == event.meaning_hash:
             return False
         revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
-        known[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at)
+        known[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at, None)
         writes.identities[event.identity] = {
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
-            "document": document_id, "at": chunk.at,
+            "document": document_id, "at": chunk.at, "stream": document.stream, "subject": None, "stands": None, "expects": None,
         }  # fmt: skip
         tell_event(
             writes, chunk, event, event_id=event_id, revision=revision, supersedes=previous.event if previous and recent else None,

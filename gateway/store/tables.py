@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Large
 metadata = MetaData()
 
 Instant = BigInteger
+BY_BYTES = String(80).with_variant(String(80, collation="C"), "postgresql")
+"""Text in the order of its bytes, as SQLite has it, so that what begins alike is a range of an index."""
 
 payloads = Table(
     "payloads",
@@ -47,6 +49,8 @@ messages = Table(
 )
 OURS = text("control IS NOT NULL")
 Index("messages_by_control", messages.c.control, sqlite_where=OURS, postgresql_where=OURS)
+NAMED = text("file_name IS NOT NULL")
+Index("messages_by_file_name", messages.c.file_name, messages.c.arrival, sqlite_where=NAMED, postgresql_where=NAMED)
 Index("messages_by_time", messages.c.arrival)
 Index("messages_by_partner", messages.c.partner, messages.c.arrival)
 Index(
@@ -110,6 +114,7 @@ interchanges = Table(
     Column("sha256", String(64), nullable=False),
     Column("duplicate_of", String(26)),
 )
+Index("interchanges_by_control", interchanges.c.control, interchanges.c.message)
 
 STUCK = text("state in ('held', 'rejected')")
 Index("interchanges_stuck", interchanges.c.message, sqlite_where=STUCK, postgresql_where=STUCK)
@@ -191,11 +196,13 @@ findings = Table(
 document_references = Table(
     "document_references",
     metadata,
-    Column("value", String(80), primary_key=True, comment="normalised"),
-    Column("type", String(24), primary_key=True),
+    Column("value", BY_BYTES, primary_key=True, comment="normalised"),
+    Column("at", Instant, primary_key=True, comment="when the document's message came; a replay leaves it"),
     Column("document", String(60), primary_key=True),
-    Column("partner", String(64), nullable=False),
-    Column("at", Instant, nullable=False),
+    Column("type", String(24), primary_key=True),
+    Column("partner", String(64), primary_key=True, comment="in the key with the set, so that a search looks at nothing but the key"),
+    Column("set_id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
 )
 Index("document_references_by_document", document_references.c.document)
 
@@ -221,7 +228,94 @@ identities = Table(
     Column("event", String(80), nullable=False),
     Column("document", String(60), nullable=False),
     Column("at", Instant, nullable=False),
+    Column("stream", String(10), comment="with subject: whose standing its latest revision speaks of"),
+    Column("subject", String(200)),
+    Column("stands", String(80), comment="the rank of the step that it says was reached"),
+    Column("expects", String(80), comment="the rank of the moment that it says to expect"),
 )
+STANDS, EXPECTS = text("stands IS NOT NULL"), text("expects IS NOT NULL")
+Index(
+    "identities_standing",
+    identities.c.subject,
+    identities.c.partner,
+    identities.c.stream,
+    identities.c.stands,
+    sqlite_where=STANDS,
+    postgresql_where=STANDS,
+)
+Index(
+    "identities_expecting",
+    identities.c.subject,
+    identities.c.partner,
+    identities.c.stream,
+    identities.c.expects,
+    sqlite_where=EXPECTS,
+    postgresql_where=EXPECTS,
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("subject", String(200), primary_key=True, comment="shipment/… or order/…"),
+    Column("partner", String(64), primary_key=True),
+    Column("stream", String(10), primary_key=True),
+    Column("stands", String(80), comment="the rank of its step; of two the higher stands"),
+    Column("step", String(80), comment="what happened last, such as delivery.unloaded; null when nothing stands any more"),
+    Column("milestone", String(24), comment="the coarse part of the way"),
+    Column("at", Instant, comment="when, as far as it is known"),
+    Column("local", String(40), comment="as written"),
+    Column("zone", String(64)),
+    Column("certainty", String(8), comment="where the zone comes from: stated, place, profile, none"),
+    Column("event", String(80), comment="the event that said so"),
+    Column("document", String(60)),
+    Column("revision", Integer, comment="of that event"),
+    Column("cancelled", Boolean, nullable=False, server_default=text("false")),
+    Column("expects", String(80)),
+    Column("expected", String(80), comment="what is expected, such as delivery.eta"),
+    Column("expected_at", Instant),
+    Column("expected_local", String(40)),
+    Column("expected_zone", String(64)),
+    Column("expected_certainty", String(8)),
+    Column("expected_event", String(80)),
+    Column("actuals", Text, nullable=False, comment="JSON: by clock, the latest actual time that was told"),
+    Column("refs", Text, nullable=False, comment="JSON: numbers of it, at most 40"),
+    Column("changed_at", Instant, nullable=False),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="hash of stream, partner, place, numbering, item and unit"),
+    Column("partner", String(64), nullable=False),
+    Column("stream", String(10), nullable=False),
+    Column("place", String(80), nullable=False),
+    Column("numbering", String(24), nullable=False),
+    Column("item", String(80), nullable=False),
+    Column("unit", String(24), nullable=False),
+    Column("quantities", Text, nullable=False, comment="JSON: decimals as text, by condition"),
+    Column("as_of", Instant, comment="the moment of the count; null while only changes are known"),
+    Column("event", String(80), comment="the count's event"),
+    Column("document", String(60)),
+    Column("changes", Integer, nullable=False, comment="adjustments since the count"),
+    Column("changed_at", Instant, comment="the moment of the latest of them"),
+)
+Index("stock_by_item", stock.c.item, stock.c.id)
+Index("stock_by_place", stock.c.place, stock.c.id)
+Index("stock_by_partner", stock.c.partner, stock.c.id)
+
+stock_told = Table(
+    "stock_told",
+    metadata,
+    Column("identity", String(64), primary_key=True, comment="of the event; its latest revision alone counts"),
+    Column("stock", String(64), primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("counted", Boolean, nullable=False, comment="a count; else a change"),
+    Column("quantities", Text, nullable=False, comment="JSON: decimals as text, by condition"),
+    Column("event", String(80), nullable=False),
+    Column("document", String(60), nullable=False),
+)
+Index("stock_told_by_time", stock_told.c.stock, stock_told.c.counted, stock_told.c.at)
 
 events = Table(
     "events",

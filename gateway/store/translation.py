@@ -4,26 +4,31 @@ Here, and only here, it is decided what was seen before: pure code brings keys a
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import Ticks, as_datetime
+from gateway.clock import DAY, Ticks, as_datetime
 from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
 from gateway.store.awaited import Settling
 from gateway.store.hooks import tell_partners
 from gateway.store.intake import PUT_LIFE
 from gateway.store.owed import advice_row, ta1_row
-from gateway.store.past import ENVELOPE_WINDOW, IDENTITY_WINDOW, KnownEvent, Past, SeenContent, SeenInterchange, past_of
+from gateway.store.past import KnownEvent, Past, SeenContent, SeenInterchange, past_of
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import answer_again, compose
 from gateway.store.sql import in_lists, many, one_of
+from gateway.store.standings import rank_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row
+from translators.events.identity import told_late
 
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
 _STANDING = one_of("SELECT message, state FROM interchanges WHERE message IN :keys ORDER BY message, ordinal")
+
+REPEATS: dict[str, Any] = {"within": 90 * DAY, "same": "answer", "changed": "reject"}
+"""What is done with a control number that was used before, where nothing else is agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class TranslationVerbs:
         compose(tx, writes, ticks=self.ticks, files=self.files)
         answer_again(tx, writes, ticks=self.ticks)
         writes.put(tx, self.ticks)
+        past.standings.put(tx, self.files)
         self._finish(tx, [chunk for chunk in items if chunk.message in writes.finished], writes)
         held = {row["id"] for row in writes.held}
         tell_partners(tx, [(chunk, "held", chunk.held) for chunk in items if chunk.message in held], self.ticks)
@@ -86,12 +92,13 @@ class TranslationVerbs:
         dropped: dict[int, str] = {}
         for row in chunk.interchanges:
             kept: dict[str, Any] = dict.fromkeys(INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
+            repeats = kept.pop("repeats", None) or REPEATS
             if kept["state"] == "open" and chunk.edited_from is None:
                 place = (chunk.partner, kept["stream"], kept["sender"], kept["receiver"], kept["control"])
                 earlier = past.seen.get(place)
-                if earlier and earlier.message != chunk.message and earlier.at + ENVELOPE_WINDOW > chunk.at:
-                    self._repeat(chunk, kept, earlier, writes)
-                else:
+                if earlier and earlier.message != chunk.message and earlier.at + repeats["within"] > chunk.at:
+                    self._repeat(chunk, kept, earlier, repeats, writes)
+                if kept["state"] == "open":
                     past.seen[place] = SeenInterchange(chunk.message, kept["sha256"], chunk.at)
                     writes.seen[place] = dict(zip(("partner", "stream", "sender", "receiver", "control"), place, strict=True)) | {
                         "message": chunk.message,
@@ -112,18 +119,26 @@ class TranslationVerbs:
             writes.interchanges.append(kept)
         return dropped
 
-    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: SeenInterchange, writes: Writes) -> None:
-        """A control number that stood before: the same bytes get the stored answer again, other bytes TA1 025 (X12 TA105)."""
-        message = kept["duplicate_of"] = earlier.message
-        if earlier.sha256 == kept["sha256"]:
-            kept["state"] = "duplicate"
+    def _repeat(self, chunk: Chunk, kept: dict[str, Any], earlier: SeenInterchange, repeats: dict[str, Any], writes: Writes) -> None:
+        """A control number that stood before, as the profile's `duplicates.interchange` has it: by default the same bytes get the stored answer
+        again, other bytes TA1 025 (X12 TA105). Where a person decides it is held; asked with the override `repeat`, other bytes stay open."""
+        message, same = earlier.message, earlier.sha256 == kept["sha256"]
+        decided = chunk.override == "repeat"
+        if repeats["same" if same else "changed"] == "hold" and not decided:
+            kept["state"], kept["duplicate_of"] = "held", message
+            kept["reason"] = (
+                f"ISA13 {kept['control']} came before, in message {message}, with {'the same' if same else 'other'} bytes, and the profile has a person"
+                f" decide; replay it with the override 'repeat' to {'answer it as before' if same else 'read it all the same'}, or skip it with a reason"
+            )
+        elif same:
+            kept["state"], kept["duplicate_of"] = "duplicate", message
             kept["reason"] = (
                 f"the same interchange came in message {message} at {as_datetime(earlier.at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
             )
             writes.tell(self.ticks(), chunk, "duplicate", kept["reason"])
             writes.again.append((chunk, message))
-        else:
-            kept["state"], kept["ta1"] = "rejected", "025"
+        elif not decided:
+            kept["state"], kept["ta1"], kept["duplicate_of"] = "rejected", "025", message
             kept["reason"] = (
                 f"ISA13 {kept['control']} was used before, in message {message}, with other content (TA1 025); send it with a new control number"
             )
@@ -161,7 +176,7 @@ class TranslationVerbs:
                 place | {"number": number, "partner": chunk.partner, "finding": finding} for number, finding in enumerate(document.findings, start=1)
             ]
         writes.references += [
-            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.at}
+            {"value": value[:80], "type": kind, "document": document_id, "partner": chunk.partner, "at": chunk.arrival, "set_id": document.set_id}
             for kind, value in sorted(set(document.references))
         ]
         return state
@@ -170,7 +185,7 @@ class TranslationVerbs:
         """Same or changed? First the content, whatever the mapping says today; then the meaning of each event."""
         place = (chunk.partner, document.stream, document.set_id, document.content_hash or "")
         earlier = past.contents.get(place)
-        if earlier and earlier.message != chunk.message and earlier.at + IDENTITY_WINDOW > chunk.at:
+        if earlier and earlier.message != chunk.message and earlier.at + document.within > chunk.at:
             return "duplicate", f"the same content came in document {earlier.document}; nothing is done twice", earlier.document
         judged = [(event, *self._revision(event, document, chunk, past)) for event in document.events]
         conflict = next((one for one in judged if one[1] == "conflict"), None)
@@ -202,7 +217,7 @@ class TranslationVerbs:
 
     def _revision(self, event: EventRow, document: DocumentRow, chunk: Chunk, past: Past) -> tuple[str, KnownEvent | None]:
         previous = past.identities.get(event.identity)
-        if previous is None or not previous.recent(chunk.at):
+        if previous is None or not previous.recent(chunk.at, document.within):
             return "fresh", previous
         if previous.meaning_hash == event.meaning_hash:
             return "same", previous
@@ -225,12 +240,21 @@ class TranslationVerbs:
     ) -> None:
         revision = previous.revision + 1 if previous else 1
         event_id = f"{event.identity}-r{revision}"
-        supersedes = previous.event if previous and previous.recent(chunk.at) else None
-        past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at)
+        supersedes = previous.event if previous and previous.recent(chunk.at, document.within) else None
+        stream, subject = document.stream, event.subject[:200] if event.standing is not None else None
+        past.identities[event.identity] = KnownEvent(revision, event.meaning_hash, event_id, document_id, chunk.at, subject)
         writes.identities[event.identity] = {
             "id": event.identity, "partner": chunk.partner, "revision": revision, "meaning_hash": event.meaning_hash, "event": event_id,
-            "document": document_id, "at": chunk.at,
+            "document": document_id, "at": chunk.at, "stream": stream, "subject": subject, "stands": rank_of(event, "state"),
+            "expects": rank_of(event, "expected"),
         }  # fmt: skip
+        if supersedes is None and past.standings.late(chunk.partner, stream, event):
+            event = replace(event, data=told_late(event.data))
+        past.standings.take(
+            chunk.partner, stream, event, event_id=event_id, revision=revision, document=document_id,
+            replaces=(previous.event, previous.subject) if previous else None, at=chunk.at,
+        )  # fmt: skip
+        writes.stock.take(chunk.partner, stream, event, event_id=event_id, document=document_id, revised=previous is not None)
         tell_event(
             writes, chunk, event, event_id=event_id, revision=revision, supersedes=supersedes, document=document_id, stream=document.stream,
             ticks=self.ticks, files=self.files,

@@ -16,6 +16,7 @@ from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.sql import insert, many
+from gateway.store.stock import StockTold
 from partners.priority import RECEIPTS
 
 _PUT_SEEN = text(
@@ -29,10 +30,11 @@ _PUT_CONTENT = text(
     " ON CONFLICT (partner, stream, set_id, content_hash) DO UPDATE SET document = excluded.document, message = excluded.message, at = excluded.at"
 )
 _PUT_IDENTITY = text(
-    "INSERT INTO identities (id, partner, revision, meaning_hash, event, document, at)"
-    " VALUES (:id, :partner, :revision, :meaning_hash, :event, :document, :at)"
+    "INSERT INTO identities (id, partner, revision, meaning_hash, event, document, at, stream, subject, stands, expects)"
+    " VALUES (:id, :partner, :revision, :meaning_hash, :event, :document, :at, :stream, :subject, :stands, :expects)"
     " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, meaning_hash = excluded.meaning_hash, event = excluded.event,"
-    " document = excluded.document, at = excluded.at"
+    " document = excluded.document, at = excluded.at, stream = excluded.stream, subject = excluded.subject, stands = excluded.stands,"
+    " expects = excluded.expects"
 )
 INTERCHANGE = (
     "message", "ordinal", "partner", "stream", "state", "reason", "ta1", "sender", "receiver", "control", "version", "usage", "date", "time",
@@ -58,7 +60,7 @@ _CHANGE_DOCUMENT = text(
 )
 _FIRST_READING = text("UPDATE documents SET verdict = :verdict, codes = :codes, release = :release, byte_end = :byte_end WHERE id = :id")
 _PUT_FINDING = insert("findings", "message", "interchange", "grp", "ordinal", "number", "partner", "finding", or_nothing=True)
-_PUT_REFERENCE = insert("document_references", "value", "type", "document", "partner", "at", or_nothing=True)
+_PUT_REFERENCE = insert("document_references", "value", "type", "document", "partner", "at", "set_id", or_nothing=True)
 _PUT_EVENT = insert(
     "events", "id", "identity", "revision", "partner", "stream", "document", "message", "type", "subject", "time", "correlation", "supersedes",
     "payload", "at", or_nothing=True,
@@ -124,6 +126,7 @@ class Writes:
     awaited: dict[str, dict[str, Any]] = field(default_factory=dict)
     composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
     again: list[tuple[Chunk, str]] = field(default_factory=list)
+    stock: StockTold = field(default_factory=StockTold)
 
     def tell(self, at: Instant, chunk: Cause, step: str, what: str) -> None:
         self.life.append({"message": chunk.message, "at": at, "partner": chunk.partner, "step": step[:40], "who": chunk.who[:80], "text": what})
@@ -142,6 +145,7 @@ class Writes:
         many(tx, _PUT_IDENTITY, [self.identities[key] for key in sorted(self.identities)])
         many(tx, PUT_PAYLOAD, self.payloads)
         many(tx, _PUT_EVENT, self.events)
+        self.stock.put(tx)
         many(tx, _PUT_OUTGOING, self.outgoing)
         many(tx, _GROUP_VERDICT, self.verdicts)
         queue(tx, self.deliveries)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gateway import ways
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of
 from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
 from partners.profile import Profile
@@ -88,6 +88,7 @@ class FileWork:
             "ordinal": 1, "stream": "production", "state": "open", "reason": None, "ta1": None, "sender": self.profile.partner[:40],
             "receiver": self.format, "control": sha256[:32], "version": "", "usage": "P", "date": "", "time": "", "byte_start": 0,
             "byte_end": len(self.data), "sha256": sha256, "ta1_if_accepted": False, "ta1_if_rejected": False,
+            "repeats": repeats_of(self.profile),
         }  # fmt: skip
 
     # ---- its documents

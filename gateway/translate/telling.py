@@ -7,11 +7,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.clock import span
 from partners.mappings import MappingLibrary, zone_offset
 from partners.priority import priority_of
 from partners.profile import Agreement, Profile
 from translators.document import Control, Document, Finding
 from translators.events.identity import content_hash, event_id, ordered_data_json
+from translators.events.standing import standing_of, stock_of
 from translators.mapping import Context, MappingError, MappingProblem
 
 CHUNK_BYTES = 4 * 2**20
@@ -43,6 +45,12 @@ class Job:
     """A replay's own target, in place of the agreement's."""
 
 
+def repeats_of(profile: Profile) -> Row:
+    """What is done with an interchange whose control number was used before, as the store reads it."""
+    terms = profile.duplicates.interchange
+    return {"within": span(terms.within), "same": terms.same, "changed": terms.changed}
+
+
 class Telling:
     """One message's way from documents to events."""
 
@@ -54,7 +62,9 @@ class Telling:
     ) -> str:
         """Adds the document's events to its row, or holds it and says why; its business key, "" where it has none. `faults`: findings that did not reject it."""
         row["mapping"] = agreement.mapping_name
-        row["on_conflict"] = agreement.on_conflict
+        meaning = self._profile.duplicates.meaning
+        row["on_conflict"] = agreement.on_conflict or meaning.changed
+        row["within"] = span(meaning.within)
         row["advice"] = agreement.duties.application_advice
         context = Context(
             control=control,
@@ -94,6 +104,8 @@ class Telling:
                     "destination": f"target:{target}", "on_dead": on_dead, "priority": priority_of(draft.type, agreement.priority),
                     "fallback": f"target:{agreement.fallback}" if agreement.fallback and row["stream"] != "test" else None,
                     "fallback_after": round(agreement.fallback_after.total_seconds() * 1_000_000),
+                    "standing": standing_of(draft.type, draft.subject, draft.time, draft.data, draft.references),
+                    "stock": stock_of(draft.type, draft.data),
                 }
             )  # fmt: skip
         row["references"] = sorted(references)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.translate.answering import Answering
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of
 from partners.mappings import MappingLibrary
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
@@ -111,7 +111,7 @@ class MessageWork:
                     "receiver": f"{interchange.receiver_qualifier}:{interchange.receiver}"[:40], "control": interchange.control[:32],
                     "version": interchange.version[:12], "usage": interchange.usage[:4], "date": interchange.date[:8], "time": interchange.time[:8],
                     "byte_start": interchange.byte_start, "byte_end": interchange.byte_end, "sha256": interchange.sha256,
-                    "ta1_if_accepted": if_accepted, "ta1_if_rejected": if_rejected,
+                    "ta1_if_accepted": if_accepted, "ta1_if_rejected": if_rejected, "repeats": repeats_of(self.profile),
                 }
             )  # fmt: skip
             self._keep_findings(out, interchange.findings, interchange.ordinal + 1, 0)

@@ -53,6 +53,12 @@ def ordered_data_json(data: dict[str, Any]) -> bytes:
     return to_json(dict(sorted((data | told).items())))
 
 
+def told_late(data: bytes) -> bytes:
+    """An event's canonical JSON with `late` in its quality: a later event of the same subject was told before. Its meaning stays."""
+    value = json.loads(data)
+    return data_json(value | {"quality": value.get("quality", {}) | {"late": True}})
+
+
 def event_id(stream: str, partner: str, set_id: str, business_key: str, event_key: str, ordinal: int) -> str:
     """The event's identity as 32 lower-case letters and digits; the store adds the revision ("…/r2" from the second on).
 
