@@ -47,7 +47,7 @@ async def sent(gateway: Running, message: str, control: int, *, sets: int = 1, k
     def verb(tx: Any, items: list[None]) -> list[None]:
         tx.execute(insert("messages", *outgoing), [outgoing])
         tx.execute(insert("documents", *documents[0]), documents)
-        reference = {"type": "order", "document": documents[0]["id"], "partner": "lake3pl", "at": at, "value": f"H{control}"}
+        reference = {"type": "order", "document": documents[0]["id"], "partner": "lake3pl", "at": at, "value": f"H{control}", "set_id": "940"}
         tx.execute(insert("document_references", *reference), [reference])
         if rows:
             tx.execute(insert("awaited", *AWAITED), rows)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gateway.__main__ import app
 from gateway.clock import SECOND, as_text
+from gateway.commands import screen
 from gateway.commands.shown import shown
 from gateway.errors import Refused
 from gateway.operations import OPERATIONS
@@ -234,6 +235,8 @@ def test_people_see_it_in_words(store: Store, capsys: pytest.CaptureFixture[str]
     teller.tell(event_row("o", "fulfilment.requested", "order/O1", {"cancelled": True}, purpose="cancel"))
     line = {"item": {"ids": [{"type": "sku", "value": "APL-12"}]}, "stock": [{"kind": "on_hand", "quantity": {"value": "12", "unit": "case"}}]}
     teller.tell(event_row("c", "inventory.snapshot", "inventory/1", {"as_of": moment("2026-11-16T08:00"), "lines": [line]}))
+
+    monkeypatch.setattr(screen.console, "_width", 160)
 
     def words(name: str, **given: Any) -> str:
         shown(name, OPERATIONS[name](store, given))
