@@ -226,7 +226,6 @@ def test_a_replay_leaves_references_as_they_are(tmp_path: Path):
 
 
 def test_people_see_it_in_words(store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "160")
     teller = Teller(store)
     references = [("purchase_order", "4500881")]
     eta = status("delivery.eta", "info", moment("2026-11-18T10:00", zone="America/Chicago", offset="-06:00", certainty="profile"), "estimated")
