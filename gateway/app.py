@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
 from gateway.sftp.host_keys import all_keys, host_keys, opened
 from gateway.store import profiles as profile_rows
-from gateway.store.controls import ControlLook
+from gateway.store.alarms import waiting_outboxes
+from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
 from gateway.targets.folder import FolderTarget
@@ -436,11 +438,14 @@ class Node:
         free = shutil.disk_usage(self.store.files.folder).free
         try:
             await landed(self.store.warn_of_certificates(now))
-            await landed(self.store.warn_of_outboxes(Waited(now - span(self.settings.alarms.outbox_after), now)))
+            since = now - span(self.settings.alarms.outbox_after)
+            late = await landed(self.store.read(lambda tx: waiting_outboxes(tx, since)))
+            await landed(self.store.warn_of_outboxes(Waited(late, now)))
             for revision in self.book:
                 if revision.profile.identities.control_numbers == "sequential":
                     look = ControlLook(revision.profile.partner, now - CONTROLS_SINCE, now - CONTROLS_SETTLED, now)
-                    await landed(self.store.watch_controls(look))
+                    found = await landed(self.store.read(partial(look_for_gaps, look=look)))
+                    await landed(self.store.tell_gaps(found))
             what = f"{free:,} bytes are free where node {self.name} keeps its data; below {self.settings.limits.disk_free:,} it takes nothing"
             await landed(self.store.warn_of_disk(DiskLook(self.name, what, free < 2 * self.settings.limits.disk_free, now)))
         except StoreUnavailable as error:

@@ -469,9 +469,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """A look for documents that wait in outboxes since before `since`."""
+    """Outboxes in which documents wait for too long: (partner, how many, since when)."""
 
-    since: Instant
+    late: list[tuple[str, int, Instant]]
     at: Instant
 
 

@@ -60,20 +60,27 @@ _WAITING = text(
 _OPEN_OF_KIND = text("SELECT id FROM alarms WHERE kind = :kind AND closed_at IS NULL ORDER BY id")
 
 
-def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[int]:
-    """An alarm for each partner who has not fetched what waits for it since then; who has, has none. How many partners."""
-    found = []
+def waiting_outboxes(tx: Connection, since: Instant) -> list[tuple[str, int, Instant]]:
+    """(partner, documents, the oldest) of outboxes with something that waits since before then. It looks at every lane, so not in the writer's turn."""
+    return [(row.partner, row.number, row.oldest) for row in tx.execute(_WAITING, {"since": since})]
+
+
+def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[None]:
+    """An alarm for each partner who has not fetched what waits for it; who has, has none."""
     for item in items:
-        late = {f"outbox.waiting:{row.partner}"[:120]: row for row in tx.execute(_WAITING, {"since": item.since})}
         raised = []
-        for key, row in late.items():
-            what = f"{row.number} documents wait for {row.partner}, the oldest since {as_text(row.oldest)}; it fetches them by HTTP (/v1/outbox) or by SFTP (/out)"
-            raised.append({"id": key, "kind": "outbox.waiting", "partner": row.partner, "message": None, "text": what, "at": item.at})
+        for partner, number, oldest in item.late:
+            what = (
+                f"{number} documents wait for {partner}, the oldest since {as_text(oldest)}; it fetches them by HTTP (/v1/outbox) or by SFTP (/out)"
+            )
+            raised.append(
+                {"id": f"outbox.waiting:{partner}"[:120], "kind": "outbox.waiting", "partner": partner, "message": None, "text": what, "at": item.at}
+            )
         raise_alarms(tx, raised)
-        there = [row.id for row in tx.execute(_OPEN_OF_KIND, {"kind": "outbox.waiting"})]
-        close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "they were fetched") for key in there if key not in late])
-        found.append(len(late))
-    return found
+        late = {row["id"] for row in raised}
+        over = [row.id for row in tx.execute(_OPEN_OF_KIND, {"kind": "outbox.waiting"}) if row.id not in late]
+        close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "they were fetched") for key in over])
+    return [None] * len(items)
 
 
 def warn_of_disk(tx: Connection, items: list[DiskLook]) -> list[None]:

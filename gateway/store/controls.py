@@ -38,27 +38,36 @@ class ControlLook:
     at: Instant
 
 
-def watch(tx: Connection, items: list[ControlLook]) -> list[int]:
-    """An alarm for each series with a gap, and its end once the numbers have come. How many series have one."""
-    return [_watch(tx, item) for item in items]
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What a look has found: (stream, sender, receiver) with the stretches that are missing."""
+
+    look: ControlLook
+    found: list[tuple[tuple[str, str, str], list[tuple[int, int]]]]
 
 
-def _watch(tx: Connection, look: ControlLook) -> int:
+def look_for_gaps(tx: Connection, look: ControlLook) -> Gaps:
+    """Reads up to a week of interchanges, so not in the writer's turn."""
     series: dict[tuple[str, str, str], list[tuple[int, Instant]]] = defaultdict(list)
     for row in tx.execute(_NUMBERS, {"partner": look.partner, "since": look.since, "limit": MOST}):
         if row.control.isdigit():
             series[row.stream, row.sender, row.receiver].append((int(row.control), row.arrival))
-    raised = []
-    for (stream, sender, receiver), numbers in sorted(series.items()):
-        if missing := gaps(numbers, look.settled):
+    return Gaps(look, [(name, missing) for name, numbers in sorted(series.items()) if (missing := gaps(numbers, look.settled))])
+
+
+def tell_gaps(tx: Connection, items: list[Gaps]) -> list[None]:
+    """An alarm for each series with a gap, and its end once the numbers have come."""
+    for item in items:
+        look, raised = item.look, []
+        for (stream, sender, receiver), missing in item.found:
             key = f"control.gap:{look.partner}:{stream}:{sender}:{receiver}"[:120]
             what = f"{look.partner} counts without gaps, and ISA13 {_told(missing)} from {sender} to {receiver} ({stream}) did not come"
             raised.append({"id": key, "kind": "control.gap", "partner": look.partner, "message": None, "text": what, "at": look.at})
-    there = {row.id for row in tx.execute(_OPEN, {"partner": look.partner})}
-    raise_alarms(tx, [row for row in raised if row["id"] not in there])
-    over = there - {row["id"] for row in raised}
-    close_alarms(tx, [AlarmClosed(key, look.at, "crossdock", "the numbers have come, or are long ago") for key in over])
-    return len(raised)
+        there = {row.id for row in tx.execute(_OPEN, {"partner": look.partner})}
+        raise_alarms(tx, [row for row in raised if row["id"] not in there])
+        over = there - {str(row["id"]) for row in raised}
+        close_alarms(tx, [AlarmClosed(key, look.at, "crossdock", "the numbers have come, or are long ago") for key in sorted(over)])
+    return [None] * len(items)
 
 
 def gaps(numbers: list[tuple[int, Instant]], settled: Instant) -> list[tuple[int, int]]:

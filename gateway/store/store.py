@@ -269,11 +269,11 @@ class Store:
     def close_alarm(self, item: AlarmClosed) -> "Future[bool]":
         return self.writer.submit(alarms.close_each, item)
 
-    def warn_of_outboxes(self, item: Waited) -> "Future[int]":
+    def warn_of_outboxes(self, item: Waited) -> "Future[None]":
         return self.writer.submit(alarms.warn_of_outboxes, item)
 
-    def watch_controls(self, item: "controls.ControlLook") -> "Future[int]":
-        return self.writer.submit(controls.watch, item)
+    def tell_gaps(self, item: "controls.Gaps") -> "Future[None]":
+        return self.writer.submit(controls.tell_gaps, item)
 
     def warn_of_disk(self, item: DiskLook) -> "Future[None]":
         return self.writer.submit(alarms.warn_of_disk, item)
