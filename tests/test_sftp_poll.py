@@ -359,6 +359,10 @@ def test_a_file_that_is_denied_does_not_slow_the_others(home, server):
     partner.go()
     partner.has(x12(2))
     assert len(partner.alarms()) == 1
+    server.before = lambda what, path: None
+    partner.go()
+    partner.has(x12(1), x12(2))
+    assert partner.alarms() == [], "its end is known, too"
 
 
 def test_folders_are_polled_when_they_are_due(tmp_path, server):

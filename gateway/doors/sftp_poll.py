@@ -18,6 +18,7 @@ from gateway.clock import DAY, Clock, Instant, new_id, span
 from gateway.errors import CrossdockError, DestinationFault, StoreBroken, StoreUnavailable, TemporaryFailure
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
+from gateway.records import AlarmClosed
 from gateway.sftp.host_keys import secret_of
 from gateway.sftp.paths import MOST_NAME
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd, Secret
@@ -182,7 +183,11 @@ class Turn:
             wait = min(wait * 2 ** min(failures, 12), max(self._poll.longest_wait, wait))
         if failures or self._faults:
             what = f"{self._poll.name} ({self._poll.host}:{self._poll.folder}): {told}"
-            self._poller.store.raise_alarm("sftp.poll", self._partner, what, now).result(PATIENCE)
+            self._poller.store.raise_alarm("sftp.poll", self._partner, what, now, self._name).result(PATIENCE)
+        else:
+            self._poller.store.close_alarm(
+                AlarmClosed(f"sftp.poll:{self._name}"[:120], now, "crossdock", "the folder was polled without trouble")
+            ).result(PATIENCE)
         due = now + span(wait)
         self._poller.store.end_poll(PollEnd(self._name, self._fence, now, due, failures, told[:2000])).result(PATIENCE)
         self._poller.rest(self._name, due)

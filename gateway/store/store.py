@@ -262,8 +262,9 @@ class Store:
     def skip(self, item: "replays.Skip") -> "Future[bool]":
         return self.writer.submit(self._replays.skip, item)
 
-    def raise_alarm(self, kind: str, partner: str, what: str, at: Instant) -> "Future[None]":
-        row = {"id": f"{kind}:{partner}"[:120], "kind": kind, "partner": partner, "message": None, "text": what, "at": at}
+    def raise_alarm(self, kind: str, partner: str, what: str, at: Instant, subject: str | None = None) -> "Future[None]":
+        """One about the partner, or about a subject of its own."""
+        row = {"id": f"{kind}:{subject or partner}"[:120], "kind": kind, "partner": partner, "message": None, "text": what, "at": at}
         return self.writer.submit(_alarm, row)
 
     def close_alarm(self, item: AlarmClosed) -> "Future[bool]":
