@@ -24,6 +24,7 @@ class Life:
                 "CROSSDOCK_WORKERS": "1",
                 "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB",
                 "CROSSDOCK_RETRIES__FIRST": "1s",
+                "CROSSDOCK_BREAKER__PAUSE": "1s",
                 "CROSSDOCK_TARGETS__ERP__URL": settings.targets["erp"].url,
                 "CROSSDOCK_SFTP_LISTENER__PORT": "0",
                 "CROSSDOCK_FAILPOINTS": failpoints,

@@ -23,7 +23,7 @@ from tests.kill.documents import PARTNERS, Sent, document, order_data
 
 ROOT = Path(__file__).parent.parent.parent
 CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
-"""How likely a point kills when it is reached; others 0.15. A worker that always died would hold its documents, as it must."""
+"""How likely a point kills when it is reached; others 0.3. A worker that always died would hold its documents, as it must."""
 LONGEST_LIFE = 1.5
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
 DRAIN = 40.0
@@ -81,7 +81,7 @@ class Gateway:
         self._errors = (folder / "gateway.log").open("ab")
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
             "CROSSDOCK_TARGETS__ERP__URL": f"{erp_url}/events", "CROSSDOCK_RETRIES__FIRST": "1s", "CROSSDOCK_FAILPOINTS_LOG": str(self.log),
-            "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "CROSSDOCK_ERP_LISTENER__TOKEN": ERP_TOKEN, "CROSSDOCK_ERP_LISTENER__PORT": "0", "PYTHONPATH": str(ROOT),
+            "CROSSDOCK_WORKERS": "1", "CROSSDOCK_BREAKER__PAUSE": "1s", "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "CROSSDOCK_ERP_LISTENER__TOKEN": ERP_TOKEN, "CROSSDOCK_ERP_LISTENER__PORT": "0", "PYTHONPATH": str(ROOT),
         }  # fmt: skip
         if database:
             self._environment["CROSSDOCK_DATABASE"] = database
@@ -100,7 +100,7 @@ class Gateway:
         node_file.unlink(missing_ok=True)
         environment = dict(self._environment)
         if armed:
-            environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={chance or CHANCES.get(armed, 0.15)}"
+            environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={chance or CHANCES.get(armed, 0.3)}"
         command = [
             sys.executable,
             "-m",
