@@ -181,15 +181,19 @@ def _out(tx: Connection, page: Any, keys: list[str]) -> list[dict[str, Cell]]:
     rows = []
     for row in page:
         sent = [one for one in deliveries[row.id] if one.outgoing == row.id or one.kind == "document"]
-        by_kind: Callable[[str], list[Any]] = lambda kind, found=awaited[row.id]: [one for one in found if one.kind == kind]  # type: ignore[misc]  # noqa: E731
-        cells = {
-            "written": cell("done", row.arrival, f"{row.size} bytes", [row.id]),
-            "sent": _together(sent, [f"{one.id}: {one.reason}" if one.reason else one.state for one in sent], [f"answer:{one.id}" for one in sent])
-            if sent
-            else NONE,
-        }
-        rows.append(cells | {name: _owed_to_us(by_kind("MDN" if name == "mdn" else name)) for name in OUT[2:]})
+        cells = {"written": cell("done", row.arrival, f"{row.size} bytes", [row.id]), "sent": _sent(sent)}
+        kinds: dict[str, list[Any]] = defaultdict(list)
+        for one in awaited[row.id]:
+            kinds[one.kind].append(one)
+        rows.append(cells | {name: _owed_to_us(kinds[name.upper()]) for name in OUT[2:]})
     return rows
+
+
+def _sent(deliveries: list[Any]) -> Cell:
+    if not deliveries:
+        return NONE
+    words = [f"{one.id}: {one.reason}" if one.reason else one.state for one in deliveries]
+    return _together(deliveries, words, [f"answer:{one.id}" for one in deliveries])
 
 
 def _owed_to_us(rows: list[Any]) -> Cell:
