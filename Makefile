@@ -66,7 +66,7 @@ format: setup-test
 bench: setup-test
 	$(BIN)/python -m benchmarks
 
-# The long form of the kill test; `make test` runs the 200 of CI.
+# The long form of the kill test; `make test-all` runs the 200 of CI.
 faults: setup-test
 	$(BIN)/python -m tests.kill --kills 1000
 
