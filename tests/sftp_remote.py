@@ -36,6 +36,10 @@ class RemoteServer:
         self.transports: list[Any] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def trust(self, public: str) -> None:
+        """Let in whoever holds the private half of this key; like a real server, we never see that half."""
+        self.key = MadeSsh("ssh-ed25519", b"", public)
+
     def put(self, path: str, data: bytes, mtime: int | None = None) -> None:
         self.times[path] = int(time.time()) if mtime is None else mtime
         self.files[path] = data

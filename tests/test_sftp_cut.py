@@ -8,7 +8,7 @@ import paramiko
 import pytest
 
 from tests.relay import BACK, FORTH, Relay
-from tests.sftp_remote import HOST_KEY, RemoteServer
+from tests.sftp_remote import RemoteServer
 from tests.sftp_running import KEY, Background, address, profile, x12
 from tests.test_sftp_door import close
 from tests.test_sftp_poll import Partner
@@ -35,7 +35,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def server(home):
     server = RemoteServer()
-    server.key = type(HOST_KEY)("ssh-ed25519", b"", home.public)
+    server.trust(home.public)
     yield server
     server.close()
 

@@ -26,7 +26,7 @@ from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.erp import PretendErp
 from tests.lives import PATIENCE, Life
-from tests.sftp_remote import HOST_KEY, RemoteServer
+from tests.sftp_remote import RemoteServer
 from tests.sftp_running import KEY, profile, x12
 
 OF_POLLING = ("sftp.listed", "sftp.fetched", "sftp.stored", "sftp.moved", "sftp.taken")
@@ -71,7 +71,7 @@ class Stage:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         store = open_store(settings)
         made = OPERATIONS["sftp.key.generate"](store, {"name": "main"})
-        self.server.key = type(HOST_KEY)("ssh-ed25519", b"", made["public"])
+        self.server.trust(made["public"])
         agreements = "[{receive: '945', overlays: [demo-3pl], default_zone: America/New_York}]"
         OPERATIONS["partners.apply"](store, {"text": profile("comes", agreements=agreements, terms="sessions: 50")})
         poll = f"{self.server.terms()}, folder: /out, every: 1s, whole: stable, stable: 1s, longest_wait: 2s"

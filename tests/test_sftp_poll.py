@@ -29,7 +29,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def server(home):
     server = RemoteServer()
-    server.key = type(HOST_KEY)("ssh-ed25519", b"", home.public)
+    server.trust(home.public)
     yield server
     server.close()
 
@@ -367,7 +367,7 @@ def test_a_file_that_is_denied_does_not_slow_the_others(home, server):
 
 def test_folders_are_polled_when_they_are_due(tmp_path, server):
     home = Background(tmp_path)
-    server.key = type(HOST_KEY)("ssh-ed25519", b"", home.operate("sftp.key.generate", name="main")["public"])
+    server.trust(home.operate("sftp.key.generate", name="main")["public"])
     server.put("/out/a.edi", x12(1))
     partner = Partner(home, server, "whole: stable, stable: 1s")
     partner.has(x12(1))

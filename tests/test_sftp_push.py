@@ -24,7 +24,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def server(home):
     server = RemoteServer()
-    server.key = type(HOST_KEY)("ssh-ed25519", b"", home.public)
+    server.trust(home.public)
     yield server
     server.close()
 
