@@ -45,13 +45,11 @@ peers: $(PEER)/.ready
 test-all: setup-test peers
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target big-kills big-others
 
-KILLS := tests/test_kill.py tests/test_as2_killed.py tests/test_replay_killed.py
+big-kills: setup-test
+	@$(BIN)/python -m pytest -m "big and kills" -p no:cacheprovider
 
-big-kills:
-	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider $(KILLS)
-
-big-others:
-	@$(BIN)/python -m pytest -m "big" -p no:cacheprovider $(addprefix --ignore=,$(KILLS))
+big-others: setup-test
+	@$(BIN)/python -m pytest -m "big and not kills" -p no:cacheprovider
 
 check: setup-test
 	$(BIN)/ruff format --check .
@@ -66,9 +64,12 @@ format: setup-test
 bench: setup-test
 	$(BIN)/python -m benchmarks
 
-# The long form of the kill test; `make test-all` runs the 200 of CI.
+# Every promise with its counts: `make faults`, `make faults PROMISES="P1 P7"`, and with the numbers of a release `make faults FULL=1` (hours).
+PROMISES ?=
+FULL     ?=
+
 faults: setup-test
-	$(BIN)/python -m tests.kill --kills 1000
+	$(BIN)/python -m tests.faults $(PROMISES) $(if $(FULL),--full)
 
 # Needs uv; writes the two lock files again, hashes for every platform.
 lock:

@@ -2,12 +2,21 @@
 
 import asyncio
 import base64
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
+from gateway.simulators.as2 import PretendAs2Partner
 from tests import as2
 from tests.as2_keys import key
-from tests.running import Running
+from tests.running import Running, running
+from translators.as2.cms.keys import certificate
 from translators.as2.mime import Headers
+
+SET_214 = "[{receive: '214'}, {send: '940'}]"
 
 
 def profile(
@@ -58,6 +67,28 @@ async def with_own_partner(
     await gateway.operate("keys.generate", name="ours")
     await gateway.operate("partners.apply", text=profile("acme", "ACME3PL", receive=receive, send=send, url=url, agreements=agreements))
     await gateway.operate("keys.add", partner="acme", data=text_of(key("signer").certificate.der), **{"from": "2020-01-01"})
+
+
+@contextlib.asynccontextmanager
+async def two(
+    folder: Path, *, receive: str = "{}", send: str = "{}", agreements: str = SET_214, settings: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[Running, PretendAs2Partner]]:
+    """The gateway and a pretend AS2 partner, each with its key and the other's certificate."""
+    async with running(folder, **(settings or {})) as gateway:
+        made = await gateway.operate("keys.generate", name="ours")
+        der = base64.b64decode("".join((await gateway.operate("keys.show", id=made["id"]))["pem"].splitlines()[1:-1]))
+        partner = PretendAs2Partner("ACME3PL", key("signer"), certificate(der), stranger=key("stranger"))
+        runner = web.AppRunner(partner.app(), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await gateway.operate("partners.apply", text=profile("acme", "ACME3PL", receive=receive, send=send, url=f"{url}/as2", agreements=agreements))
+        await gateway.operate("keys.add", partner="acme", data=text_of(key("signer").certificate.der), **{"from": "2020-01-01"})
+        gateway.as2_url = url  # type: ignore[attr-defined]
+        try:
+            yield gateway, partner
+        finally:
+            await runner.cleanup()
 
 
 def text_of(data: bytes) -> str:

@@ -2,23 +2,19 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from gateway.simulators.as2 import PretendAs2Partner
 from partners.profile import ProfileError, read_profile
 from tests.as2_keys import key
-from tests.as2_running import profile, text_of
+from tests.as2_running import profile, text_of, two
 from tests.running import Running, document, running
 from translators.as2.cms.keys import certificate
 from translators.as2.limits import DEFAULT
@@ -26,31 +22,8 @@ from translators.as2.mime import Headers
 from translators.as2.receipts import read_report, receipt_inside
 from translators.as2.write import Document, ReceiptWanted, Security
 
-SET_214 = "[{receive: '214'}, {send: '940'}]"
 X12 = document("214-status.edi")
 OPENSSL = shutil.which("openssl")
-
-
-@contextlib.asynccontextmanager
-async def two(
-    folder: Path, *, receive: str = "{}", send: str = "{}", agreements: str = SET_214, settings: dict[str, Any] | None = None
-) -> AsyncIterator[tuple[Running, PretendAs2Partner]]:
-    """The gateway and a pretend AS2 partner, each with its key and the other's certificate."""
-    async with running(folder, **(settings or {})) as gateway:
-        made = await gateway.operate("keys.generate", name="ours")
-        der = base64.b64decode("".join((await gateway.operate("keys.show", id=made["id"]))["pem"].splitlines()[1:-1]))
-        partner = PretendAs2Partner("ACME3PL", key("signer"), certificate(der), stranger=key("stranger"))
-        runner = web.AppRunner(partner.app(), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        await gateway.operate("partners.apply", text=profile("acme", "ACME3PL", receive=receive, send=send, url=f"{url}/as2", agreements=agreements))
-        await gateway.operate("keys.add", partner="acme", data=text_of(key("signer").certificate.der), **{"from": "2020-01-01"})
-        gateway.as2_url = url  # type: ignore[attr-defined]
-        try:
-            yield gateway, partner
-        finally:
-            await runner.cleanup()
 
 
 async def rows(gateway: Running, **narrowed: Any) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from tests.running import document
 from translators.as2.cms.keys import certificate
 from translators.as2.write import Document, ReceiptWanted, Security
 
+pytestmark = pytest.mark.kills
 X12 = document("214-status.edi")
 
 

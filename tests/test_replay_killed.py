@@ -23,6 +23,7 @@ from tests.running import ROOT
 from tests.test_as2_killed import asked
 from tests.test_translate_workers import several
 
+pytestmark = pytest.mark.kills
 MESSAGES, SETS = 3, 130
 """Two messages do not fit one page, so that each page is a message."""
 DOCUMENTS = MESSAGES * SETS

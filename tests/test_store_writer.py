@@ -1,5 +1,8 @@
 """Group commit: what must hold when many members share a transaction and something goes wrong at any statement."""
 
+import asyncio
+import subprocess
+import sys
 import threading
 from concurrent.futures import wait
 from pathlib import Path
@@ -11,9 +14,10 @@ from sqlalchemy.exc import OperationalError
 from gateway.clock import DAY
 from gateway.errors import StoreUnavailable
 from gateway.records import Incoming
+from gateway.store import store as store_module
 from gateway.store import writer
 from gateway.store.payloads import Payload
-from gateway.store.store import Store
+from gateway.store.store import Store, promised
 
 
 def incoming(number: int, *, body: bytes | None = None, key: str | None = None, at: int = 1_000_000) -> Incoming:
@@ -234,3 +238,63 @@ def test_a_failed_sync_is_never_tried_again_and_stops_the_node(store: Store):
     event.remove(store.database.writing, "before_cursor_execute", fail)
     assert len(tries) == 1
     assert [type(error).__name__ for error in told] == ["StoreBroken"]
+
+
+LOCKS = """
+import sqlite3, sys
+stranger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+stranger.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_that_somebody_else_holds_is_waited_for_once_and_not_once_for_each_member(tmp_path: Path):
+    """A queue of members, each with a wait of its own and three tries, kept partners without an answer for minutes."""
+    store = Store(f"sqlite:///{tmp_path / 'crossdock.db'}", tmp_path / "payloads")
+    waits: list[float] = []
+
+    def begun(connection):
+        # This listener comes before the engine's own, which begins with the lock.
+        connection.exec_driver_sql("PRAGMA busy_timeout=200")
+        waits.append(1)
+
+    event.listen(store.database.writing, "begin", begun, insert=True)
+    with subprocess.Popen([sys.executable, "-c", LOCKS, tmp_path / "crossdock.db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == b"locked\n"
+        futures = [store.keep_message(incoming(number)) for number in range(40)]
+        wait(futures, timeout=60)
+        assert all(isinstance(future.exception(), StoreUnavailable) for future in futures)
+        assert len(waits) <= 3
+    assert store.keep_message(incoming(99)).result(20).outcome == "new"
+    assert count(store, "messages") == 1
+    store.close()
+
+
+def test_a_database_that_is_away_is_told_to_who_reads_as_to_who_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store = Store(f"sqlite:///{tmp_path / 'crossdock.db'}", tmp_path / "payloads")
+
+    def gone(*_, **__):
+        raise OperationalError("connect", {}, Exception("no server is there"))
+
+    monkeypatch.setattr(store.database.reading, "connect", gone)
+    with pytest.raises(StoreUnavailable, match="no server is there"):
+        store._read(lambda tx: tx)
+    monkeypatch.undo()
+    store.close()
+
+
+def test_who_waits_outside_is_answered_though_the_store_stands_still(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """The member goes on; whoever comes again with the same document hears what came of it."""
+    monkeypatch.setattr(store_module, "ANSWER_WITHIN", 0.2)
+    gate = Gate()
+    held = store.writer.submit(gate, None)
+    gate.entered.wait(20)
+    first = store.keep_message(incoming(1, key="k"))
+    with pytest.raises(StoreUnavailable, match="has not answered"):
+        asyncio.run(promised(first))
+    gate.opened.set()
+    wait([held], timeout=60)
+    assert first.result(20).outcome == "new"
+    assert store.keep_message(incoming(2, key="k", body=b"ISA1")).result(20).id == f"{1:026d}"

@@ -13,7 +13,7 @@ from gateway.as2.terms import limits_of, policy_of
 from gateway.clock import Clock, as_datetime
 from gateway.store import as2 as rows
 from gateway.store.payloads import Payload
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, promised
 from partners.book import Revision
 from translators.as2.errors import As2Error
 from translators.as2.message import Opened, open_message
@@ -61,7 +61,7 @@ class Judge:
         row = about
         if about is None:
             key = key_of("out", us, them, report.original_message_id)
-            row = await landed(self._store.read(lambda tx: rows.by_key(tx, key)))
+            row = await promised(self._store.read(lambda tx: rows.by_key(tx, key)))
         if row is None:
             return report, judge(report, None, signed=bool(by)), by, None
         if untrusted is not None:

@@ -23,7 +23,7 @@ from gateway.failpoints import reach
 from gateway.records import Incoming
 from gateway.store import as2 as rows
 from gateway.store.payloads import Payload, Spool
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, landed, promised
 from gateway.ways import AS2
 from partners.book import Book, Revision
 from translators.as2.errors import DECRYPTION, UNEXPECTED, UNKNOWN_PARTNER, As2Error, NotAs2
@@ -163,7 +163,7 @@ class Receiver:
         channel = caller.channel
         arrived = self._arrived(caller, headers, body, source)
         self._check_receipt(caller)
-        earlier = await landed(self._store.read(lambda tx: rows.by_key(tx, key)))
+        earlier = await promised(self._store.read(lambda tx: rows.by_key(tx, key)))
         replaces = None
         if earlier is not None:
             if earlier.at + span(channel.receive.duplicate_window) < arrived.at or earlier.state == "refused":
@@ -174,7 +174,7 @@ class Receiver:
                 return await self._again(earlier, source, caller)
         if arrived.receipt == "async" and earlier is None:
             await self._check_key(caller)
-            there = await landed(self._store.keep_as2(arrived))
+            there = await promised(self._store.keep_as2(arrived))
             reach("as2.kept")
             if there is not None:
                 return _while_kept(there, body.sha256)
@@ -183,7 +183,7 @@ class Receiver:
         decided = await self._decided(caller, headers, body.view, arrived, replaces=replaces, earlier=None if replaces else earlier)
         if isinstance(decided, As2Row):
             return await self._again(decided, source, caller)
-        there = await landed(self._store.decide_as2(decided))
+        there = await promised(self._store.decide_as2(decided))
         reach("as2.decided")
         if there is not None:
             return await self._again(there, source, caller)
@@ -338,14 +338,14 @@ class Receiver:
         if asked is not None and asked.url and row.receipt_payload:
             payload = Payload.inline(row.receipt_payload, row.partner, body)
             receipt = StoredReceipt(as_fields(row.receipt_headers), payload, row.disposition or "", asked.url)
-        await landed(self._store.answer_as2_again(row, source, receipt))
+        await promised(self._store.answer_as2_again(row, source, receipt))
         self._on_queued()
         if asked is None or asked.url or not row.receipt_payload:
             return Answer(204)
         return Answer(200, as_fields(row.receipt_headers), body)
 
     async def _bytes(self, payload: str) -> bytes:
-        found = await landed(self._store.read(lambda tx: rows.payload_of(tx, payload)))
+        found = await promised(self._store.read(lambda tx: rows.payload_of(tx, payload)))
         return await asyncio.to_thread(self._store.files.bytes_of, found)
 
     def _told(self, decided: Decided) -> None:
@@ -417,12 +417,12 @@ class Receiver:
             return None
         if row is None:
             what = f"a receipt of {caller.revision.profile.partner}: {judged.text}"
-            await landed(self._store.raise_alarm("as2.receipt-unmatched", caller.revision.profile.partner, what, self._clock()))
+            await promised(self._store.raise_alarm("as2.receipt-unmatched", caller.revision.profile.partner, what, self._clock()))
             journal.refused(caller.revision.profile.partner, AS2, 204, judged.text)
             return Answer(204)
         now = self._clock()
         payload = Payload(f"mdn:{row.id}:{now}", row.partner, len(body), digest, data)
-        await landed(self._store.answer_as2(answered(row, report, judged, by, tuple(headers.fields), payload, now, source)))
+        await promised(self._store.answer_as2(answered(row, report, judged, by, tuple(headers.fields), payload, now, source)))
         self._on_queued()
         return Answer(204)
 

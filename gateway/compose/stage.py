@@ -15,7 +15,7 @@ from gateway.compose.request import ReleaseRequest
 from gateway.errors import Refused
 from gateway.records import Outgoing, OutgoingKept
 from gateway.store import outgoing
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, promised
 from partners.book import Book, Revision
 from partners.calendar import deadline
 from partners.guides import shipped_guides
@@ -65,13 +65,13 @@ class ComposeStage:
             raise Refused(422, "key-reused", f"the key came with document {kept.id} and another body")
         if kept.outcome == "new":
             self._on_kept()
-        answer = await landed(self._store.read(lambda tx: outgoing.released(tx, kept.id)))
+        answer = await promised(self._store.read(lambda tx: outgoing.released(tx, kept.id)))
         return answer, kept.outcome == "duplicate"
 
     async def _known(self, partner: str, key: str | None, digest: str) -> OutgoingKept | None:
         """What was released before under the key, or as the same bytes, whatever the profile says today."""
         oldest = self._clock() - span(WINDOW)
-        return await landed(self._store.read(lambda tx: outgoing.known(tx, partner, CHANNEL, key, digest, oldest)))
+        return await promised(self._store.read(lambda tx: outgoing.known(tx, partner, CHANNEL, key, digest, oldest)))
 
     async def _write(self, request: ReleaseRequest, body: bytes, *, key: str | None, digest: str, traceparent: str | None) -> OutgoingKept:
         revision = self.book.by_name(request.partner)
@@ -81,7 +81,7 @@ class ComposeStage:
         async with self._room:
             composed = await asyncio.to_thread(_composed, revision.profile, agreement, request, as_text(self._clock()))
         item = self._outgoing(revision, agreement, request, composed, body=body, key=key, digest=digest, traceparent=traceparent)
-        kept = await landed(self._store.keep_outgoing(item))
+        kept = await promised(self._store.keep_outgoing(item))
         journal.composed(kept.id, request.partner, composed.set_id, composed.subject, kept.outcome)
         return kept
 

@@ -18,7 +18,7 @@ from gateway.doors.keys import traceparent_of, usable_key
 from gateway.doors.problems import explain, problems
 from gateway.errors import Refused
 from gateway.store import outgoing
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, promised
 
 MOST_BODY = 8 * 2**20
 PATIENCE = 60
@@ -68,7 +68,7 @@ class ErpDoor:
     async def document(self, request: web.Request) -> web.Response:
         """How it stands: sent or not, and what the partner said of it."""
         wanted = request.match_info["id"]
-        value = await landed(self._store.read(lambda tx: outgoing.sent(tx, wanted)))
+        value = await promised(self._store.read(lambda tx: outgoing.sent(tx, wanted)))
         if value is None:
             raise Refused(404, "not-found", f"no document {wanted[:60]} of ours")
         return web.json_response(value)

@@ -27,7 +27,7 @@ from gateway.records import Kept, Settled
 from gateway.scheduling import LaneClaim
 from gateway.settings import Limits
 from gateway.store import search
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, promised
 from gateway.ways import content_text
 from partners.book import Revision
 
@@ -150,7 +150,7 @@ class HttpDoor:
         """The life of one message, its verdicts, and the 997s that answer it."""
         revision = self._who(request)
         message, partner = request.match_info["id"], revision.profile.partner
-        value = await landed(self._store.read(lambda tx: search.message_for_partner(tx, message, partner)))
+        value = await promised(self._store.read(lambda tx: search.message_for_partner(tx, message, partner)))
         if value is None:
             raise Refused(404, "not-found", f"no message {message[:40]} of yours")
         return web.json_response(value)
@@ -166,7 +166,7 @@ class HttpDoor:
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
-        claimed = (await landed(self._store.claim_lanes(claim))).deliveries
+        claimed = (await promised(self._store.claim_lanes(claim))).deliveries
         if claimed:
             reach("outbox.leased")
         documents = []
@@ -208,7 +208,7 @@ class HttpDoor:
             node=f"{row.partner} by {CHANNEL}"[:40], on_dead=row.on_dead, started_at=now, duration=0, outcome="delivered", at=now, status=200,
             text="picked up", answer=b"picked up",
         )  # fmt: skip
-        ours = await landed(self._store.settle(settled))
+        ours = await promised(self._store.settle(settled))
         reach("outbox.acknowledged")
         if not ours:
             return problem("lease-lost", "another pick-up holds it now")
@@ -216,7 +216,7 @@ class HttpDoor:
 
     async def _waiting(self, request: web.Request, revision: Revision) -> Any:
         delivery, destination = request.match_info["id"], f"outbox:{revision.profile.partner}"
-        row = await landed(self._store.read(lambda tx: search.outbox_delivery(tx, delivery, destination)))
+        row = await promised(self._store.read(lambda tx: search.outbox_delivery(tx, delivery, destination)))
         if row is None:
             raise Refused(404, "not-found", f"no document {delivery[:60]} waits for you")
         return row

@@ -12,11 +12,14 @@ from gateway.failpoints import reach
 from gateway.records import Incoming, Kept, Outcome
 from gateway.settings import Limits
 from gateway.store.payloads import Payload, Spool
-from gateway.store.store import Store, landed
+from gateway.store.store import Store, promised
 from partners.book import Revision
 
 DISK_LOOK = 1_000_000
 """Microseconds between looks at the free disk."""
+
+MOST_WAITING = 2_000
+"""Writes that may wait for the store. Each may hold a body of 64 KiB, and while the store stands still partners come again and again."""
 
 
 class ReceiveStage:
@@ -50,13 +53,15 @@ class ReceiveStage:
         return settled
 
     async def keep(self, items: list[Incoming]) -> list[Kept]:
-        """COMMIT 1, for all or none. Raises Refused for a key that is at work (409) or was used with other bytes (422)."""
+        """COMMIT 1, for all or none. Raises Refused for a key that is at work (409) or was used with other bytes (422); StoreUnavailable."""
         claims = {(item.partner, item.channel, item.key or f"sha256:{item.payload.sha256}") for item in items}
         if claims & self._in_flight:
             raise Refused(409, "in-flight", "the same document is being taken right now", retry_after=timedelta(seconds=1))
+        if self._store.writer.waiting > MOST_WAITING:
+            raise StoreUnavailable(f"{self._store.writer.waiting} writes wait for the store; nothing more is taken until it has caught up")
         self._in_flight |= claims
         try:
-            all_kept = [await landed(self._store.keep_message(items[0]))] if len(items) == 1 else await landed(self._store.keep_together(items))
+            all_kept = [await promised(self._store.keep_message(items[0]))] if len(items) == 1 else await promised(self._store.keep_together(items))
         finally:
             self._in_flight -= claims
         for item, kept in zip(items, all_kept, strict=True):

@@ -74,7 +74,11 @@ class Database:
     def _open_postgresql(self) -> None:
         url = self.url.set(drivername="postgresql+psycopg")
         self.reads_beside_writer = True
-        options = {"connect_timeout": 5, "options": "-c lock_timeout=10000 -c statement_timeout=60000"}
+        options = {
+            "connect_timeout": 5, "options": "-c lock_timeout=10000 -c statement_timeout=60000",
+            # A server that vanishes without a word, as behind a cut network, is given up after this and not after two hours.
+            "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 15_000,
+        }  # fmt: skip
         self.writing = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=options)
         self.reading = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=0, pool_pre_ping=True, connect_args=options)
 

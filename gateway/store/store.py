@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, CertificateChange, CertificateRow, Decided, Frozen, StoredReceipt
 from gateway.clock import Clock, Instant, Ticks, now
-from gateway.errors import StoreBroken
+from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import Vault
 from gateway.records import (
     Action,
@@ -297,8 +298,12 @@ class Store:
         return self._read(query)
 
     def _read(self, query: Callable[[Connection], Value]) -> Value:
-        with self.database.reading.connect() as connection:
-            return query(connection)
+        """Raises StoreUnavailable while there is no database to ask."""
+        try:
+            with self.database.reading.connect() as connection:
+                return query(connection)
+        except (OperationalError, InterfaceError) as error:
+            raise StoreUnavailable(f"the database cannot be asked: {error.orig}") from error
 
     def close(self) -> None:
         self.writer.close()
@@ -309,6 +314,10 @@ class Store:
 def _alarm(tx: Connection, items: list[dict[str, Any]]) -> list[None]:
     alarms.raise_alarms(tx, items)
     return [None] * len(items)
+
+
+ANSWER_WITHIN = 5.0
+"""Seconds that somebody outside waits for a commit or a look (reliability P5)."""
 
 
 class _Landing:
@@ -357,3 +366,15 @@ async def landed(future: "Future[Value]") -> Value:
         landing = _landings[loop] = _Landing(loop)
     value: Value = await landing.wait(future)
     return value
+
+
+async def promised(future: "Future[Value]") -> Value:
+    """`landed`, for somebody outside who waits. Raises StoreUnavailable where the store takes longer than a partner waits.
+
+    The member goes on: it may yet be committed, and whoever comes again with the same document hears what came of it.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return await landed(future)
+    except TimeoutError as error:
+        raise StoreUnavailable(f"the store has not answered within {ANSWER_WITHIN:.0f} seconds") from error

@@ -31,6 +31,10 @@ TALK = 0.02
 """Seconds after such a commit in which the next one is expected."""
 
 
+class NotBegun(StoreUnavailable):
+    """There is no connection, or somebody else has held the database's lock for as long as we wait for one: nothing was tried."""
+
+
 class Member(NamedTuple):
     verb: Verb
     item: Any
@@ -106,15 +110,24 @@ class Writer:
         """All members in one transaction; if the transaction itself dies, each in one of its own."""
         try:
             outcomes = self._transaction(members)
+        except NotBegun as error:
+            self._refuse_all(members, error)
         except Exception as error:
             self._drop_connection()
             if len(members) == 1 and not _worth_another_try(error):
                 self._refuse(members[0], error)
                 return
-            for member in members:
+            self._commit_each(members)
+        else:
+            self._resolve(members, outcomes)
+
+    def _commit_each(self, members: list[Member]) -> None:
+        for done, member in enumerate(members):
+            try:
                 self._commit_alone(member)
-            return
-        self._resolve(members, outcomes)
+            except NotBegun as error:
+                self._refuse_all(members[done:], error)
+                return
 
     def _commit_alone(self, member: Member) -> None:
         """A lost answer to COMMIT is an unknown outcome: the member runs again, and unique keys make that harmless."""
@@ -122,6 +135,8 @@ class Writer:
         for _ in range(TRIES_ALONE):
             try:
                 outcomes = self._transaction([member])
+            except NotBegun:
+                raise
             except Exception as error:
                 last = error
                 self._drop_connection()
@@ -132,6 +147,12 @@ class Writer:
             return
         assert last is not None
         self._refuse(member, last)
+
+    def _refuse_all(self, members: list[Member], error: "NotBegun") -> None:
+        """The wait for a connection or a lock was long enough; one such wait for each member would be minutes."""
+        self._drop_connection()
+        for member in members:
+            self._refuse(member, error)
 
     def _refuse(self, member: Member, error: Exception) -> None:
         ours = _as_ours(error)
@@ -149,8 +170,11 @@ class Writer:
                 member.future.set_result(outcome)
 
     def _transaction(self, members: list[Member]) -> list[Any]:
-        connection = self._connect()
-        transaction = connection.begin()
+        try:
+            connection = self._connect()
+            transaction = connection.begin()
+        except DBAPIError as error:
+            raise NotBegun(f"the database cannot be written: {error.orig}") from error
         try:
             outcomes: list[Any] = []
             for verb, items in _runs(members):

@@ -20,12 +20,15 @@ from gateway.failpoints import POINTS
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
 from tests.kill.documents import PARTNERS, Sent, document, order_data
+from tests.kill.nursery import Born, Nursery
 
 ROOT = Path(__file__).parent.parent.parent
 CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
 """How likely a point kills when it is reached; others 0.3. A worker that always died would hold its documents, as it must."""
 LONGEST_LIFE = 1.5
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
+FRESH = 10
+"""Of so many lives one begins with a process from its very beginning, imports and all."""
 DRAIN = 40.0
 PICK_UP_LEASE = 2
 ERP_TOKEN = "the-erp-of-the-kill-test"
@@ -71,14 +74,18 @@ class Verdict:
 class Gateway:
     """One gateway process after another on one data directory."""
 
-    def __init__(self, folder: Path, erp_url: str, *, database: str | None = None, sabotage: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, erp_url: str, *, database: str | None = None, sabotage: str | None = None, nursery: Nursery | None = None
+    ) -> None:
+        """Processes of the `nursery`, where there is one, else each from its beginning."""
         self.folder = folder
         self.data = folder / "var"
         self.log = folder / "failpoints.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Born | None = None
+        self._nursery = nursery
         self.url = self.erp_door = ""
         self._sabotage = ["--sabotage", sabotage] if sabotage else []
-        self._errors = (folder / "gateway.log").open("ab")
+        self._errors = folder / "gateway.log"
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
             "CROSSDOCK_TARGETS__ERP__URL": f"{erp_url}/events", "CROSSDOCK_RETRIES__FIRST": "1s", "CROSSDOCK_FAILPOINTS_LOG": str(self.log),
             "CROSSDOCK_WORKERS": "1", "CROSSDOCK_BREAKER__PAUSE": "1s", "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB", "CROSSDOCK_ERP_LISTENER__TOKEN": ERP_TOKEN, "CROSSDOCK_ERP_LISTENER__PORT": "0", "PYTHONPATH": str(ROOT),
@@ -94,27 +101,20 @@ class Gateway:
         command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
         subprocess.run(command, check=True, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL)
 
-    async def start(self, armed: str | None = None, *, chance: float | None = None) -> None:
-        """Up, with one failpoint armed. A start that a failpoint kills counts as a kill and is tried again without it."""
+    async def start(self, armed: str | None = None, *, chance: float | None = None, fresh: bool = False) -> None:
+        """Up, with one failpoint armed. A start that a failpoint kills counts as a kill and is tried again without it. `fresh`: not of the nursery."""
         node_file = self.data / "node.json"
         node_file.unlink(missing_ok=True)
         environment = dict(self._environment)
         if armed:
             environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={chance or CHANCES.get(armed, 0.3)}"
-        command = [
-            sys.executable,
-            "-m",
-            "tests.kill.gateway",
-            *self._sabotage,
-            "serve",
-            "--data-dir",
-            str(self.data),
-            "--partner-port",
-            "0",
-            "--admin-port",
-            "0",
-        ]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=self._errors)
+        arguments = [*self._sabotage, "serve", "--data-dir", str(self.data), "--partner-port", "0", "--admin-port", "0"]
+        if self._nursery is not None and not fresh:
+            self.process = self._nursery.bear(arguments, environment, self._errors)
+        else:
+            command = [sys.executable, "-m", "tests.kill.gateway", *arguments]
+            with self._errors.open("ab") as errors:
+                self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=errors)
         deadline = time.monotonic() + 30
         while not node_file.exists():
             if self.process.poll() is not None:
@@ -146,7 +146,6 @@ class Gateway:
             assert self.process is not None
             self.process.terminate()
             self.process.wait(20)
-        self._errors.close()
 
     def hits(self) -> collections.Counter[str]:
         return collections.Counter(self.log.read_text(encoding="utf-8").split("\n")[:-1]) if self.log.exists() else collections.Counter()
@@ -188,7 +187,8 @@ class Run:
         await site.start()
         assert site._server is not None
         port = site._server.sockets[0].getsockname()[1]
-        gateway = Gateway(self._folder, f"http://127.0.0.1:{port}", database=self._database, sabotage=self._sabotage)
+        nursery = Nursery()
+        gateway = Gateway(self._folder, f"http://127.0.0.1:{port}", database=self._database, sabotage=self._sabotage, nursery=nursery)
         try:
             for partner in PARTNERS:
                 await asyncio.to_thread(gateway.apply, partner)
@@ -197,6 +197,7 @@ class Run:
             await self._live(gateway)
         finally:
             gateway.stop()
+            nursery.close()
             await runner.cleanup()
         return self._judge(gateway)
 
@@ -233,7 +234,7 @@ class Run:
             missing = [point for point in points if not reached[point]]
             armed = None if turn % 5 == 4 else (missing or points)[turn % len(missing or points)]
             turn += 1
-            await gateway.start(armed)
+            await gateway.start(armed, fresh=turn % FRESH == 0)
             self._point(gateway)
             until = time.monotonic() + (LONGEST_LIFE if armed else self._chance.random())
             while gateway.alive and time.monotonic() < until:

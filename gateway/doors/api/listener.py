@@ -15,7 +15,7 @@ from gateway.store.store import landed
 
 MOST_BODY = 4 * 2**20
 PATIENCE = 5
-WRITER_BEHIND = 5_000
+WRITER_BEHIND = 1_000
 
 
 class AdminDoor:
