@@ -66,6 +66,8 @@ def act(store: Store, given: Arguments) -> Any:
     state = store.act(Action(kind, delivery, str(given.get("who") or "operator"), reason, now())).result(WAIT)
     if not state:
         raise Refused(404, "not-found", f"nothing that waits is called {delivery}")
+    if state == "sending":
+        raise Refused(409, "in-flight", f"{delivery} is being sent right now; ask again once its attempt has ended")
     return {"id": delivery, "state": state}
 
 

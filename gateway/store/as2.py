@@ -32,7 +32,7 @@ from gateway.store.as2_rows import (
 )
 from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD, IntakeVerbs
-from gateway.store.lanes import NEXT_HEAD
+from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
@@ -278,7 +278,7 @@ class As2Verbs:
             for row in sorted(rows, key=lambda one: str(one.lane)):
                 tx.execute(LANE_AGAIN, {"id": row.delivery})
                 tx.execute(REDELIVER, {"id": row.delivery, "at": now, "position": self.ticks()})
-                tx.execute(NEXT_HEAD, {"lane": row.lane})
+                tx.execute(NEXT_HEAD_UNLESS_HELD, {"lane": row.lane, "at": now})
             many(tx, _CHASED, [{"id": row.id} for row in rows])
             many(tx, _LATER, [{"id": f"{MDN}:{row.id}", "due_at": now + row.receipt_span} for row in rows])
             life = [

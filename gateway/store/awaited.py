@@ -16,7 +16,7 @@ from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.hooks import remind
 from gateway.store.intake import PUT_LIFE
-from gateway.store.lanes import NEXT_HEAD
+from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.payloads import PayloadFiles
 from gateway.store.settling import (
     ANSWER_WINDOW,
@@ -291,7 +291,7 @@ class AwaitedVerbs:
             tx.execute(LANE_AGAIN, {"id": sent.id})
             at = self.ticks()
             tx.execute(REDELIVER, {"id": sent.id, "at": at, "position": at})
-            tx.execute(NEXT_HEAD, {"lane": sent.lane})
+            tx.execute(NEXT_HEAD_UNLESS_HELD, {"lane": sent.lane, "at": at})
             what = f"{sent.id} goes again: its {why[sent.message].kind} is overdue since {as_text(why[sent.message].due_at)[:16]}"
             life.append({"message": sent.message, "at": self.ticks(), "partner": sent.partner, "step": "resent", "who": "crossdock", "text": what})
         many(tx, PUT_LIFE, life)

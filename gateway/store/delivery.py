@@ -13,7 +13,7 @@ from gateway.store import breaker
 from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.fallback import instead_of_dying
 from gateway.store.intake import PUT_LIFE
-from gateway.store.lanes import NEXT_HEAD, PUT_LANE, lane_id
+from gateway.store.lanes import NEXT_HEAD, NEXT_HEAD_UNLESS_HELD, PUT_LANE, lane_id
 from gateway.store.owed import told_by_erp
 from gateway.store.receipts import RECEIPTS
 from gateway.store.sql import in_lists, many, one_of
@@ -36,11 +36,11 @@ _AGAIN = text(
 """What may have had its effect unseen never goes to a fallback."""
 _TRIED = text("UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery")
 _DEAD = text("UPDATE deliveries SET state = 'dead', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
-_BLOCK = text("UPDATE lanes SET lease_until = 0, next_due = NULL, blocked = true WHERE id = :lane")
+_BLOCK = text("UPDATE lanes SET lease_until = 0, fence = fence + 1, next_due = NULL, blocked = true WHERE id = :lane")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
 _ONE = text(
-    "SELECT d.id, d.lane, d.state, d.partner, d.message, d.event, d.fell_from, l.subject, l.priority FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane"
-    " WHERE d.id = :id"
+    "SELECT d.id, d.lane, d.state, d.partner, d.message, d.event, d.fell_from, l.subject, l.priority, l.head = d.id AND l.lease_until > :at AS is_sending"
+    " FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane WHERE d.id = :id"
 )
 _RETRY = text(
     "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id"
@@ -66,7 +66,7 @@ class DeliveryVerbs:
     # ---- COMMIT 3
 
     def settle(self, tx: Connection, items: list[Settled]) -> list[bool]:
-        """COMMIT 3. False where the lane has another holder by now: a stale write changes nothing."""
+        """COMMIT 3. False where the lane has another holder by now, or this attempt was settled already: such a write changes nothing."""
         fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
         ours = [item for item in items if fences.get(item.lane) == item.fence]
         many(tx, _PUT_ATTEMPT, [_attempt(item) for item in ours])
@@ -123,16 +123,21 @@ class DeliveryVerbs:
     # ---- what people do
 
     def act(self, tx: Connection, items: list[Action]) -> list[str]:
-        """The delivery's new state, one an item; "" where there is no such delivery, the old state where the act does not fit it."""
+        """The delivery's new state, one an item; "" where there is no such delivery, the old state where the act does not fit it.
+
+        One that is `sending` is left to its attempt: what came of that is not known yet.
+        """
         return [self._act(tx, item) for item in items]
 
     def _act(self, tx: Connection, item: Action) -> str:
-        row = tx.execute(_ONE, {"id": item.delivery}).first()
+        row = tx.execute(_ONE, {"id": item.delivery, "at": item.at}).first()
         if row is None:
             return ""
         fits = {"retry": ("dead", "due"), "skip": ("dead", "due"), "redeliver": ("delivered", "skipped", "dead")}
         if row.state not in fits[item.kind]:
             return str(row.state)
+        if row.state == "due" and row.is_sending:
+            return "sending"
         tx.execute(LANE_AGAIN, {"id": row.id})
         if item.kind == "skip":
             tx.execute(_SKIP, {"id": row.id, "reason": item.reason, "at": item.at})
@@ -142,7 +147,7 @@ class DeliveryVerbs:
             tx.execute(REDELIVER, {"id": row.id, "at": item.at, "position": self.ticks()})
             if row.fell_from:
                 self._send_back(tx, row, item.at)
-        tx.execute(NEXT_HEAD, {"lane": row.lane})
+        tx.execute(NEXT_HEAD_UNLESS_HELD, {"lane": row.lane, "at": item.at})
         many(
             tx,
             PUT_LIFE,

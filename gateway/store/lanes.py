@@ -25,12 +25,14 @@ PUT_LANE = text(
 """A lane has the class of the most urgent that waits in it: what stands before a release goes as quickly as the release."""
 
 NEXT_HEAD = text(
-    "UPDATE lanes SET lease_until = 0, blocked = false,"
+    "UPDATE lanes SET lease_until = 0, blocked = false, fence = fence + 1,"
     " head = (SELECT d.id FROM deliveries d WHERE d.lane = lanes.id AND d.state = 'due' ORDER BY d.position LIMIT 1),"
     " next_due = (SELECT d.next_due FROM deliveries d WHERE d.lane = lanes.id AND d.state = 'due' ORDER BY d.position LIMIT 1)"
     " WHERE id = :lane"
 )
-"""The lane's next delivery in order, or none; the lease ends and a blocked lane is free."""
+"""The lane's next delivery in order, or none; the lease ends and a blocked lane is free. Whoever had the lane until now can write nothing any more."""
+NEXT_HEAD_UNLESS_HELD = text(NEXT_HEAD.text + " AND lease_until <= :at")
+"""The same from outside an attempt: one that is under way keeps the lane, and finds the next head when it is settled."""
 
 _DEAD_BEFORE = one_of("SELECT id, lane, event FROM deliveries WHERE event IN :keys AND state = 'dead'")
 _SKIP = text("UPDATE deliveries SET state = 'skipped', reason = :reason, done_at = :at WHERE id = :id AND state = 'dead'")
@@ -45,7 +47,7 @@ def free_superseded(tx: Connection, pairs: list[tuple[str, str]], at: Instant) -
     newer = dict(pairs)
     dead = in_lists(tx, _DEAD_BEFORE, newer)
     many(tx, _SKIP, [{"id": row.id, "reason": f"superseded by {newer[row.event]}", "at": at} for row in dead])
-    many(tx, NEXT_HEAD, [{"lane": lane} for lane in sorted({row.lane for row in dead})])
+    many(tx, NEXT_HEAD_UNLESS_HELD, [{"lane": lane, "at": at} for lane in sorted({row.lane for row in dead})])
 
 
 _FORGET = [

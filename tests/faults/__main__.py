@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
@@ -30,23 +31,20 @@ def main() -> int:
     if unknown := [name for name in given.promises if name not in PROMISES]:
         parser.error(f"no promise is called {', '.join(unknown)}; there are: {', '.join(PROMISES)}")
     all_held = True
-    with tempfile.TemporaryDirectory(prefix="crossdock-faults-") as folder, tempfile.TemporaryDirectory(prefix="crossdock-postgresql-") as base:
-        import contextlib
-
-        with contextlib.ExitStack() as stack:
-            postgresql = cache(lambda: str(stack.enter_context(own_postgresql(Path(base) / "data")).get_uri()))
-            for name in given.promises or PROMISES:
-                promise, begun = PROMISES[name], time.monotonic()
-                print(f"{name}  {promise.says}", flush=True)
-                place = Path(folder) / name
-                place.mkdir()
-                try:
-                    proof = tried(promise, place, postgresql, seed=given.seed, full=given.full, sabotage=given.sabotage)
-                except CannotBeTried as error:
-                    print(f"  not tried: {error}", flush=True)
-                    continue
-                all_held = all_held and not proof.broken
-                print(f"{proof}\n  {'holds' if not proof.broken else 'DOES NOT HOLD'}, {time.monotonic() - begun:.0f} s", flush=True)
+    with tempfile.TemporaryDirectory(prefix="crossdock-faults-") as folder, contextlib.ExitStack() as stack:
+        postgresql = cache(lambda: str(stack.enter_context(own_postgresql()).get_uri()))
+        for name in given.promises or PROMISES:
+            promise, begun = PROMISES[name], time.monotonic()
+            print(f"{name}  {promise.says}", flush=True)
+            place = Path(folder) / name
+            place.mkdir()
+            try:
+                proof = tried(promise, place, postgresql, seed=given.seed, full=given.full, sabotage=given.sabotage)
+            except CannotBeTried as error:
+                print(f"  not tried: {error}", flush=True)
+                continue
+            all_held = all_held and not proof.broken
+            print(f"{proof}\n  {'holds' if not proof.broken else 'DOES NOT HOLD'}, {time.monotonic() - begun:.0f} s", flush=True)
     return 0 if all_held else 1
 
 

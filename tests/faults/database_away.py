@@ -38,7 +38,7 @@ async def prove(trial: Trial, proof: Proof) -> None:
 
 
 async def _stopped(trial: Trial, proof: Proof) -> None:
-    with own_postgresql(trial.folder / "postgresql") as server:
+    with own_postgresql() as server:
         database = empty_database(server.get_uri())
         async with running(trial.folder / "stopped", database) as gateway:
             senders = Senders(gateway.session, lambda: gateway.url, trial.size("rate"))
@@ -58,7 +58,7 @@ async def _stopped(trial: Trial, proof: Proof) -> None:
 
 async def _frozen(trial: Trial, proof: Proof) -> None:
     """PostgreSQL still has its connections and answers nothing, as when its disk hangs: a commit that nobody hears of is no yes."""
-    with own_postgresql(trial.folder / "frozen-postgresql") as server:
+    with own_postgresql() as server:
         database = empty_database(server.get_uri())
         async with running(trial.folder / "frozen", database) as gateway:
             senders = Senders(gateway.session, lambda: gateway.url, trial.size("rate"))

