@@ -61,9 +61,10 @@ from gateway.translate.stage import TranslateStage
 from gateway.transports.alarms import AlarmByMail, AlarmByWebhook
 from gateway.transports.as2 import As2Receipts, As2Send
 from gateway.transports.https import HttpsHook, HttpsPush
+from gateway.transports.mail import ReminderByMail
 from gateway.transports.outward import Outward
 from gateway.transports.sftp import SftpSend
-from gateway.ways import AS2, AS2_RECEIPTS, HOOK, SFTP
+from gateway.ways import AS2, AS2_RECEIPTS, HOOK, MAIL, SFTP
 from partners import library
 from partners.book import Book, Revision
 from partners.profile import Profile, read_profile
@@ -311,6 +312,7 @@ class Node:
         self._partner_quotas = quotas({one.profile.partner: _quota_of(one.profile) for one in self.book})
         for revision in self.book:
             self._add_https(revision.profile)
+            self._add_mail(revision.profile)
             if revision.profile.channels.as2 is not None:
                 self._add_as2(revision.profile.partner)
             if revision.profile.channels.sftp_push is not None:
@@ -329,6 +331,11 @@ class Node:
             self.deliver.add_once(f"push:{partner}", lambda: HttpsPush(partner, book=lambda: self.book, outward=self._outward(partner)))
         if channel.webhook is not None:
             self.deliver.add_once(f"{HOOK}:{partner}", lambda: HttpsHook(partner, book=lambda: self.book, outward=self._outward(partner)))
+
+    def _add_mail(self, profile: Profile) -> None:
+        partner = profile.partner
+        if profile.channels.mail is not None:
+            self.deliver.add_once(f"{MAIL}:{partner}", lambda: ReminderByMail(partner, self.settings.partner_mail, book=lambda: self.book))
 
     def _outward(self, partner: str) -> Outward:
         return Outward(partner, ring=self.ring, secrets=lambda name: self._secrets.get(name), clock=self.clock, concurrency=8)

@@ -31,6 +31,7 @@ OVERRIDES = {
     "conflict": "take another meaning under an original purpose as a correction",
     "foreign-sender": "read an interchange whose sender is not among the partner's identities",
     "repeat": "go on with an interchange that is held because its control number was used before",
+    "late": "take an answer that came after its agreement refuses it",
     "latest": "take an answer that fits two of our groups for the later one",
 }
 

@@ -287,7 +287,7 @@ class Outgoing:
     format: str = "x12"
     """x12, csv or xml: files of the latter two have no envelope, and no control number that an answer could name."""
     when_overdue: tuple[str, ...] = ("alarm",)
-    """Steps when it has not come: alarm, remind, resend. The first at the deadline, then one each `then_every`."""
+    """Steps when it has not come: alarm, remind, mail, resend, refuse. The first at the deadline, then one each `then_every`."""
     then_every: Instant = 0
 
 

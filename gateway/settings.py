@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
 from partners.positioned import PositionedError, load
-from partners.terms import Name, Size, Span
+from partners.terms import MAIL_ADDRESS, Name, Size, Span
 
 PREFIX = "CROSSDOCK_"
 SECRET = re.compile(r"token|secret|password", re.I)
@@ -160,23 +160,28 @@ class AlarmChannel(Model):
     partners: list[str] = Field(default_factory=list, description="only about these partners; none: about all")
 
 
-class AlarmMail(AlarmChannel):
+class MailServer(Model):
+    """What takes our mails."""
+
     host: str = Field(min_length=1, description="the mail server that takes it")
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="none: only without a password")
     user: str | None = None
     password: str | None = Field(default=None, description="CROSSDOCK_ALARMS__MAIL__NAME__PASSWORD or …_FILE keeps it out of the file")
-    sender: str = Field(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$", description="the address it is from")
-    to: list[Annotated[str, StringConstraints(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$")]] = Field(min_length=1, max_length=50)
+    sender: str = Field(pattern=MAIL_ADDRESS, description="the address it is from")
     timeout: Span = timedelta(seconds=30)
 
     @model_validator(mode="after")
-    def _no_password_in_the_clear(self) -> "AlarmMail":
+    def _no_password_in_the_clear(self) -> "MailServer":
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password go together")
         if self.password is not None and self.security == "none":
             raise ValueError("security: none would send the password in the clear; use starttls or tls")
         return self
+
+
+class AlarmMail(AlarmChannel, MailServer):
+    to: list[Annotated[str, StringConstraints(pattern=MAIL_ADDRESS)]] = Field(min_length=1, max_length=50)
 
 
 class AlarmWebhook(AlarmChannel):
@@ -245,6 +250,7 @@ class Settings(Model):
     limits: Limits = Limits()
     retries: Retries = Retries()
     alarms: Alarms = Alarms()
+    partner_mail: MailServer | None = Field(default=None, description="by which partners are reminded whose profile has channels.mail")
     breaker: Breaker = Breaker()
     targets: dict[Name, AnyTarget] = Field(default_factory=dict)
 

@@ -14,6 +14,8 @@ SFTP = "sftp"
 """The channel, and how destinations begin that go to a partner's own SFTP server."""
 HOOK = "hook"
 """How destinations begin that tell a partner's webhook."""
+MAIL = "mail"
+"""How destinations begin that write to a partner's people."""
 AS2_RECEIPTS = "as2-receipts"
 """How destinations begin that take our asynchronous receipts."""
 MOST_SCOPE = 120

@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from partners.ssh_keys import SshKeyRefused, read_public_key
-from partners.terms import Model, Names, Size, Span
+from partners.terms import MAIL_ADDRESS, Model, Names, Size, Span
 
 
 def _network(value: str) -> str:
@@ -365,8 +365,15 @@ class SftpPush(SftpRemote):
     marker: str | None = Field(default=None, pattern=r"^\.[A-Za-z0-9]{1,16}$", description="puts an empty file NAME.done, or so, after each")
 
 
+class MailChannel(Model):
+    """Where the partner's people read what we remind them of."""
+
+    to: list[Annotated[str, StringConstraints(pattern=MAIL_ADDRESS)]] = Field(min_length=1, max_length=20)
+
+
 class Channels(Model):
     http: HttpChannel = HttpChannel()
+    mail: MailChannel | None = Field(default=None, description="where reminders go if there is no webhook; documents never do")
     as2: As2Channel | None = Field(default=None, description="without it the partner has no AS2")
     sftp: SftpChannel | None = Field(default=None, description="without it the partner has no login at our SFTP server")
     sftp_poll: list[SftpPoll] = Field(default_factory=list, max_length=20, description="folders at its own server that we fetch from")

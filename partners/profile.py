@@ -94,7 +94,7 @@ class Duties(Model):
     )
 
 
-Step = Literal["alarm", "remind", "resend"]
+Step = Literal["alarm", "remind", "resend", "refuse"]
 
 
 class Owed(Model):
@@ -280,8 +280,10 @@ class Profile(Model):
         for one in self.agreements:
             if one.send is not None and one.owed.counts == "business" and self.calendar is None:
                 raise ValueError(f"agreements: what is owed for {one.send} counts business hours, and calendar is missing")
-            if one.send is not None and "remind" in one.owed.when_overdue and self.channels.http.webhook is None:
-                raise ValueError(f"agreements: {one.send} reminds the partner, and channels.http.webhook is missing: a reminder goes there")
+            if one.send is not None and "remind" in one.owed.when_overdue and self.channels.http.webhook is None and self.channels.mail is None:
+                raise ValueError(
+                    f"agreements: {one.send} reminds the partner, and channels.http.webhook and channels.mail are missing: a reminder goes there"
+                )
         return self
 
     @model_validator(mode="after")

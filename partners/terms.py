@@ -50,5 +50,6 @@ Span = Annotated[timedelta, BeforeValidator(_span)]
 SpanOrNone = Annotated[timedelta | None, BeforeValidator(_span_or_none)]
 Size = Annotated[int, BeforeValidator(_size)]
 Names = Annotated[list[str], BeforeValidator(_one_or_many)]
+MAIL_ADDRESS = r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$"
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Sha256 = Annotated[str, AfterValidator(_sha256)]

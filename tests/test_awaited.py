@@ -1,7 +1,9 @@
 """Answers of partners settle what we sent, in the commit that reads them; the ERP is told, and what is overdue is found."""
 
 import asyncio
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,12 +11,17 @@ from aiohttp import web
 from sqlalchemy import text
 
 from gateway.clock import HOUR, as_datetime, now
-from gateway.errors import Refused
+from gateway.errors import DestinationFault, Refused, TemporaryFailure
+from gateway.settings import MailServer as MailServerTerms
 from gateway.simulators.partner import acknowledged
 from gateway.store.sql import insert
 from gateway.store.writes import AWAITED
+from gateway.transports.mail import ReminderByMail
+from partners.book import Book, Revision
+from partners.profile import read_profile
 from tests.kill.documents import envelope, order_data
 from tests.running import Running, running
+from tests.smtp import MailServer
 
 
 async def sent(gateway: Running, message: str, control: int, *, sets: int = 1, kinds: tuple[str, ...] = ("997",), age: int = HOUR) -> int:
@@ -285,6 +292,69 @@ def test_answers_to_our_own_acknowledgments_are_no_riddle(tmp_path: Path):
         assert "acknowledgment.unknown" in [one["kind"] for one in await gateway.operate("alarms")]
 
     run(act, tmp_path)
+
+
+def test_a_partner_without_a_webhook_is_reminded_by_mail_and_then_its_answer_is_refused(tmp_path: Path, database_url: str):
+    """Refused: a late answer settles nothing by itself. It is held, and a person's override takes it."""
+
+    async def go() -> None:
+        async with MailServer() as mails:
+            server = {"host": "127.0.0.1", "port": mails.port, "security": "none", "sender": "edi@example.com"}
+            async with running(tmp_path, database_url, partner_mail=server) as gateway:
+                channels = "channels: {mail: {to: [dock@lake3pl.example]}}\nagreements:"
+                owed = '- send: "940"\n    owed: {functional_acknowledgment: 24h, when_overdue: [remind, refuse], then_every: 12h}'
+                await gateway.apply("lake3pl", ("agreements:", channels), ('- send: "940"', owed))
+                _, released = await gateway.release({"partner": "lake3pl", "type": "fulfilment.requested", "data": order_data(1)})
+                box, begun = gateway.partner("lake3pl"), now()
+                await box.pick_up(gateway.session)
+                (document,) = box.picked_up.values()
+
+                async def sweep(hours: int) -> None:
+                    await asyncio.to_thread(lambda: gateway.node.store.mark_overdue(begun + hours * HOUR).result())
+                    gateway.node.deliver.wake()
+
+                await sweep(25)
+                await gateway.settle(lambda: mails.mails, "nobody was reminded")
+                (reminder,) = mails.mails
+                assert reminder["To"] == "dock@lake3pl.example"
+                assert reminder["Subject"] == f"Reminder: 997 for our 940 with control number {released['control_numbers']['interchange']} is overdue"
+                assert "CROSSDOCK" in reminder.get_content()
+                await sweep(38)
+                answered = await gateway.sent("lake3pl", acknowledged(document, 77))
+                (held,) = answered["interchanges"][0]["groups"][0]["sets"]
+                assert held["state"] == "held"
+                assert "is refused now" in held["reason"]
+                assert await state_of(gateway, f"997:{released['document']}") == ["waiting"]
+                await gateway.operate("replay", id=answered["id"], override="late", reason="they had a fire")
+                await gateway.settle(lambda: settled(gateway), "the ERP was not told")
+                assert await state_of(gateway, f"997:{released['document']}") == ["accepted"]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [(None, "partner_mail"), ({"host": "127.0.0.1", "port": 9, "sender": "e@e.example", "security": "none"}, "cannot be reached")],
+)
+def test_a_reminder_that_cannot_go_says_why(server: dict | None, words: str):
+    profile = read_profile(
+        "partner: p\nname: P\nidentities: {isa: [{qualifier: ZZ, id: P}]}\nchannels: {mail: {to: [a@b.example]}}\nagreements: [{receive: '214'}]\n"
+    )
+    book = Book([Revision(profile, 1, "")])
+    told = {
+        "data": {
+            "kind": "997",
+            "set": "940",
+            "interchange_control": "000000001",
+            "sent_at": "2026-11-16T09:30:00Z",
+            "due_at": "2026-11-17T09:30:00Z",
+            "message": "M",
+        }
+    }
+    mail = ReminderByMail("p", MailServerTerms(**server) if server else None, book=lambda: book)
+    delivery = SimpleNamespace(id="mail:M.1", created_at=now())
+    with pytest.raises((DestinationFault, TemporaryFailure), match=words):
+        asyncio.run(mail.deliver(delivery, json.dumps(told).encode()))  # type: ignore[arg-type]
 
 
 def test_the_sweep_is_one_statement_on_an_index(tmp_path: Path):

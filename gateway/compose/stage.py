@@ -117,7 +117,7 @@ class ComposeStage:
             references=composed.references, not_written=[*composed.not_written, *((name, "a separator in it was replaced") for name in composed.replaced)],
             mapping=" + ".join((agreement.mapping_name, *agreement.overlays)), on_dead=agreement.on_dead or "block",
             awaited={kind: _within(now, due, agreement, profile) for kind, due in owed.items() if due is not None}, tell=f"target:{agreement.target}",
-            when_overdue=tuple(agreement.owed.when_overdue), then_every=span(agreement.owed.then_every),
+            when_overdue=_steps(profile, agreement), then_every=span(agreement.owed.then_every),
             priority=priority_of(request.family, agreement.priority),
         )  # fmt: skip
 
@@ -232,3 +232,9 @@ def _within(now: Instant, due: timedelta, agreement: Agreement, profile: Profile
         return span(due)
     until = deadline(as_datetime(now), due, profile.calendar)
     return round((until - as_datetime(now)).total_seconds() * SECOND)
+
+
+def _steps(profile: Profile, agreement: Agreement) -> tuple[str, ...]:
+    """The agreement's, where a reminder to a partner without a webhook goes by mail."""
+    by_mail = profile.channels.http.webhook is None
+    return tuple("mail" if step == "remind" and by_mail else step for step in agreement.owed.when_overdue)

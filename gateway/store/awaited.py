@@ -21,6 +21,7 @@ from gateway.store.payloads import PayloadFiles
 from gateway.store.settling import (
     ANSWER_WINDOW,
     DISPUTED,
+    LATE,
     LATEST,
     WAITING,
     Awaited,
@@ -31,10 +32,12 @@ from gateway.store.settling import (
     decide_interchange,
     number_of,
     same_control,
+    unless_too_late,
 )
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import AWAITED, Writes, alarm_row
+from gateway.ways import MAIL
 from partners.priority import priority_of
 from translators.events import event_id
 from translators.events.exchange import FAMILY, settled
@@ -62,6 +65,8 @@ _STEPS = text(
     "SELECT id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every FROM awaited"
     " WHERE step_at <= :now AND state = 'waiting' ORDER BY step_at LIMIT :limit"
 )
+REFUSED = json.dumps({"late": "refused"})
+_REFUSE = text("UPDATE awaited SET detail = :detail WHERE message = :message AND kind = :kind AND state = 'waiting' AND detail IS NULL")
 _NEXT_STEP = text("UPDATE awaited SET steps = :steps, step_at = :step_at WHERE id = :id")
 _SENT_BY = one_of("SELECT id, lane, partner, message FROM deliveries WHERE message IN :keys AND outgoing = message AND state = 'delivered'")
 _LIST = text(
@@ -120,6 +125,8 @@ class Settling:
         else:
             decision = self._group(chunk, document, answer)
         decision.alarms += [("acknowledgment.unclear", f"{answer['form']} {document.control}: {text_}") for text_ in answer["trouble"]]
+        if chunk.override != LATE:
+            decision = unless_too_late(decision, {row.id for row in self._rows.values() if row.detail == REFUSED})
         self._take(chunk, decision, answer["form"], document_id, document.stream, writes)
         return decision.state, decision.reason
 
@@ -275,6 +282,8 @@ class AwaitedVerbs:
                 by_step[steps[row.id][0]][row.message, row.kind] = row
         raise_alarms(tx, [_overdue_alarm(row, now) for row in by_step["alarm"].values()])
         remind(tx, list(by_step["remind"].values()), self.ticks, now)
+        remind(tx, list(by_step["mail"].values()), self.ticks, now, by=MAIL)
+        many(tx, _REFUSE, [{"message": row.message, "kind": row.kind, "detail": REFUSED} for row in by_step["refuse"].values()])
         self._send_again(tx, list(by_step["resend"].values()))
         left = [(row, steps[row.id][1:]) for row in rows]
         many(

@@ -42,6 +42,7 @@ CAUSES = (
     Cause("document-too-large", "document", ("the set is larger than %",)),
     Cause("document-lost-workers", "document", ("reading this % has ended three worker processes%",)),
     Cause("document-unclear-answer", "document", ("it fits more than one %",)),
+    Cause("document-late-answer", "document", ("it comes too late: %",)),
     Cause("document-held", "document"),
     Cause("interchange-rejected", "interchange", state="rejected"),
     Cause("interchange-foreign-sender", "interchange"),

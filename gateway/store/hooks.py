@@ -1,4 +1,4 @@
-"""Word for partners' webhooks, queued in the commit that decides a message, or finds that an acknowledgment is overdue.
+"""Word for partners' webhooks and people, queued in the commit that decides a message, or finds that an acknowledgment is overdue.
 
 Knows rows.
 """
@@ -48,8 +48,8 @@ def tell_partners(tx: Connection, decided: list[tuple[Chunk, str, str | None]], 
     _put(tx, payloads, deliveries)
 
 
-def remind(tx: Connection, rows: list[Any], ticks: Ticks, now: Instant) -> None:
-    """Partners are told of acknowledgments that they owe us: rows of awaited, one for each of our messages."""
+def remind(tx: Connection, rows: list[Any], ticks: Ticks, now: Instant, *, by: str = HOOK) -> None:
+    """Partners are told of acknowledgments that they owe us, by webhook or by mail: rows of awaited, one for each of our messages."""
     payloads: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
     for row in rows:
@@ -63,7 +63,7 @@ def remind(tx: Connection, rows: list[Any], ticks: Ticks, now: Instant) -> None:
         }  # fmt: skip
         at = ticks()
         cause = _Reminded(row.partner, row.message, at)
-        _queue(f"{HOOK}:{row.message}.{at}", cause, body, at, f"{row.message}.json", payloads, deliveries)
+        _queue(f"{by}:{row.message}.{at}", cause, body, at, f"{row.message}.json", payloads, deliveries, by=by)
     _put(tx, payloads, deliveries)
 
 
@@ -77,14 +77,22 @@ class _Reminded:
 
 
 def _queue(
-    identity: str, cause: Any, body: dict[str, Any], at: Instant, file_name: str, payloads: list[dict[str, Any]], deliveries: list[dict[str, Any]]
+    identity: str,
+    cause: Any,
+    body: dict[str, Any],
+    at: Instant,
+    file_name: str,
+    payloads: list[dict[str, Any]],
+    deliveries: list[dict[str, Any]],
+    *,
+    by: str = HOOK,
 ) -> None:
     payload = Payload.inline(identity, cause.partner, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
     payloads.append(payload.row())
     attributes = {"media_type": "application/json", "file_name": file_name}
     deliveries.append(
         delivery_row(
-            identity, cause, destination=f"{HOOK}:{cause.partner}", subject=identity, position=at, kind="webhook", payload=identity, attributes=attributes,
+            identity, cause, destination=f"{by}:{cause.partner}", subject=identity, position=at, kind="webhook", payload=identity, attributes=attributes,
             on_dead="pass",
         )
     )  # fmt: skip

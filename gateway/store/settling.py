@@ -5,11 +5,11 @@ list all sets or the bad ones only, and a second word never changes the first.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.clock import DAY, Instant
+from gateway.clock import DAY, Instant, as_text
 from translators.x12.answers import ACCEPTED, PARTLY, REJECTED, WITH_ERRORS, words_of
 
 ANSWER_WINDOW = 90 * DAY
@@ -64,6 +64,10 @@ class Word:
     """Where the row had its answer already: this one says otherwise."""
 
 
+LATE = "late"
+"""The override with which a person takes an answer that came after its agreement refuses it."""
+
+
 @dataclass(slots=True)
 class Decision:
     """What one answer comes to."""
@@ -97,6 +101,15 @@ def decide_group(answer: Json, rows: Sequence[Awaited], *, latest: bool = False)
         _say(decision, row, state, faults)
     _summarise(decision, name)
     return decision
+
+
+def unless_too_late(decision: Decision, refused: Container[str]) -> Decision:
+    """The same; or held for a person, where it settles a row whose agreement takes no answer any more."""
+    late = next((word.row for word in decision.words if word.row.id in refused and not word.contradiction), None)
+    if late is None:
+        return decision
+    what = f"it comes too late: the answer to {late.set_id} {late.set_control} of message {late.message} was due {as_text(late.due_at)[:16]}, and is refused now"
+    return Decision("held", f"{what}; replay it with the override '{LATE}' to take it, or skip it")
 
 
 def decide_interchange(answer: Json, rows: Sequence[Awaited], message: str | None) -> Decision:

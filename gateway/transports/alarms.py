@@ -4,17 +4,16 @@ import asyncio
 import base64
 import hmac
 import json
-import smtplib
-import ssl
 from datetime import timedelta
 
 from gateway.alarms.wording import mail
 from gateway.clock import SECOND, Clock
-from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
+from gateway.errors import DestinationFault, PermanentFailure
 from gateway.records import ToDeliver
 from gateway.settings import AlarmMail, AlarmWebhook
 from gateway.targets.base import Confirmation
 from gateway.targets.http import open_session, send
+from gateway.transports.mail import send_mail
 
 MAX_ANSWER = 64 * 1024
 PATIENCE = timedelta(seconds=30)
@@ -30,43 +29,7 @@ class AlarmByMail:
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
         terms = self._terms
         body = mail(json.loads(data), sender=terms.sender, to=terms.to, identity=delivery.id, at=delivery.created_at)
-        return await asyncio.to_thread(self._send, body)
-
-    def _send(self, body: bytes) -> Confirmation:
-        terms, seconds = self._terms, self._terms.timeout.total_seconds()
-        context = ssl.create_default_context()
-        where = f"{terms.host}:{terms.port}"
-        try:
-            with (
-                smtplib.SMTP_SSL(terms.host, terms.port, timeout=seconds, context=context)
-                if terms.security == "tls"
-                else smtplib.SMTP(terms.host, terms.port, timeout=seconds)
-            ) as server:
-                if terms.security == "starttls":
-                    server.starttls(context=context)
-                if terms.user is not None:
-                    server.login(terms.user, terms.password or "")
-                refused = server.sendmail(terms.sender, terms.to, body)
-        except smtplib.SMTPRecipientsRefused as error:
-            raise self._sorted(*next(iter(error.recipients.values()))) from None
-        except smtplib.SMTPResponseException as error:
-            raise self._sorted(error.smtp_code, error.smtp_error) from None
-        except smtplib.SMTPNotSupportedError as error:
-            raise DestinationFault(f"{where}: {error}") from None
-        except smtplib.SMTPServerDisconnected as error:
-            raise UnknownOutcome(f"{where}: {error}") from None
-        except ssl.SSLError as error:
-            raise DestinationFault(f"{where}: {error.reason or error}") from None
-        except OSError as error:
-            raise TemporaryFailure(f"{where} cannot be reached: {error.strerror or error}") from None
-        words = f"taken by {where}" + (f", but not for {', '.join(sorted(refused))}" if refused else "")
-        return Confirmation(250, words.encode())
-
-    def _sorted(self, code: int, words: bytes | str) -> TemporaryFailure | DestinationFault:
-        """4xx: later (RFC 5321, 4.2.1). 5xx: what must be mended is ours or the server's, and every letter would meet it; so none of them dies."""
-        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-        kind = TemporaryFailure if 400 <= code < 500 else DestinationFault
-        return kind(f"{self._terms.host}:{self._terms.port} answered {code}: {text[:500]}", status=code)
+        return await asyncio.to_thread(send_mail, terms, terms.to, body)
 
     async def close(self) -> None:
         return None
