@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Instant = int
 """Microseconds since 1970-01-01T00:00:00Z."""
@@ -33,7 +34,14 @@ def as_datetime(instant: Instant) -> datetime:
 
 def as_text(instant: Instant) -> str:
     """RFC 3339 in UTC, to the millisecond: 2026-11-16T08:00:00.000Z."""
-    return as_datetime(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(instant, SECOND)
+    return f"{_second_text(seconds)}.{rest // 1000:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _second_text(seconds: int) -> str:
+    """2026-11-16T08:00:00: what is told within one second shares it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")

@@ -9,7 +9,7 @@ HOUSES = ("gateway", "partners", "translators")
 BELOW = {"gateway": set(HOUSES), "partners": {"partners", "translators"}, "translators": {"translators"}}
 WORLD = {
     "asyncio", "socket", "aiohttp", "paramiko", "sqlalchemy", "logging", "random", "uuid", "os", "pathlib", "io", "time", "subprocess",
-    "importlib", "secrets", "tempfile", "threading", "multiprocessing", "yaml", "shutil", "structlog", "zoneinfo",
+    "importlib", "secrets", "tempfile", "threading", "multiprocessing", "yaml", "shutil", "zoneinfo",
 }  # fmt: skip
 OWNERS = {
     "sqlalchemy": ("gateway/store/",),
@@ -21,7 +21,6 @@ OWNERS = {
     "paramiko": ("gateway/doors/sftp", "gateway/transports/sftp"),
     "argon2": ("gateway/passwords.py",),
     "yaml": ("partners/positioned.py",),
-    "structlog": ("gateway/journal.py",),
 }
 STAGES = ("receive", "translate", "deliver", "compose", "reconcile", "replay")
 CALLS_OUT = {"open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint"}
