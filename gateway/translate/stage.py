@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ IDLE = 0.25
 LANES = 16
 MESSAGES = 256
 TOGETHER = 16
-"""Small messages that go to a worker in one call."""
+MOST_TOGETHER = 64
+"""Small messages that go to a worker in one call: more where many wait, for a call is a commit, and a commit's statements cost the same for any number."""
 SMALL = 64 * 1024
 LONGEST_TURN = 2.0
 """Seconds for which a large message may have a worker that another partner waits for; what it had in its mind is then read again."""
@@ -102,7 +104,7 @@ class TranslateStage:
         """The lane's messages, in order: read side by side, committed one after another."""
         renewing = asyncio.create_task(self._renew(lane))
         try:
-            batches = _batches(lane.messages)
+            batches = _batches(lane.messages, self._pool.size)
             reading = [asyncio.create_task(self._read_together(batch)) if len(batch) > 1 else None for batch in batches]
             try:
                 for batch, task in zip(batches, reading, strict=True):
@@ -333,13 +335,14 @@ def acknowledgment_of(row: dict[str, Any]) -> Acknowledgment:
     return Acknowledgment(**row | {"receipt": Receipt(**row["receipt"]) if row["receipt"] else None})
 
 
-def _batches(messages: list[ToTranslate]) -> list[list[ToTranslate]]:
-    """Runs of small messages, fresh or replayed, that share a call; everything else alone. The order stays."""
+def _batches(messages: list[ToTranslate], workers: int) -> list[list[ToTranslate]]:
+    """Runs of small messages, fresh or replayed, that share a call, so many that all workers have some; everything else alone. The order stays."""
+    most = min(MOST_TOGETHER, max(TOGETHER, ceil(len(messages) / workers)))
     batches: list[list[ToTranslate]] = []
     small = False
     for message in messages:
         fits = message.data is not None and message.size <= SMALL and _from_its_beginning(message.resume) and message.losses == 0
-        if fits and small and len(batches[-1]) < TOGETHER:
+        if fits and small and len(batches[-1]) < most:
             batches[-1].append(message)
         else:
             batches.append([message])
