@@ -72,7 +72,7 @@ def gateway(erp: str | None, profiles: Sequence[str] = (), folder: Path | None =
     fresh = Path(tempfile.mkdtemp())
     data = folder or fresh / "var"
     environment = {"CROSSDOCK_TARGETS__ERP__URL": f"{erp or 'http://127.0.0.1:1'}/events", "CROSSDOCK_TARGETS__ERP__RATE": "100000",
-                   "CROSSDOCK_TARGETS__ERP__BURST": "100000", "CROSSDOCK_DATA_DIR": str(data), "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB"}  # fmt: skip
+                   "CROSSDOCK_TARGETS__ERP__BURST": "100000", "CROSSDOCK_TARGETS__ERP__CONCURRENCY": str(IN_FLIGHT), "CROSSDOCK_DATA_DIR": str(data), "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB"}  # fmt: skip
     environment |= settings
     for text in profiles or [profile_text()]:
         (fresh / "profile.yaml").write_text(text)

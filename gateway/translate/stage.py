@@ -26,7 +26,8 @@ from gateway.translate.pool import Pool, WorkerLost
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
 LANES = 16
-MESSAGES = 256
+MESSAGES = 512
+"""Of one lane at most in one claim: between two claims of a lane the workers wait for its last commit, its release and the next claim."""
 TOGETHER = 16
 MOST_TOGETHER = 64
 """Small messages that go to a worker in one call: more where many wait, for a call is a commit, and a commit's statements cost the same for any number."""
@@ -55,12 +56,19 @@ class TranslateStage:
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._lanes: set[asyncio.Task[None]] = set()
+        self._held: set[tuple[str, str]] = set()
+        """Lanes from their claim to their release, by partner and channel."""
 
     def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="translate")
 
     def wake(self) -> None:
         self._wake.set()
+
+    def wake_for(self, partner: str, channel: str) -> None:
+        """A message of this lane is kept. While the lane is ours nothing can be claimed for it: its release looks for what has come meanwhile."""
+        if (partner, channel) not in self._held:
+            self._wake.set()
 
     async def stop(self) -> None:
         """Ends after the chunks under way; what is left is claimed again when its lease runs out, or at the next start."""
@@ -102,6 +110,7 @@ class TranslateStage:
 
     async def _lane(self, lane: TranslateLane) -> None:
         """The lane's messages, in order: read side by side, committed one after another."""
+        self._held.add((lane.partner, lane.channel))
         renewing = asyncio.create_task(self._renew(lane))
         try:
             batches = _batches(lane.messages, self._pool.size)
@@ -126,6 +135,8 @@ class TranslateStage:
                 await landed(self._store.release_lane(lane))
             except CrossdockError as error:
                 journal.trouble("translate: release", error)
+            finally:
+                self._held.discard((lane.partner, lane.channel))
 
     async def _renew(self, lane: TranslateLane) -> None:
         while True:
