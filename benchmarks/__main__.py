@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-PARTS = ("reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "fairness", "replaying", "searching")
+PARTS = ("reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching")
 
 
 def machine() -> str:

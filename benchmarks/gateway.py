@@ -67,25 +67,27 @@ def profile_text(token: str = TOKEN) -> str:
 
 
 @contextlib.contextmanager
-def gateway(erp: str | None, profiles: Sequence[str] = (), **settings: str) -> Iterator[tuple[str, int]]:
-    """(URL of the partner listener, pid) of a gateway on a fresh data directory, with the partner whose token is TOKEN, or with these."""
-    folder = Path(tempfile.mkdtemp())
+def gateway(erp: str | None, profiles: Sequence[str] = (), folder: Path | None = None, **settings: str) -> Iterator[tuple[str, int]]:
+    """(URL of the partner listener, pid) of a gateway with the partner whose token is TOKEN, or with these: on a fresh data directory, or on `folder`."""
+    fresh = Path(tempfile.mkdtemp())
+    data = folder or fresh / "var"
     environment = {"CROSSDOCK_TARGETS__ERP__URL": f"{erp or 'http://127.0.0.1:1'}/events", "CROSSDOCK_TARGETS__ERP__RATE": "100000",
-                   "CROSSDOCK_TARGETS__ERP__BURST": "100000", "CROSSDOCK_DATA_DIR": str(folder / "var"), "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB"}  # fmt: skip
+                   "CROSSDOCK_TARGETS__ERP__BURST": "100000", "CROSSDOCK_TARGETS__ERP__CONCURRENCY": str(IN_FLIGHT), "CROSSDOCK_DATA_DIR": str(data), "CROSSDOCK_LIMITS__DISK_FREE": "1 MiB"}  # fmt: skip
     environment |= settings
     for text in profiles or [profile_text()]:
-        (folder / "profile.yaml").write_text(text)
-        command = [sys.executable, "-m", "gateway", "partners", "apply", str(folder / "profile.yaml")]
+        (fresh / "profile.yaml").write_text(text)
+        command = [sys.executable, "-m", "gateway", "partners", "apply", str(fresh / "profile.yaml")]
         subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
     with process("gateway", "serve", "--partner-port", "0", "--admin-port", "0", environment=environment) as one:
-        node = json.loads(_wait(folder / "var" / "node.json"))
+        node = json.loads(_wait(data / "node.json"))
         time.sleep(1.5)  # the workers' imports are not what is measured
         yield node["partners"], one.pid
-    shutil.rmtree(folder)
+    shutil.rmtree(fresh)
 
 
-def send(url: str, count: int, in_flight: int = IN_FLIGHT) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.peers", "send", f"{url}/v1/inbox", TOKEN, str(count), str(in_flight)]
+def send(url: str, count: int, in_flight: int = IN_FLIGHT, *, first: int = 1, path: str = "/v1/inbox") -> dict[str, Any]:
+    """`count` documents, the first of this number."""
+    command = [sys.executable, "-m", "benchmarks.peers", "send", f"{url}{path}", TOKEN, str(count), str(in_flight), str(first)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
     if answer["taken"] != count:
         raise RuntimeError(f"{answer['taken']} of {count} were taken")
@@ -199,8 +201,8 @@ def run() -> list[Row]:
             f"{whole:,.0f}/s",
             f"bare relay {relay:,.0f}/s",
             f"{whole / relay:.0%}",
-            "≥ 25 % and ≥ 400/s",
-            whole / relay >= 0.25 and whole >= 400,
+            "≥ 1,000/s, or ≥ 35 %",
+            whole >= 1_000 or whole / relay >= 0.35,
         ),
         Row(f"one interchange of {size / 2**20:.0f} MiB", f"{peak:.0f} MiB at most", f"{seconds:.0f} s", "", "≤ 400 MiB", peak <= 400),
     ]

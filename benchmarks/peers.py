@@ -1,6 +1,6 @@
 """The other processes of the gateway's benchmarks: bare baselines, the pretend ERP, and a sender that keeps so many requests in flight.
 
-`python -m benchmarks.peers sync|stream|relay|erp|ledger PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN COUNT IN_FLIGHT` and `… pace URL SECONDS
+`python -m benchmarks.peers sync|stream|relay|erp|ledger PORT_FILE [URL]` serves until it is ended; `… send URL TOKEN COUNT IN_FLIGHT FIRST` and `… pace URL SECONDS
 PARTNER=RATE…` print one JSON line.
 """
 
@@ -131,9 +131,9 @@ def status_message(number: int, sender: str = "NWFX") -> bytes:
     ).encode()
 
 
-async def send(url: str, token: str, count: int, in_flight: int) -> dict[str, float]:
-    """`count` documents, `in_flight` at once: how many got their 2xx, and in how many seconds."""
-    numbers = iter(range(1, count + 1))
+async def send(url: str, token: str, count: int, in_flight: int, first: int) -> dict[str, float]:
+    """`count` documents from number `first` on, `in_flight` at once: how many got their 2xx, and in how many seconds."""
+    numbers = iter(range(first, first + count))
     taken = 0
 
     async def one(session: aiohttp.ClientSession) -> None:
@@ -183,8 +183,9 @@ def main() -> None:
 
     role, *rest = sys.argv[1:]
     if role == "send":
-        url, token, count, in_flight = rest
-        print(json.dumps(uvloop.run(send(url, token, int(count), int(in_flight)))))
+        url, token, *numbers = rest
+        count, in_flight, first = map(int, numbers)
+        print(json.dumps(uvloop.run(send(url, token, count, in_flight, first))))
         return
     if role == "pace":
         url, seconds, *pairs = rest

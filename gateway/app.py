@@ -154,7 +154,7 @@ class Node:
             targets=frozenset(self.settings.targets), on_queued=self._on_queued,
         )  # fmt: skip
         self.compose = ComposeStage(self.store, clock=self.clock, on_kept=self.deliver.wake)
-        self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake)
+        self.receive = ReceiveStage(self.store, self.settings.limits, self.clock, on_kept=self.translate.wake_for)
         self._start_as2()
         self._start_sftp()
         as2 = As2Door(self.receive, self.as2, self.settings.limits)

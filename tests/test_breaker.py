@@ -353,7 +353,7 @@ class Scripted:
 
 def test_a_schedule_that_ended_during_an_outage_has_not_ended(store: Store):
     """28 hours of outage after a delivery came: the failed probe is no dead letter, and the next one delivers."""
-    from gateway.deliver.stage import DeliverStage
+    from gateway.deliver.stage import Attempt, DeliverStage
     from gateway.scheduling import Quotas
 
     retries = Retries(give_up="28h")  # type: ignore[arg-type]
@@ -366,7 +366,7 @@ def test_a_schedule_that_ended_during_an_outage_has_not_ended(store: Store):
         taken = (await stage._claim(destination, 4)).deliveries  # type: ignore[arg-type]
         for one in taken:
             one = replace(one, data=b"{}", sha256="44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
-            await stage._attempt(destination, one)  # type: ignore[arg-type]
+            await stage._attempt(destination, Attempt(one))  # type: ignore[arg-type]
         return taken
 
     assert len(asyncio.run(go(Scripted("temporary")))) == 1

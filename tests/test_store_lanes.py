@@ -123,6 +123,15 @@ def test_two_nodes_never_share_a_lane_of_messages(store: Store):
     assert again.fence > lane.fence
 
 
+def test_a_lane_stays_due_while_more_is_kept_in_it(store: Store):
+    """A claim that was asked for before the latest message came gets the lane all the same: under a steady stream there is always a later one."""
+    first = store.keep_message(incoming(1)).result(20)
+    asked = first.at
+    store.keep_message(incoming(2)).result(20)
+    (lane,) = store.claim_messages(TranslateClaim("a", asked, asked + 15 * SECOND, 10, 10)).result(20)
+    assert [message.id for message in lane.messages] == [f"{number:026d}" for number in (1, 2)]
+
+
 def test_a_long_queue_behind_one_head_costs_a_claim_nothing(store: Store):
     """The claim looks at lanes: what waits behind a deferred head is not touched by any statement of it."""
     for number in range(1, 6):

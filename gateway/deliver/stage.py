@@ -5,8 +5,9 @@ Knows destinations only as `Destination`; what a failure means is decided in out
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from gateway import journal
 from gateway.clock import SECOND, Clock, Instant, span
@@ -28,6 +29,16 @@ MOST_CLAIMED = 100
 BUSY = frozenset({409, 425})
 """Answers about one request that is still at work: no sign that the destination fails."""
 PATIENCE_WITH_STORE = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Attempt:
+    """A delivery that is under way."""
+
+    delivery: ToDeliver
+    is_sending: bool = True
+    """Until its outcome is known: only so long can a lost lease end it."""
+    task: "asyncio.Task[None] | None" = None
 
 
 class DeliverStage:
@@ -81,17 +92,18 @@ class DeliverStage:
 
     async def _loop(self, destination: Destination) -> None:
         name, wake = destination.name, self._wakes[destination.name]
-        attempts: set[asyncio.Task[None]] = set()
+        attempts: set[Attempt] = set()
+        renewing = asyncio.create_task(self._renew(attempts), name=f"renew {name}")
         try:
             while True:
                 wake.clear()
                 room = min(MOST_CLAIMED, destination.concurrency - len(attempts))
                 claimed = await self._claim(destination, room) if room > 0 else Claimed([])
                 for delivery in claimed.deliveries:
-                    task = asyncio.create_task(self._attempt(destination, delivery))
-                    attempts.add(task)
-                    task.add_done_callback(attempts.discard)
-                    task.add_done_callback(lambda _: wake.set())
+                    attempt = Attempt(delivery)
+                    attempts.add(attempt)
+                    attempt.task = asyncio.create_task(self._attempt(destination, attempt))
+                    attempt.task.add_done_callback(partial(self._over, attempt, attempts, wake))
                 self.in_flight[name] = len(attempts)
                 if len(claimed.deliveries) < max(room, 1):
                     try:
@@ -101,7 +113,13 @@ class DeliverStage:
                         pass
         finally:
             if attempts:
-                await asyncio.wait(attempts, timeout=LEASE.total_seconds())
+                await asyncio.wait([attempt.task for attempt in attempts if attempt.task], timeout=LEASE.total_seconds())
+            renewing.cancel()
+
+    @staticmethod
+    def _over(attempt: Attempt, attempts: set[Attempt], wake: asyncio.Event, _: "asyncio.Task[None]") -> None:
+        attempts.discard(attempt)
+        wake.set()
 
     def _idle(self, claimed: Claimed) -> float:
         """Seconds until the next look, if nothing wakes us: no longer than until a quota lets the next one go."""
@@ -129,20 +147,17 @@ class DeliverStage:
             reach("deliver.claimed")
         return claimed
 
-    async def _attempt(self, destination: Destination, delivery: ToDeliver) -> None:
+    async def _attempt(self, destination: Destination, attempt: Attempt) -> None:
         """One try under its lease; whatever happens, one COMMIT 3 says what came of it, or the lease runs out and another holder goes on."""
-        started = self._clock()
-        sending = asyncio.create_task(self._send(destination, delivery))
-        renewing = asyncio.create_task(self._renew(delivery, sending))
         try:
-            settled = await self._outcome(delivery, sending, started)
+            settled = await self._outcome(destination, attempt.delivery)
+            attempt.is_sending = False
+            if settled is not None:
+                await self._settle(settled)
         except StoreUnavailable as error:
             journal.trouble("deliver: outcome", error)
-            return
-        finally:
-            renewing.cancel()
-        if settled is None:
-            return
+
+    async def _settle(self, settled: Settled) -> None:
         reach("deliver.sent")
         try:
             ours = await landed(self._store.settle(settled))
@@ -152,7 +167,7 @@ class DeliverStage:
         reach("deliver.committed")
         if ours:
             self._on_settled(settled)
-            journal.attempted(delivery.id, delivery.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
+            journal.attempted(settled.delivery, settled.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
 
     async def _send(self, destination: Destination, delivery: ToDeliver) -> tuple[int, bytes, str]:
         data = delivery.data
@@ -163,21 +178,32 @@ class DeliverStage:
         confirmation = await destination.deliver(delivery, data)
         return confirmation.status, confirmation.answer, "it had it already" if confirmation.looked_up else ""
 
-    async def _renew(self, delivery: ToDeliver, sending: "asyncio.Task[tuple[int, bytes, str]]") -> None:
-        """Every third of the lease; a lease that is lost ends the attempt, because another holder may have begun one."""
+    async def _renew(self, attempts: set[Attempt]) -> None:
+        """Every third of the lease, for all that is being sent: one task for a destination costs an attempt that is soon over nothing.
+
+        A lease that is lost ends its attempt, because another holder may have begun one.
+        """
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)
-            try:
-                ours = await landed(self._store.renew_lease(Renewal(delivery.lane, delivery.fence, self._clock() + span(LEASE))))
-            except StoreUnavailable:
-                ours = False
-            if not ours:
-                sending.cancel()
-                return
+            renewed = await asyncio.gather(*[self._renew_one(attempt) for attempt in attempts if attempt.is_sending], return_exceptions=True)
+            for error in renewed:
+                if error is not None:
+                    journal.trouble("deliver: renew", error)
 
-    async def _outcome(self, delivery: ToDeliver, sending: "asyncio.Task[tuple[int, bytes, str]]", started: Instant) -> Settled | None:
+    async def _renew_one(self, attempt: Attempt) -> None:
+        lane, fence = attempt.delivery.lane, attempt.delivery.fence
         try:
-            status, answer, text = await sending
+            ours = await landed(self._store.renew_lease(Renewal(lane, fence, self._clock() + span(LEASE))))
+        except StoreUnavailable:
+            ours = False
+        if not ours and attempt.is_sending and attempt.task:
+            attempt.task.cancel()
+
+    async def _outcome(self, destination: Destination, delivery: ToDeliver) -> Settled | None:
+        """What came of one try; None where its lease was lost."""
+        started = self._clock()
+        try:
+            status, answer, text = await self._send(destination, delivery)
         except UnknownOutcome as error:
             return await self._later(delivery, started, "unknown", error, error.retry_after)
         except TemporaryFailure as error:

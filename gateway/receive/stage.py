@@ -23,7 +23,7 @@ MOST_WAITING = 2_000
 
 
 class ReceiveStage:
-    def __init__(self, store: Store, limits: Limits, clock: Clock, on_kept: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, limits: Limits, clock: Clock, on_kept: Callable[[str, str], None] = lambda partner, channel: None) -> None:
         self._store = store
         self._limits = limits
         self._clock = clock
@@ -69,8 +69,8 @@ class ReceiveStage:
         conflict = next((kept for kept in all_kept if kept.outcome == "conflict"), None)
         if conflict is not None:
             raise Refused(422, "key-reused", f"the key came with message {conflict.id} and other bytes")
-        if any(kept.outcome == "new" for kept in all_kept):
-            self.wake()
+        for partner, channel in {(item.partner, item.channel) for item, kept in zip(items, all_kept, strict=True) if kept.outcome == "new"}:
+            self.wake(partner, channel)
         return all_kept
 
     def incoming(
@@ -92,6 +92,6 @@ class ReceiveStage:
         reach("receive.committed")
         journal.received(message, item.partner, item.channel, item.payload.size, outcome)
 
-    def wake(self) -> None:
-        """There is something to translate."""
-        self._on_kept()
+    def wake(self, partner: str, channel: str) -> None:
+        """There is something to translate in this lane."""
+        self._on_kept(partner, channel)

@@ -321,7 +321,7 @@ class Files:
         self._store.files.drop_parts(kept.leftovers)
         if item.incoming is not None:
             self._receive.kept(item.incoming, kept.message or "", "duplicate" if kept.duplicate else "new")
-            self._loop.call_soon_threadsafe(self._receive.wake)
+            self._loop.call_soon_threadsafe(self._receive.wake, item.incoming.partner, item.incoming.channel)
         return kept
 
     def _read(self, query: Any) -> Any:

@@ -21,8 +21,9 @@ _PUT_MESSAGE = insert(
 PUT_LIFE = insert("life", "message", "at", "partner", "step", "who", "text", or_nothing=True)
 _WAKE_LANE = text(
     "INSERT INTO translate_lanes (partner, channel, next_due) VALUES (:partner, :channel, :now)"
-    " ON CONFLICT (partner, channel) DO UPDATE SET next_due = excluded.next_due"
+    " ON CONFLICT (partner, channel) DO UPDATE SET next_due = COALESCE(translate_lanes.next_due, excluded.next_due)"
 )
+"""A lane is due since the first message that waits in it: were it due since the last, a steady stream would keep it just out of a claim's reach."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Statements are compiled once a dialect and then go to the driver as they are: me
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, bindparam, text
@@ -12,34 +13,43 @@ from sqlalchemy.engine import Row
 
 MOST_IN_LIST = 500
 
-_compiled: dict[tuple[str, str], tuple[str, list[str] | None]] = {}
-"""(dialect, statement) -> (the driver's own text, the order of its values or None where the driver takes names)."""
+Values = Callable[[Mapping[str, Any]], Any]
+"""A row's values as the driver takes them."""
+
+_compiled: dict[tuple[str, str], tuple[str, Values]] = {}
+"""(dialect, statement) -> (the driver's own text, its values of a row)."""
 
 
-def _for_driver(tx: Connection, statement: str) -> tuple[str, list[str] | None]:
+def _for_driver(tx: Connection, statement: str) -> tuple[str, Values]:
     key = (tx.dialect.name, statement)
     found = _compiled.get(key)
     if found is None:
         compiled = text(statement).compile(dialect=tx.dialect)
-        found = _compiled[key] = (str(compiled), compiled.positiontup)
+        found = _compiled[key] = (str(compiled), _values(compiled.positiontup))
     return found
+
+
+def _values(order: list[str] | None) -> Values:
+    """By name where the driver takes names, else in this order."""
+    if order is None:
+        return dict
+    if len(order) > 1:
+        return itemgetter(*order)
+    return lambda row: tuple(row[name] for name in order)
 
 
 def many(tx: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
     """executemany, and nothing at all for no rows."""
     if not rows:
         return
-    sql, order = _for_driver(tx, statement.text)
-    if order is None:
-        tx.exec_driver_sql(sql, [dict(row) for row in rows])
-    else:
-        tx.exec_driver_sql(sql, [tuple([row[name] for name in order]) for row in rows])
+    sql, values_of = _for_driver(tx, statement.text)
+    tx.exec_driver_sql(sql, list(map(values_of, rows)))
 
 
 def rows_of(tx: Connection, statement: TextClause, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
     """All rows of a query that a hot verb asks."""
-    sql, order = _for_driver(tx, statement.text)
-    return tx.exec_driver_sql(sql, dict(values) if order is None else tuple([values[name] for name in order])).all()
+    sql, values_of = _for_driver(tx, statement.text)
+    return tx.exec_driver_sql(sql, values_of(values)).all()
 
 
 def one_of(statement: str, name: str = "keys") -> TextClause:
@@ -54,12 +64,12 @@ def in_lists(tx: Connection, statement: TextClause, values: Iterable[Any]) -> li
         return []
     on_sqlite = tx.dialect.name == "sqlite"
     listed = "IN (SELECT value FROM json_each(:keys))" if on_sqlite else "= ANY(:keys)"
-    sql, order = _for_driver(tx, statement.text.replace("IN :keys", listed))
+    sql, values_of = _for_driver(tx, statement.text.replace("IN :keys", listed))
     found: list[Row[Any]] = []
     for start in range(0, len(wanted), MOST_IN_LIST):
         part = wanted[start : start + MOST_IN_LIST]
         given: Any = json.dumps(part) if on_sqlite else part
-        found += tx.exec_driver_sql(sql, {"keys": given} if order is None else (given,)).all()
+        found += tx.exec_driver_sql(sql, values_of({"keys": given})).all()
     return found
 
 

@@ -360,6 +360,8 @@ _landings: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Landing]" = WeakKeyDic
 
 async def landed(future: "Future[Value]") -> Value:
     """Waits for a verb's commit without tying the member's fate to the waiter's: a cancelled waiter never cancels its member."""
+    if future.done():
+        return future.result()  # of members that shared a commit, who waits for one has waited for all
     loop = asyncio.get_running_loop()
     landing = _landings.get(loop)
     if landing is None:

@@ -90,6 +90,7 @@ class TranslationVerbs:
     def _decide_interchanges(self, chunk: Chunk, past: Past, writes: Writes) -> dict[int, str]:
         """Ordinals of interchanges whose content must not count, with the state they are in."""
         dropped: dict[int, str] = {}
+        is_whole = chunk.expected_resume is None and chunk.resume is None
         for row in chunk.interchanges:
             kept: dict[str, Any] = dict.fromkeys(INTERCHANGE) | row | {"message": chunk.message, "partner": chunk.partner}
             repeats = kept.pop("repeats", None) or REPEATS
@@ -116,6 +117,10 @@ class TranslationVerbs:
                 text_ = f"interchange {kept['control']} of {chunk.partner} is {kept['state']}: {kept['reason']}"
                 writes.alarms.append(alarm_row(f"interchange.{kept['state']}", chunk, text_))
                 writes.tell(self.ticks(), chunk, f"interchange {kept['state']}", f"{kept['control']}: {kept['reason']}")
+            if is_whole:
+                # What begins and ends here is written as it is in the end: an update of each later would be a row written twice.
+                kept["state"] = "translated" if kept["state"] == "open" else kept["state"]
+                writes.standing.setdefault(chunk.message, set()).add(kept["state"])
             writes.interchanges.append(kept)
         return dropped
 
@@ -264,16 +269,16 @@ class TranslationVerbs:
         """The messages whose last chunk this was: their interchanges are decided, and so are they."""
         if not chunks:
             return
-        ids = {chunk.message for chunk in chunks}
-        many(tx, _DECIDE_INTERCHANGES, [{"message": message} for message in sorted(ids)])
-        standing = defaultdict(list)
-        for row in in_lists(tx, _STANDING, ids):
-            standing[row.message].append(row.state)
+        standing: dict[str, set[str]] = defaultdict(set, writes.standing)
+        begun_before = {chunk.message for chunk in chunks} - writes.standing.keys()
+        many(tx, _DECIDE_INTERCHANGES, [{"message": message} for message in sorted(begun_before)])
+        for row in in_lists(tx, _STANDING, begun_before):
+            standing[row.message].add(row.state)
         decided, life = [], []
         told: list[tuple[Chunk, str, str | None]] = []
         for chunk in chunks:
-            states = set(standing[chunk.message])
-            state = states.pop() if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
+            states = standing[chunk.message]
+            state = next(iter(states)) if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
             original = next((message for other, message in writes.again if other.message == chunk.message), None)
             reason = "every interchange in it is held" if state == "held" else None
             decided.append(

@@ -19,6 +19,9 @@ from gateway.store.sql import insert, many
 from gateway.store.stock import StockTold
 from partners.priority import RECEIPTS
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: json.dumps makes an encoder at each call that asks for anything."""
+
 _PUT_SEEN = text(
     "INSERT INTO interchanges_seen (partner, stream, sender, receiver, control, message, sha256, at)"
     " VALUES (:partner, :stream, :sender, :receiver, :control, :message, :sha256, :at)"
@@ -127,6 +130,8 @@ class Writes:
     composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
     again: list[tuple[Chunk, str]] = field(default_factory=list)
     stock: StockTold = field(default_factory=StockTold)
+    standing: dict[str, set[str]] = field(default_factory=dict)
+    """Of messages that begin and end in this commit: the states that their interchanges have in the end."""
 
     def tell(self, at: Instant, chunk: Cause, step: str, what: str) -> None:
         self.life.append({"message": chunk.message, "at": at, "partner": chunk.partner, "step": step[:40], "who": chunk.who[:80], "text": what})
@@ -198,7 +203,7 @@ def delivery_row(
     return {
         "id": delivery_id[:120], "lane": lane_id(destination, chunk.partner, subject), "position": position, "partner": chunk.partner,
         "destination": destination, "kind": kind, "state": "due", "message": chunk.message, "document": document, "event": event,
-        "outgoing": outgoing, "payload": payload, "attributes": json.dumps(attributes, separators=(",", ":")), "on_dead": on_dead,
+        "outgoing": outgoing, "payload": payload, "attributes": _as_json(attributes), "on_dead": on_dead,
         "created_at": chunk.at, "next_due": chunk.at, "subject": subject, "priority": priority,
         "fallback": fallback[0] if fallback else None, "fallback_after": fallback[1] if fallback else None,
     }  # fmt: skip

@@ -1,7 +1,6 @@
 """The translation workers as the parent sees them: processes spawned beforehand, one call at a time each, replaced when lost."""
 
 import asyncio
-import json
 import os
 import sys
 from collections import deque
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import journal
-from gateway.translate.frames import HEAD, pack, sizes
+from gateway.translate.frames import HEAD, pack, sizes, unpack
 from partners import library
 
 WALL_SECONDS = 60
@@ -145,7 +144,7 @@ class Pool:
         stdin.write(frame)
         await stdin.drain()
         text, _ = sizes(await stdout.readexactly(HEAD.size))
-        results: list[dict[str, Any]] = json.loads(await stdout.readexactly(text))["results"]
+        results: list[dict[str, Any]] = unpack(await stdout.readexactly(text))["results"]
         return results
 
     async def _replace(self, worker: "_Process", error: Exception, messages: list[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from gateway.translate.pool import Pool, WorkerLost
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
 LANES = 16
-MESSAGES = 256
+MESSAGES = 512
+"""Of one lane at most in one claim: between two claims of a lane the workers wait for its last commit, its release and the next claim."""
 TOGETHER = 16
-"""Small messages that go to a worker in one call."""
+MOST_TOGETHER = 64
+"""Small messages that go to a worker in one call: more where many wait, for a call is a commit, and a commit's statements cost the same for any number."""
 SMALL = 64 * 1024
 LONGEST_TURN = 2.0
 """Seconds for which a large message may have a worker that another partner waits for; what it had in its mind is then read again."""
@@ -53,12 +56,19 @@ class TranslateStage:
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._lanes: set[asyncio.Task[None]] = set()
+        self._held: set[tuple[str, str]] = set()
+        """Lanes from their claim to their release, by partner and channel."""
 
     def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="translate")
 
     def wake(self) -> None:
         self._wake.set()
+
+    def wake_for(self, partner: str, channel: str) -> None:
+        """A message of this lane is kept. While the lane is ours nothing can be claimed for it: its release looks for what has come meanwhile."""
+        if (partner, channel) not in self._held:
+            self._wake.set()
 
     async def stop(self) -> None:
         """Ends after the chunks under way; what is left is claimed again when its lease runs out, or at the next start."""
@@ -100,9 +110,10 @@ class TranslateStage:
 
     async def _lane(self, lane: TranslateLane) -> None:
         """The lane's messages, in order: read side by side, committed one after another."""
+        self._held.add((lane.partner, lane.channel))
         renewing = asyncio.create_task(self._renew(lane))
         try:
-            batches = _batches(lane.messages)
+            batches = _batches(lane.messages, self._pool.size)
             reading = [asyncio.create_task(self._read_together(batch)) if len(batch) > 1 else None for batch in batches]
             try:
                 for batch, task in zip(batches, reading, strict=True):
@@ -124,6 +135,8 @@ class TranslateStage:
                 await landed(self._store.release_lane(lane))
             except CrossdockError as error:
                 journal.trouble("translate: release", error)
+            finally:
+                self._held.discard((lane.partner, lane.channel))
 
     async def _renew(self, lane: TranslateLane) -> None:
         while True:
@@ -333,13 +346,14 @@ def acknowledgment_of(row: dict[str, Any]) -> Acknowledgment:
     return Acknowledgment(**row | {"receipt": Receipt(**row["receipt"]) if row["receipt"] else None})
 
 
-def _batches(messages: list[ToTranslate]) -> list[list[ToTranslate]]:
-    """Runs of small messages, fresh or replayed, that share a call; everything else alone. The order stays."""
+def _batches(messages: list[ToTranslate], workers: int) -> list[list[ToTranslate]]:
+    """Runs of small messages, fresh or replayed, that share a call, so many that all workers have some; everything else alone. The order stays."""
+    most = min(MOST_TOGETHER, max(TOGETHER, ceil(len(messages) / workers)))
     batches: list[list[ToTranslate]] = []
     small = False
     for message in messages:
         fits = message.data is not None and message.size <= SMALL and _from_its_beginning(message.resume) and message.losses == 0
-        if fits and small and len(batches[-1]) < TOGETHER:
+        if fits and small and len(batches[-1]) < most:
             batches[-1].append(message)
         else:
             batches.append([message])

@@ -3,7 +3,6 @@
 It never opens the database. Its memory and its CPU time are limited; ending it costs one call, which is made again elsewhere.
 """
 
-import json
 import os
 import resource
 import signal
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO
 
 from gateway.failpoints import reach
 from gateway.translate.file_work import FileWork
-from gateway.translate.frames import HEAD, pack, sizes
+from gateway.translate.frames import HEAD, pack, sizes, unpack
 from gateway.translate.telling import Job
 from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
@@ -158,7 +157,7 @@ def main() -> None:
         more = _read_exactly(sys.stdin.buffer, blob) if blob else b""
         if body is None or more is None:
             return
-        answer = memoryview(pack(worker.answer(json.loads(body), more)))
+        answer = memoryview(pack(worker.answer(unpack(body), more)))
         while answer:
             answer = answer[answers.write(answer) :]
 

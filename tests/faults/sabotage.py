@@ -52,9 +52,9 @@ def leak() -> Iterator[None]:
     """Of each document that is kept, 64 KiB stay in memory."""
     honest, held = ReceiveStage.wake, list[bytes]()
 
-    def wake(self: ReceiveStage) -> None:
+    def wake(self: ReceiveStage, partner: str, channel: str) -> None:
         held.append(b"x" * 65_536)
-        honest(self)
+        honest(self, partner, channel)
 
     with replaced(ReceiveStage, "wake", wake):
         yield

@@ -5,6 +5,7 @@ Knows nothing of what they mean together; binary data (BIN, BDS) is stepped over
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from translators.document import Delimiters
@@ -51,6 +52,7 @@ LETTERS = ((b"S", b"[TE]"), (b"G", b"[SE]"), (b"I", b"E", b"A"), (b"T", b"A", b"
 """The ids of ST, SE, GS, GE, IEA, TA1, TA3, BIN, BDS, ISB and ISE, letter by letter."""
 
 
+@lru_cache(maxsize=256)
 def _pattern(delimiters: Delimiters) -> re.Pattern[bytes]:
     """A terminator and the control segment after it: group 1 what stands between, group 2 the id, also where a line break splits it."""
     blanks, breaks = _free(b"\r\n \t", delimiters), break_bytes(delimiters)

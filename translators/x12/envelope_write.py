@@ -104,7 +104,9 @@ class SegmentWriter:
 
     def clean(self, value: str) -> bytes:
         """A value without delimiters and control characters."""
-        text = "".join(character if character.isprintable() else " " for character in value.translate(self._unwritable))
+        text = value.translate(self._unwritable)
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else " " for character in text)
         return text.encode("utf-8").strip() if not text.isascii() else text.rstrip().encode("ascii")
 
     def fixed(self, value: str, size: int) -> bytes:

@@ -272,29 +272,28 @@ def _settle_repetition(header: Header, options: Options) -> None:
 
 def _fault(number: int, value: bytes) -> str | None:
     """What is wrong with one ISA element of the right length, in words; None if nothing is."""
-    said = _said(value)
     if number == 1 and not re.fullmatch(rb"0[0-6]", value):
-        return f"is {said}; 00 says that there is none"
+        return f"is {_said(value)}; 00 says that there is none"
     if number == 3 and value not in (b"00", b"01"):
-        return f"is {said}; 00 says that there is none"
+        return f"is {_said(value)}; 00 says that there is none"
     if number in (5, 7) and not ID_QUALIFIER.fullmatch(value):
-        return f"is {said}, which is no known qualifier; ZZ stands for one that was agreed"
+        return f"is {_said(value)}, which is no known qualifier; ZZ stands for one that was agreed"
     if number in (6, 8) and not PRINTABLE.fullmatch(value):
-        return "is empty" if not value.strip() else f"is {said}, which holds control characters"
+        return "is empty" if not value.strip() else f"is {_said(value)}, which holds control characters"
     if number in (2, 4) and value.strip() and not PRINTABLE.fullmatch(value):
         return "holds control characters"
     if number == 9 and not _is_date(value):
-        return f"is {said}, which is no day (YYMMDD)"
+        return f"is {_said(value)}, which is no day (YYMMDD)"
     if number == 10 and not TIME.fullmatch(value):
-        return f"is {said}, which is no time (HHMM)"
+        return f"is {_said(value)}, which is no time (HHMM)"
     if number == 12 and not VERSION.fullmatch(value):
-        return f"is {said}, which is no version of the envelope, such as 00401"
+        return f"is {_said(value)}, which is no version of the envelope, such as 00401"
     if number == 13 and not value.isdigit():
-        return f"is {said}; nine digits are due"
+        return f"is {_said(value)}; nine digits are due"
     if number == 14 and value not in (b"0", b"1"):
-        return f"is {said}; 1 asks for a TA1, 0 does not"
+        return f"is {_said(value)}; 1 asks for a TA1, 0 does not"
     if number == 15 and value not in (b"P", b"T", b"I"):
-        return f"is {said}; P is production, T test, I information"
+        return f"is {_said(value)}; P is production, T test, I information"
     return None
 
 
