@@ -11,7 +11,6 @@ import structlog
 
 from gateway.clock import Instant, as_text, now
 
-
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 """Made once: a small document has three lines, and an encoder made for each cost as much as the line."""
 
