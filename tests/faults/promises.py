@@ -1,0 +1,14 @@
+"""The promises by their numbers. Each trial is a file beside this one."""
+
+from tests.faults import database_away
+from tests.faults.promise import Promise
+
+PROMISES = {
+    "P5": Promise(
+        "the database away: nobody hears yes, and when it is back all goes on",
+        database_away.prove,
+        short={"stops": 2, "up": 2, "away": 5, "rate": 20},
+        full={"stops": 6, "up": 20, "away": 600, "rate": 100},
+        sabotages=("answer-before-commit",),
+    ),
+}

@@ -1,0 +1,40 @@
+"""Every promise in the short form of CI, and every sabotage: a trial that could not fail would prove nothing. The long form: `make faults`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import tried
+from tests.faults.promise import CannotBeTried
+from tests.faults.promises import PROMISES
+
+pytestmark = [pytest.mark.big, pytest.mark.timeout(1500)]
+SABOTAGES = [(name, sabotage) for name, promise in PROMISES.items() for sabotage in promise.sabotages]
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_the_promise_holds(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest):
+    try:
+        proof = tried(PROMISES[name], tmp_path, lambda: str(request.getfixturevalue("postgresql")), seed=1)
+    except CannotBeTried as error:
+        pytest.skip(str(error))
+    with capsys.disabled():
+        print(f"\n{name}  {PROMISES[name].says}\n{proof}")
+    assert not proof.broken
+
+
+@pytest.mark.parametrize(("name", "sabotage"), SABOTAGES)
+def test_a_broken_promise_is_noticed(
+    name: str, sabotage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+):
+    try:
+        proof = tried(PROMISES[name], tmp_path, lambda: str(request.getfixturevalue("postgresql")), seed=1, sabotage=sabotage)
+    except CannotBeTried as error:
+        pytest.skip(str(error))
+    with capsys.disabled():
+        print(f"\n{name} with {sabotage}:\n{proof}")
+    assert proof.broken
+
+
+def test_every_promise_has_a_sabotage():
+    assert not [name for name, promise in PROMISES.items() if not promise.sabotages]
