@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import database_away
+from tests.faults import bad_answers, database_away
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -10,5 +10,12 @@ PROMISES = {
         short={"stops": 2, "up": 2, "away": 5, "rate": 20},
         full={"stops": 6, "up": 20, "away": 600, "rate": 100},
         sabotages=("answer-before-commit",),
+    ),
+    "P7": Promise(
+        "every kind of bad answer of the ERP: each event takes effect once, refusals are laid aside, no answer costs more than its bounds",
+        bad_answers.prove,
+        short={"each": 4, "patience": 1},
+        full={"each": 1000, "patience": 2},
+        sabotages=("drop-idempotency-key", "retry-after-unheard", "refusals-repeated", "answers-read-whole"),
     ),
 }

@@ -4,10 +4,15 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
+from aiohttp import ClientResponse
+
+from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Incoming, Kept
+from gateway.targets import http
 from gateway.targets.rest import RestTarget
 
 
@@ -47,9 +52,43 @@ def drop_idempotency_key() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def retry_after_unheard() -> Iterator[None]:
+    """Retry-After is not read."""
+    with replaced(http, "retry_after_of", lambda header, now: None):
+        yield
+
+
+@contextlib.contextmanager
+def refusals_repeated() -> Iterator[None]:
+    """A refusal is taken for a trouble that passes."""
+    honest = http.failure_of
+
+    def failure_of(status: int, answer: bytes, retry_after: timedelta | None) -> CrossdockError | None:
+        failure = honest(status, answer, retry_after)
+        return TemporaryFailure(str(failure), status=status, answer=answer) if isinstance(failure, PermanentFailure) else failure
+
+    with replaced(http, "failure_of", failure_of):
+        yield
+
+
+@contextlib.contextmanager
+def answers_read_whole() -> Iterator[None]:
+    """An answer is read to its end, however long it is."""
+
+    async def read(response: ClientResponse, limit: int) -> bytes:
+        return await response.read()
+
+    with replaced(http, "bounded_read", read):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
+    "retry-after-unheard": retry_after_unheard,
+    "refusals-repeated": refusals_repeated,
+    "answers-read-whole": answers_read_whole,
 }
 
 

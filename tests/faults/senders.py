@@ -61,7 +61,9 @@ class Senders:
         while True:
             begun, status = time.monotonic(), None
             try:
-                async with self.session.post(f"{self.url()}/v1/inbox", data=sent.body, headers=headers, timeout=aiohttp.ClientTimeout(PATIENCE)) as response:
+                async with self.session.post(
+                    f"{self.url()}/v1/inbox", data=sent.body, headers=headers, timeout=aiohttp.ClientTimeout(PATIENCE)
+                ) as response:
                     await response.read()
                     status = response.status
             except (aiohttp.ClientError, OSError, TimeoutError):
