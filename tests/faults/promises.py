@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, database_away
+from tests.faults import bad_answers, database_away, kept_order
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -17,5 +17,12 @@ PROMISES = {
         short={"each": 4, "patience": 1},
         full={"each": 1000, "patience": 2},
         sabotages=("drop-idempotency-key", "retry-after-unheard", "refusals-repeated", "answers-read-whole"),
+    ),
+    "P9": Promise(
+        "what a partner says of a shipment reaches the ERP in order, others are not held up by it, and a late status overwrites nothing",
+        kept_order.prove,
+        short={"partners": 8, "shipments": 8, "steps": 12},
+        full={"partners": 100, "shipments": 25, "steps": 40},
+        sabotages=("lanes-of-single-events", "last-word-stands"),
     ),
 }

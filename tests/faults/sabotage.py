@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from aiohttp import ClientResponse
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Incoming, Kept
+from gateway.store import standings, writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
 
@@ -83,12 +85,30 @@ def answers_read_whole() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def lanes_of_single_events() -> Iterator[None]:
+    """Each event has a lane of its own: what is said of one shipment leaves side by side."""
+    honest = writes.lane_id
+    with replaced(writes, "lane_id", lambda destination, partner, subject: honest(destination, partner, uuid.uuid4().hex)):
+        yield
+
+
+@contextlib.contextmanager
+def last_word_stands() -> Iterator[None]:
+    """A subject stands as whoever came last says, whenever that happened."""
+    ranks = itertools.count()
+    with replaced(standings, "rank_of", lambda event, slot: f"{next(ranks):020}" if event.standing and event.standing[slot] else None):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
     "retry-after-unheard": retry_after_unheard,
     "refusals-repeated": refusals_repeated,
     "answers-read-whole": answers_read_whole,
+    "lanes-of-single-events": lanes_of_single_events,
+    "last-word-stands": last_word_stands,
 }
 
 
