@@ -289,3 +289,35 @@ def test_a_damaged_payload_is_never_handed_on(tmp_path: Path):
             assert gateway.effects() == []
 
     asyncio.run(act())
+
+
+def test_damaged_small_payloads_are_handed_to_nobody(tmp_path: Path):
+    """An event on its way, a 997 in the outbox: dead letters with their cause; who asks for them hears 500."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            gateway.erp.behaviour.fail, gateway.erp.behaviour.status = 100, 409
+            value = await gateway.sent("northway", status(1).body)
+            store = gateway.node.store
+
+            def verb(tx, items):
+                tx.exec_driver_sql("UPDATE payloads SET data = zeroblob(length(data)) WHERE id NOT LIKE 'message:%' OR data LIKE '%ST*997%'")
+                return [None] * len(items)
+
+            store.writer.submit(verb, None).result(20)
+            gateway.erp.behaviour.fail = 0
+            box = gateway.partner("northway")
+            (told,) = (await box.status(gateway.session, value["id"]))["acknowledgments"]
+            assert told["content"] is None
+            async with gateway.session.get(f"{gateway.url}/v1/outbox/{told['id']}", headers=box.headers()) as response:
+                assert (response.status, (await response.json(content_type=None))["type"]) == (500, "/problems/damaged")
+            assert await box.pick_up(gateway.session) == 0
+            for _ in range(100):
+                if len(letters := (await gateway.operate("dead", cause="delivery-damaged"))["deliveries"]) == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert {one["kind"] for one in letters} == {"event", "receipt"}
+            assert {one["kind"] for one in await gateway.operate("alarms")} == {"delivery.dead", "payload.damaged"}
+            assert gateway.effects() == []
+
+    asyncio.run(act())

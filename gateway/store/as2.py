@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Decided, Frozen, StoredReceipt, as_json
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, Decided, Frozen, StoredReceipt, as_json
 from gateway.clock import Instant, Ticks
 from gateway.records import Origin
 from gateway.store import audit, certificates
@@ -63,6 +63,7 @@ _CLAIM = text(
     " ORDER BY at LIMIT :limit) AND lease_until <= :now RETURNING id"
 )
 _PAYLOAD = text("SELECT size, sha256, data FROM payloads WHERE id = :id")
+_ASIDE = text("UPDATE as2_messages SET state = 'damaged', reason = :reason, key = NULL, lease_until = 0 WHERE id = :id AND state = 'kept'")
 _MOVE = text("UPDATE as2_messages SET state = :state, reason = :reason WHERE id = :id")
 _ANSWERED = text(
     "UPDATE as2_messages SET state = :state, reason = :reason, disposition = :disposition, receipt_headers = :headers, receipt_payload = :payload,"
@@ -120,6 +121,18 @@ class As2Verbs:
             taken = [row.id for row in tx.execute(_CLAIM, {"until": item.until, "node": item.node, "now": item.now, "limit": item.limit})]
             results.append([_as2(row) for row in in_lists(tx, _BY_ID, taken)])
         return results
+
+    def set_aside(self, tx: Connection, items: list[AsideAs2]) -> list[None]:
+        """Kept messages that cannot be opened any more. Their ids are free again: the partner has no receipt, so it sends them again."""
+        many(tx, _ASIDE, [{"id": item.id, "reason": item.reason} for item in items])
+        writes = Writes()
+        for item in items:
+            what = f"AS2 message {item.message_id} of {item.partner}: {item.reason}"
+            key = f"payload.damaged:{item.id}"
+            writes.alarms.append({"id": key, "kind": "payload.damaged", "partner": item.partner, "message": item.id, "text": what, "at": item.at})
+            writes.life.append(self._life(item.id, item.partner, "crossdock", "damaged", item.reason))
+        writes.put(tx, self.ticks)
+        return [None] * len(items)
 
     def decide(self, tx: Connection, items: list[Decided]) -> list[As2Row | None]:
         """The message's one commit: raw bytes, documents, MIC, disposition and receipt. None where it was written.

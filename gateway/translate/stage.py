@@ -18,7 +18,7 @@ from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
 from gateway.store import search
-from gateway.store.payloads import PayloadDamaged, checked, sound
+from gateway.store.payloads import DAMAGED, PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
 from gateway.translate.pool import Pool, WorkerLost
 
@@ -189,7 +189,7 @@ class TranslateStage:
         except StoreUnavailable:
             raise
         except PayloadDamaged as error:
-            await self._hold(message, way.resume, f"its stored bytes are damaged and are not handed on: {error}")
+            await self._hold(message, way.resume, f"{DAMAGED}: {error}")
         except Exception as error:
             journal.trouble(f"translate: {message.id}", error)
             await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, database_away, kept_order
+from tests.faults import bad_answers, bit_rot, database_away, kept_order
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -24,5 +24,12 @@ PROMISES = {
         short={"partners": 8, "shipments": 8, "steps": 12},
         full={"partners": 100, "shipments": 25, "steps": 40},
         sabotages=("lanes-of-single-events", "last-word-stands"),
+    ),
+    "P19": Promise(
+        "one bit of a stored payload turns over: noticed before anything is handed on, laid aside, and somebody is told",
+        bit_rot.prove,
+        short={"flips": 6},
+        full={"flips": 143},
+        sabotages=("checksums-not-looked-at",),
     ),
 }

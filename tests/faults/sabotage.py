@@ -13,9 +13,10 @@ from aiohttp import ClientResponse
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Incoming, Kept
-from gateway.store import standings, writes
+from gateway.store import lives, payloads, search, standings, writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
+from gateway.translate import stage
 
 
 @contextlib.contextmanager
@@ -101,6 +102,16 @@ def last_word_stands() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def checksums_not_looked_at() -> Iterator[None]:
+    """Stored bytes are taken as they are."""
+    with contextlib.ExitStack() as stack:
+        for module in (payloads, stage, lives, search):
+            stack.enter_context(replaced(module, "sound", lambda data, sha256: True))
+        stack.enter_context(replaced(payloads.PayloadFiles, "verify", lambda self, sha256: None))
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -108,6 +119,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "refusals-repeated": refusals_repeated,
     "answers-read-whole": answers_read_whole,
     "lanes-of-single-events": lanes_of_single_events,
+    "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
 
