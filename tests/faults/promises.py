@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, bit_rot, database_away, kept_order
+from tests.faults import bad_answers, bit_rot, database_away, kept_order, one_answer
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -31,5 +31,12 @@ PROMISES = {
         short={"flips": 6},
         full={"flips": 143},
         sabotages=("checksums-not-looked-at",),
+    ),
+    "P13": Promise(
+        "every interchange gets exactly one answer, whatever is wrong with it",
+        one_answer.prove,
+        short={"files": 120, "altered": 120},
+        full={"files": 10_000, "altered": 20_000},
+        sabotages=("some-997s-forgotten", "rejected-without-ta1"),
     ),
 }

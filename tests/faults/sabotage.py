@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import ClientResponse
+from sqlalchemy import Connection
 
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Incoming, Kept
-from gateway.store import lives, payloads, search, standings, writes
+from gateway.records import Chunk, Incoming, Kept
+from gateway.store import lives, payloads, search, standings, translation, writes
+from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
 from gateway.translate import stage
@@ -112,6 +114,31 @@ def checksums_not_looked_at() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def some_997s_forgotten() -> Iterator[None]:
+    """Of a file with several groups the last one's acknowledgment is not written."""
+    honest = translation.compose
+
+    def compose(tx: Connection, writes: Writes, **more: Any) -> None:
+        del writes.composed[1:]
+        honest(tx, writes, **more)
+
+    with replaced(translation, "compose", compose):
+        yield
+
+
+@contextlib.contextmanager
+def rejected_without_ta1() -> Iterator[None]:
+    """An envelope is refused, and its sender is not told."""
+    honest = translation.ta1_row
+
+    def row(chunk: Chunk, interchange: dict[str, Any]) -> dict[str, Any]:
+        return honest(chunk, interchange) | ({"state": "written"} if interchange["state"] == "rejected" else {})
+
+    with replaced(translation, "ta1_row", row):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -119,6 +146,8 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "refusals-repeated": refusals_repeated,
     "answers-read-whole": answers_read_whole,
     "lanes-of-single-events": lanes_of_single_events,
+    "some-997s-forgotten": some_997s_forgotten,
+    "rejected-without-ta1": rejected_without_ta1,
     "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
