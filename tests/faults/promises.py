@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, bit_rot, database_away, kept_order, one_answer
+from tests.faults import bad_answers, bit_rot, database_away, kept_order, nobody_starves, one_answer
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -38,5 +38,12 @@ PROMISES = {
         short={"files": 120, "altered": 120},
         full={"files": 10_000, "altered": 20_000},
         sabotages=("some-997s-forgotten", "rejected-without-ta1"),
+    ),
+    "P21": Promise(
+        "one partner floods at fifty times: the others wait as if it were not there, and it gets what it may have",
+        nobody_starves.prove,
+        short={"rounds": 1, "flood": 400, "quota": 60},
+        full={"rounds": 20, "flood": 1000, "quota": 1000},
+        sabotages=("turns-without-end", "workers-first-come"),
     ),
 }

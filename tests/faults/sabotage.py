@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,13 @@ from sqlalchemy import Connection
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
+from gateway.scheduling import Quotas
 from gateway.store import lives, payloads, search, standings, translation, writes
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
 from gateway.translate import stage
+from gateway.translate.pool import Pool
 
 
 @contextlib.contextmanager
@@ -139,6 +142,22 @@ def rejected_without_ta1() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def turns_without_end() -> Iterator[None]:
+    """Whoever has its turn at the ERP keeps it while it has anything."""
+    honest = Quotas.of
+    with replaced(Quotas, "of", lambda self, partner: replace(honest(self, partner), weight=10**6)):
+        yield
+
+
+@contextlib.contextmanager
+def workers_first_come() -> Iterator[None]:
+    """Who asked first for a translation worker gets it first, whose it is makes no difference."""
+    honest = Pool.take
+    with replaced(Pool, "take", lambda self, partner: honest(self, "")):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -148,6 +167,8 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "lanes-of-single-events": lanes_of_single_events,
     "some-997s-forgotten": some_997s_forgotten,
     "rejected-without-ta1": rejected_without_ta1,
+    "turns-without-end": turns_without_end,
+    "workers-first-come": workers_first_come,
     "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
