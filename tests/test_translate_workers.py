@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import Refused
-from gateway.translate.pool import Pool
+from gateway.errors import Refused, StoreUnavailable
+from gateway.translate.pool import Pool, _Process
 from gateway.translate.telling import Job
 from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
@@ -211,7 +211,7 @@ def test_a_message_held_in_the_middle_goes_on_from_there(tmp_path: Path, monkeyp
 
 def test_partners_that_wait_for_a_worker_take_turns():
     async def act() -> None:
-        pool, worker = Pool(0, 0), object()
+        pool, worker = Pool(0, 0), _Process(1, None)  # type: ignore[arg-type]
         served: list[str] = []
 
         async def call(partner: str) -> None:
@@ -225,7 +225,7 @@ def test_partners_that_wait_for_a_worker_take_turns():
         assert pool.is_wanted("flood")
         calls[1].cancel()
         await asyncio.sleep(0)
-        pool.give_back(worker)  # type: ignore[arg-type]
+        pool.give_back(worker)
         await asyncio.gather(*calls, return_exceptions=True)
         assert served == ["flood", "b", "c", "flood", "c", "flood"]
         assert await pool.take("anybody") is worker, "the worker of a call that was given up is not lost"
@@ -319,5 +319,48 @@ def test_damaged_small_payloads_are_handed_to_nobody(tmp_path: Path):
             assert {one["kind"] for one in letters} == {"event", "receipt"}
             assert {one["kind"] for one in await gateway.operate("alarms")} == {"delivery.dead", "payload.damaged"}
             assert gateway.effects() == []
+
+    asyncio.run(act())
+
+
+def test_a_commit_that_fails_leaves_no_answer_behind_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Calls whose lane has ended meanwhile are heard to their end: the next call gets its own answer, and not that of another message."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            store, box = gateway.node.store, gateway.partner("northway")
+            await gateway.node.translate.stop()
+            messages = [(await box.send(gateway.session, "s", status(number).body))[1]["id"] for number in range(1, 65)]
+            real, away = store.keep_chunk, [True]
+
+            def keep(chunk):
+                if away:
+                    away.pop()
+                    raise StoreUnavailable("the database is away")
+                return real(chunk)
+
+            monkeypatch.setattr(store, "keep_chunk", keep)
+            gateway.node.translate.start()
+            states = {(await gateway.decided("northway", message))["state"] for message in messages}
+            assert states == {"translated"}
+            await gateway.settle(lambda: len(gateway.effects()) == 64)
+            assert gateway.node.pool.lost == 0
+
+    asyncio.run(act())
+
+
+def test_an_answer_to_something_else_costs_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            pool = gateway.node.pool
+            real, others = pool._exchange, ["nobody's", None]
+
+            async def exchange(worker, frame):
+                results = await real(worker, frame)
+                return [result | {"message": others.pop()} for result in results] if others else results
+
+            monkeypatch.setattr(pool, "_exchange", exchange)
+            assert (await gateway.sent("northway", status(1).body))["state"] == "translated"
+            assert pool.lost == 2
 
     asyncio.run(act())
