@@ -15,6 +15,10 @@ from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from partners.profile import Profile, read_profile
+from tests.faults import poison
+from tests.faults.partners import agree, interchange, status_set
+from tests.faults.poisoned_worker import control_of
+from tests.kennel import KennelPool
 from tests.kill.documents import order, status
 from tests.running import ROOT, document, running
 
@@ -106,6 +110,41 @@ def test_a_set_that_cost_three_workers_is_held_and_its_siblings_go_on(monkeypatc
     assert rest["acknowledgments"] == [], "the group's 997 waits for a person"
 
 
+def test_alone_a_chunk_holds_one_set_and_all_come_to_the_same():
+    data = several(4)
+    (single, one), chunks = (work(data).chunk([]), work(data)), []
+    while not chunks or chunks[-1]["resume"] is not None:
+        chunks.append(one.chunk([], alone=len(chunks) < 3))
+    assert [len(chunk["documents"]) for chunk in chunks] == [1, 1, 1, 1]
+    assert [row for chunk in chunks for row in chunk["documents"]] == single["documents"]
+    assert [row for chunk in chunks for row in chunk["acknowledgments"]] == single["acknowledgments"]
+
+
+def test_poison_among_siblings_costs_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Five sets, of which two end whatever process reads them."""
+    monkeypatch.setattr(KennelPool, "_spawn", poison.spawn)
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await agree(gateway, "poisoner")
+            sets = [status_set(f"SET{number}", number, number=number) for number in range(1, 6)]
+            for place, name in ((1, "SIGABRT in C"), (3, "a null pointer")):
+                sets[place] = sets[place].replace(f"*{place + 1:04}", f"*{control_of(name)}")
+            value = await gateway.sent("poisoner", interchange("poisoner", 1, sets))
+            states = [one["state"] for one in value["interchanges"][0]["groups"][0]["sets"]]
+            assert states == ["translated", "held", "translated", "held", "translated"]
+            assert value["acknowledgments"] == [], "the group's 997 waits for a person"
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+            sets = [status_set(f"MORE{number}", number, number=number) for number in range(1, 3)]
+            sets[0] = sets[0].replace("*0001", f"*{control_of('SIGABRT in C')}")
+            value = await gateway.sent("poisoner", interchange("poisoner", 2, [status_set("ALONE", 1)]) + interchange("poisoner", 3, sets))
+            assert [[one["state"] for one in each["groups"][0]["sets"]] for each in value["interchanges"]] == [["translated"], ["held", "translated"]]
+            assert [one["answers"] for one in value["acknowledgments"]] == [f"{value['id']}.1.1"]
+            await gateway.settle(lambda: len(gateway.effects()) == 5)
+
+    asyncio.run(act())
+
+
 def test_a_set_with_a_guide_and_no_mapping_is_answered_and_held():
     (row,) = (chunk := work((ROOT / "fixtures/edi/x12/850-order.edi").read_bytes(), profile=BUYER).chunk([]))["documents"]
     assert (row["state"], row["verdict"], row["events"]) == ("held", "A", [])
@@ -159,7 +198,7 @@ def test_a_replayed_set_that_nobody_could_read_releases_its_groups_997(tmp_path:
             real = gateway.node.pool._exchange
 
             async def exchange(worker, frame):
-                if b'"hold": false' in frame or b'"hold":false' in frame:
+                if b'"hold":false' in frame and b'"resume_text":null' in frame:  # the first set is the one
                     worker.process.kill()
                 return await real(worker, frame)
 
@@ -296,7 +335,7 @@ def test_damaged_small_payloads_are_handed_to_nobody(tmp_path: Path):
 
     async def act() -> None:
         async with running(tmp_path) as gateway:
-            gateway.erp.behaviour.fail, gateway.erp.behaviour.status = 100, 409
+            await gateway.operate("targets.steer", name="erp", act="pause", because="the test")
             value = await gateway.sent("northway", status(1).body)
             store = gateway.node.store
 
@@ -305,7 +344,7 @@ def test_damaged_small_payloads_are_handed_to_nobody(tmp_path: Path):
                 return [None] * len(items)
 
             store.writer.submit(verb, None).result(20)
-            gateway.erp.behaviour.fail = 0
+            await gateway.operate("targets.steer", name="erp", act="resume", because="the test")
             box = gateway.partner("northway")
             (told,) = (await box.status(gateway.session, value["id"]))["acknowledgments"]
             assert told["content"] is None

@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, bit_rot, database_away, kept_order, nobody_starves, one_answer
+from tests.faults import bad_answers, bit_rot, database_away, kept_order, nobody_starves, one_answer, poison
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -45,5 +45,12 @@ PROMISES = {
         short={"rounds": 1, "flood": 400, "quota": 60},
         full={"rounds": 20, "flood": 1000, "quota": 1000},
         sabotages=("turns-without-end", "workers-first-come"),
+    ),
+    "P22": Promise(
+        "documents that crash, hang or bloat a worker: parked after three losses, and everything else goes on",
+        poison.prove,
+        short={"kinds": 2, "scale": 1},
+        full={"kinds": 100, "scale": 10},
+        sabotages=("losses-not-counted",),
     ),
 }

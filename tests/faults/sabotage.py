@@ -158,6 +158,13 @@ def workers_first_come() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def losses_not_counted() -> Iterator[None]:
+    """However many workers a set has cost, it is read again."""
+    with replaced(stage, "MOST_LOSSES", 10**6):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -169,6 +176,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "rejected-without-ta1": rejected_without_ta1,
     "turns-without-end": turns_without_end,
     "workers-first-come": workers_first_come,
+    "losses-not-counted": losses_not_counted,
     "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
