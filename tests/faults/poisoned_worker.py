@@ -26,7 +26,13 @@ EXITS = (0, 1, 2, 3, 42, 126, 127, 255)
 
 
 def by_signal(name: str) -> Callable[[], Any]:
-    return lambda: os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
+    def end() -> None:
+        number = getattr(signal, f"SIG{name}")
+        if name not in ("KILL", "STOP"):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    return end
 
 
 def by_exit(code: int) -> Callable[[], Any]:

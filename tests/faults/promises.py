@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, bit_rot, database_away, kept_order, nobody_starves, one_answer, poison
+from tests.faults import bad_answers, bit_rot, database_away, erp_away, kept_order, nobody_starves, one_answer, poison
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -52,5 +52,12 @@ PROMISES = {
         short={"kinds": 2, "scale": 1},
         full={"kinds": 100, "scale": 10},
         sabotages=("losses-not-counted",),
+    ),
+    "P6": Promise(
+        "the ERP away for a day: nothing dies or is dropped, it is asked twice a minute at most, and then all of it comes in order",
+        erp_away.prove,
+        short={"hours": 24, "backlog": 1_600},
+        full={"hours": 24, "backlog": 1_000_000},
+        sabotages=("outages-count", "breaker-stays-closed"),
     ),
 }

@@ -16,7 +16,7 @@ from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
 from gateway.scheduling import Quotas
-from gateway.store import lives, payloads, search, standings, translation, writes
+from gateway.store import breaker, lives, payloads, search, standings, translation, writes
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
@@ -165,6 +165,20 @@ def losses_not_counted() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def outages_count() -> Iterator[None]:
+    """Time in which a destination rests counts against what waits for it."""
+    with replaced(breaker, "rested", lambda tx, destination, since, now: 0):
+        yield
+
+
+@contextlib.contextmanager
+def breaker_stays_closed() -> Iterator[None]:
+    """However often a destination fails, it is tried on."""
+    with replaced(breaker, "heard", lambda health, item: health):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -177,6 +191,8 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "turns-without-end": turns_without_end,
     "workers-first-come": workers_first_come,
     "losses-not-counted": losses_not_counted,
+    "outages-count": outages_count,
+    "breaker-stays-closed": breaker_stays_closed,
     "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
