@@ -185,6 +185,8 @@ class Receiver:
             return await self._again(decided, source, caller)
         there = await landed(self._store.decide_as2(decided))
         reach("as2.decided")
+        if there is not None and there.sha256 != body.sha256:
+            return await self._take_message(caller, headers, body, source, key)  # another node was first, with other bytes: they are compared now
         if there is not None:
             return await self._again(there, source, caller)
         self._told(decided)

@@ -105,8 +105,10 @@ class As2Verbs:
             if there is None:
                 known[item.key or item.id] = arrived(item, "kept")
                 fresh.append(item)
+        others = self._take_places(tx, fresh)
+        results = [others.get(item.id, there) for item, there in zip(items, results, strict=True)]
+        fresh = [item for item in fresh if item.id not in others]
         many(tx, PUT_PAYLOAD, [item.payload.row() for item in fresh])
-        many(tx, _PUT, [row_of(arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in fresh])
         many(
             tx,
             PUT_LIFE,
@@ -153,15 +155,22 @@ class As2Verbs:
                 continue  # this member ran before and the answer to its COMMIT was lost
             known[item.arrived.key or item.arrived.id] = arrived(item.arrived, "refused" if item.refusal else "processed")
             fresh.append(item)
-        self._write_decided(tx, fresh)
-        return results
+        many(tx, _MAKE_ROOM, [{"id": item.replaces} for item in sorted(fresh, key=lambda item: item.replaces or "") if item.replaces])
+        others = self._take_places(tx, [item.arrived for item in fresh if not item.kept])
+        self._write_decided(tx, [item for item in fresh if item.arrived.id not in others])
+        return [others.get(item.arrived.id, there) for item, there in zip(items, results, strict=True)]
+
+    @staticmethod
+    def _take_places(tx: Connection, new: list[Arrived]) -> dict[str, As2Row]:
+        """Rows for these. By their ids, who is there in their place: another node was first, and its commit came while we waited for it here."""
+        ordered = sorted(new, key=lambda item: (item.key or "", item.id))
+        many(tx, _PUT, [row_of(arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in ordered])
+        there = _keyed(tx, [item.key for item in new if item.key])
+        return {item.id: there[item.key] for item in new if item.key and there[item.key].id != item.id}
 
     def _write_decided(self, tx: Connection, fresh: list[Decided]) -> None:
-        many(tx, _MAKE_ROOM, [{"id": item.replaces} for item in fresh if item.replaces])
         many(tx, PUT_PAYLOAD, [item.arrived.payload.row() for item in fresh if not item.kept])
         many(tx, PUT_PAYLOAD, [item.receipt.payload.row() for item in fresh if item.receipt])
-        new = [item for item in fresh if not item.kept]
-        many(tx, _PUT, [row_of(arrived(item.arrived, "kept")) | {"key": item.arrived.key, "resends_left": 0, "receipt_span": 0} for item in new])
         many(tx, _DECIDE, [decision(item) for item in fresh])
         self.intake.keep_messages(tx, [document for item in fresh for document in item.documents])
         writes = Writes()

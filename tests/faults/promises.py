@@ -1,6 +1,6 @@
 """The promises by their numbers. Each trial is a file beside this one."""
 
-from tests.faults import bad_answers, bit_rot, database_away, erp_away, kept_order, nobody_starves, one_answer, poison
+from tests.faults import as2_duplicates, bad_answers, bit_rot, database_away, erp_away, kept_order, nobody_starves, one_answer, poison
 from tests.faults.promise import Promise
 
 PROMISES = {
@@ -59,5 +59,12 @@ PROMISES = {
         short={"hours": 24, "backlog": 1_600},
         full={"hours": 24, "backlog": 1_000_000},
         sabotages=("outages-count", "breaker-stays-closed"),
+    ),
+    "P8": Promise(
+        "the same AS2 message a hundred times: one effect, one receipt byte for byte; other content under its id is refused",
+        as2_duplicates.prove,
+        short={"nodes": 2, "messages": 2, "copies": 100},
+        full={"nodes": 3, "messages": 50, "copies": 100},
+        sabotages=("as2-ids-forgotten",),
     ),
 }

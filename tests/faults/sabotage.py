@@ -12,11 +12,12 @@ from typing import Any
 from aiohttp import ClientResponse
 from sqlalchemy import Connection
 
+from gateway.as2.records import Arrived
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
 from gateway.scheduling import Quotas
-from gateway.store import breaker, lives, payloads, search, standings, translation, writes
+from gateway.store import as2, breaker, lives, payloads, search, standings, translation, writes
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
@@ -179,6 +180,13 @@ def breaker_stays_closed() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def as2_ids_forgotten() -> Iterator[None]:
+    """Every AS2 message is met as if its id had never been seen."""
+    with replaced(Arrived, "key", property(lambda self: None)), replaced(as2, "by_key", lambda tx, key: None):
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
@@ -193,6 +201,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "losses-not-counted": losses_not_counted,
     "outages-count": outages_count,
     "breaker-stays-closed": breaker_stays_closed,
+    "as2-ids-forgotten": as2_ids_forgotten,
     "checksums-not-looked-at": checksums_not_looked_at,
     "last-word-stands": last_word_stands,
 }
