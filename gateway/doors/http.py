@@ -167,13 +167,12 @@ class HttpDoor:
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
-        claimed = (await landed(self._store.claim_lanes(claim))).deliveries
-        if claimed:
+        whole: list[ToDeliver] = []
+        while not whole and (claimed := (await landed(self._store.claim_lanes(claim))).deliveries):
             reach("outbox.leased")
+            whole = [one for one in claimed if await self._whole(one)]
         documents = []
-        for one in claimed:
-            if not await self._whole(one):
-                continue
+        for one in whole:
             attributes = json.loads(one.attributes)
             documents.append(
                 {

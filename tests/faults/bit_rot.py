@@ -30,7 +30,7 @@ LARGE = b"\n" * 70_000
 
 async def prove(trial: Trial, proof: Proof) -> None:
     with sabotaged(trial.sabotage):
-        async with running(trial.folder) as gateway:
+        async with running(trial.folder, breaker={"failures": 1000}) as gateway:
             rot = Rot(trial, proof, gateway)
             await agree(gateway, "carrier")
             await _before_translation(rot)
@@ -81,7 +81,7 @@ class Rot:
 
     async def until(self, query: str, done: Callable[[list[Any]], bool], **given: Any) -> list[Any]:
         """The rows of a query once they are as they should be; as they are if they do not come to it."""
-        end = time.monotonic() + 8
+        end = time.monotonic() + 8 + self.flips / 4
         while not done(rows := await self.rows(query, **given)) and time.monotonic() < end:
             await asyncio.sleep(0.05)
         return rows
@@ -234,7 +234,9 @@ async def _frozen(rot: Rot, partner: PretendAs2Partner) -> None:
         )
         for number in range(rot.flips)
     ]
-    await rot.gateway.settle(lambda: len({one.request.message_id for one in partner.taken}) == rot.flips)
+    end = time.monotonic() + 20 + rot.flips / 4
+    while len({one.request.message_id for one in partner.taken}) < rot.flips and time.monotonic() < end:
+        await asyncio.sleep(0.05)
     await rot.gateway.operate("targets.steer", name="as2:acme", act="pause", because="the trial")
     await asyncio.sleep(0.5)
     query = "SELECT x.payload, d.id, d.state, d.reason, d.message, p.sha256 FROM as2_messages x JOIN deliveries d ON d.id = x.delivery JOIN payloads p ON p.id = x.payload"
