@@ -80,13 +80,15 @@ class KennelPool(Pool):
         return one
 
     async def stop(self) -> None:
+        calling = [one for one in self._all.values() if one.is_calling]
+        self._give_up()
         for number, one in list(self._all.items()):
             dog: Any = one.process
             if not isinstance(dog, _Dog):
                 continue
             del self._all[number]
             await dog.leave()
-            if one in self._idle and dog.returncode is None:
+            if one in self._idle and one not in calling and dog.returncode is None:
                 _idle.append(dog)
             else:
                 dog.process.kill()

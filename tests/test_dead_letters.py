@@ -95,7 +95,7 @@ def test_each_has_its_cause_the_answer_and_its_runbook_and_a_search_means_what_i
             for given, count in SEARCHED:
                 found = await gateway.operate("dead", **given)
                 assert sum(len(each) for each in found.values()) == count, given
-            with pytest.raises(Refused, match="no cause is called nonsense; there are: delivery-failed"):
+            with pytest.raises(Refused, match="no cause is called nonsense; there are: delivery-damaged, delivery-failed"):
                 await gateway.operate("dead", cause="nonsense")
             await worked_off(gateway)
 

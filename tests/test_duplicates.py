@@ -137,3 +137,41 @@ def test_past_its_window_an_equal_key_is_another_thing(store: Store, days: int, 
 
     rows = store.read(lambda tx: tx.execute(text("SELECT revision, supersedes FROM events ORDER BY revision")).all()).result()
     assert [tuple(row) for row in rows] == [(revision, None) for revision in range(1, revisions + 1)]
+
+
+def test_one_interchange_of_a_file_again_gets_its_own_answers_alone(tmp_path: Path):
+    """Of two in a file the second comes again; then both; then one that is decided in one commit with its repeat. ISA14 asks for a TA1."""
+    one, other, third = (notice_with(number).replace(b"*0*P*", b"*1*P*") for number in (71, 72, 73))
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+
+            async def answers(message: str) -> Any:
+                value = await gateway.partner("northway").status(gateway.session, message)
+                return sorted((answer["set"], answer["content"]) for answer in value["acknowledgments"])
+
+            async def come(message: str, number: int) -> None:
+                for _ in range(200):
+                    if len(await answers(message)) == number:
+                        return
+                    await asyncio.sleep(0.05)
+                raise AssertionError(await answers(message))
+
+            both = (await gateway.sent("northway", one + other, key="both"))["id"]
+            await come(both, 4)
+            second = (await gateway.sent("northway", other, key="second"))["id"]
+            await come(second, 2)
+            assert {form for form, _ in await answers(second)} == {"997", "TA1"}
+            assert set(await answers(second)) < set(await answers(both))
+            again = (await gateway.sent("northway", other + one, key="again"))["id"]
+            await come(again, 4)
+            assert set(await answers(again)) == set(await answers(both))
+            box = gateway.partner("northway")
+            await gateway.node.translate.stop()
+            soon = [(await box.send(gateway.session, "s", third, key=f"soon {number}"))[1]["id"] for number in range(2)]
+            gateway.node.translate.start()
+            for message in soon:
+                await gateway.decided("northway", message)
+                await come(message, 2)
+
+    asyncio.run(act())

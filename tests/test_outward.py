@@ -147,6 +147,8 @@ def test_our_certificate_is_shown_and_only_a_pinned_one_is_spoken_to(tmp_path: P
                 await gateway.sent("northway", NOTICE)
                 await asyncio.sleep(1)
                 assert there.requests == []  # nobody has said that this server is theirs
+                (alarm,) = [one for one in await gateway.operate("alarms") if one["kind"] == "destination.parked"]
+                assert "its certificate is not to be trusted: " in alarm["text"]
                 pinned = certificate_of(tmp_path, "localhost")
                 context.load_cert_chain(pinned[0], pinned[1])
                 await gateway.operate("keys.add", partner="northway", data=base64.b64encode(pinned[2]).decode(), use="tls")

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import Refused
-from gateway.translate.pool import Pool
+from gateway.errors import Refused, StoreUnavailable
+from gateway.translate.pool import Pool, _Process
 from gateway.translate.telling import Job
 from gateway.translate.work import MessageWork
 from partners.guides import shipped_guides
 from partners.mappings import shipped
 from partners.profile import Profile, read_profile
+from tests.faults import poison
+from tests.faults.partners import agree, interchange, status_set
+from tests.faults.poisoned_worker import control_of
+from tests.kennel import KennelPool
 from tests.kill.documents import order, status
 from tests.running import ROOT, document, running
 
@@ -106,6 +110,41 @@ def test_a_set_that_cost_three_workers_is_held_and_its_siblings_go_on(monkeypatc
     assert rest["acknowledgments"] == [], "the group's 997 waits for a person"
 
 
+def test_alone_a_chunk_holds_one_set_and_all_come_to_the_same():
+    data = several(4)
+    (single, one), chunks = (work(data).chunk([]), work(data)), []
+    while not chunks or chunks[-1]["resume"] is not None:
+        chunks.append(one.chunk([], alone=len(chunks) < 3))
+    assert [len(chunk["documents"]) for chunk in chunks] == [1, 1, 1, 1]
+    assert [row for chunk in chunks for row in chunk["documents"]] == single["documents"]
+    assert [row for chunk in chunks for row in chunk["acknowledgments"]] == single["acknowledgments"]
+
+
+def test_poison_among_siblings_costs_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Five sets, of which two end whatever process reads them."""
+    monkeypatch.setattr(KennelPool, "_spawn", poison.spawn)
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await agree(gateway, "poisoner")
+            sets = [status_set(f"SET{number}", number, number=number) for number in range(1, 6)]
+            for place, name in ((1, "SIGABRT in C"), (3, "a null pointer")):
+                sets[place] = sets[place].replace(f"*{place + 1:04}", f"*{control_of(name)}")
+            value = await gateway.sent("poisoner", interchange("poisoner", 1, sets))
+            states = [one["state"] for one in value["interchanges"][0]["groups"][0]["sets"]]
+            assert states == ["translated", "held", "translated", "held", "translated"]
+            assert value["acknowledgments"] == [], "the group's 997 waits for a person"
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+            sets = [status_set(f"MORE{number}", number, number=number) for number in range(1, 3)]
+            sets[0] = sets[0].replace("*0001", f"*{control_of('SIGABRT in C')}")
+            value = await gateway.sent("poisoner", interchange("poisoner", 2, [status_set("ALONE", 1)]) + interchange("poisoner", 3, sets))
+            assert [[one["state"] for one in each["groups"][0]["sets"]] for each in value["interchanges"]] == [["translated"], ["held", "translated"]]
+            assert [one["answers"] for one in value["acknowledgments"]] == [f"{value['id']}.1.1"]
+            await gateway.settle(lambda: len(gateway.effects()) == 5)
+
+    asyncio.run(act())
+
+
 def test_a_set_with_a_guide_and_no_mapping_is_answered_and_held():
     (row,) = (chunk := work((ROOT / "fixtures/edi/x12/850-order.edi").read_bytes(), profile=BUYER).chunk([]))["documents"]
     assert (row["state"], row["verdict"], row["events"]) == ("held", "A", [])
@@ -159,7 +198,7 @@ def test_a_replayed_set_that_nobody_could_read_releases_its_groups_997(tmp_path:
             real = gateway.node.pool._exchange
 
             async def exchange(worker, frame):
-                if b'"hold": false' in frame or b'"hold":false' in frame:
+                if b'"hold":false' in frame and b'"resume_text":null' in frame:  # the first set is the one
                     worker.process.kill()
                 return await real(worker, frame)
 
@@ -211,7 +250,7 @@ def test_a_message_held_in_the_middle_goes_on_from_there(tmp_path: Path, monkeyp
 
 def test_partners_that_wait_for_a_worker_take_turns():
     async def act() -> None:
-        pool, worker = Pool(0, 0), object()
+        pool, worker = Pool(0, 0), _Process(1, None)  # type: ignore[arg-type]
         served: list[str] = []
 
         async def call(partner: str) -> None:
@@ -225,7 +264,7 @@ def test_partners_that_wait_for_a_worker_take_turns():
         assert pool.is_wanted("flood")
         calls[1].cancel()
         await asyncio.sleep(0)
-        pool.give_back(worker)  # type: ignore[arg-type]
+        pool.give_back(worker)
         await asyncio.gather(*calls, return_exceptions=True)
         assert served == ["flood", "b", "c", "flood", "c", "flood"]
         assert await pool.take("anybody") is worker, "the worker of a call that was given up is not lost"
@@ -287,5 +326,80 @@ def test_a_damaged_payload_is_never_handed_on(tmp_path: Path):
             whole_life = await gateway.operate("show", id=answer["id"])
             assert "checksum" in whole_life["message"]["reason"]
             assert gateway.effects() == []
+
+    asyncio.run(act())
+
+
+def test_damaged_small_payloads_are_handed_to_nobody(tmp_path: Path):
+    """An event on its way, a 997 in the outbox: dead letters with their cause; who asks for them hears 500."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.operate("targets.steer", name="erp", act="pause", because="the test")
+            value = await gateway.sent("northway", status(1).body)
+            store = gateway.node.store
+
+            def verb(tx, items):
+                tx.exec_driver_sql("UPDATE payloads SET data = zeroblob(length(data)) WHERE id NOT LIKE 'message:%' OR data LIKE '%ST*997%'")
+                return [None] * len(items)
+
+            store.writer.submit(verb, None).result(20)
+            await gateway.operate("targets.steer", name="erp", act="resume", because="the test")
+            box = gateway.partner("northway")
+            (told,) = (await box.status(gateway.session, value["id"]))["acknowledgments"]
+            assert told["content"] is None
+            async with gateway.session.get(f"{gateway.url}/v1/outbox/{told['id']}", headers=box.headers()) as response:
+                assert (response.status, (await response.json(content_type=None))["type"]) == (500, "/problems/damaged")
+            assert await box.pick_up(gateway.session) == 0
+            for _ in range(100):
+                if len(letters := (await gateway.operate("dead", cause="delivery-damaged"))["deliveries"]) == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert {one["kind"] for one in letters} == {"event", "receipt"}
+            assert {one["kind"] for one in await gateway.operate("alarms")} == {"delivery.dead", "payload.damaged"}
+            assert gateway.effects() == []
+
+    asyncio.run(act())
+
+
+def test_a_commit_that_fails_leaves_no_answer_behind_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Calls whose lane has ended meanwhile are heard to their end: the next call gets its own answer, and not that of another message."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            store, box = gateway.node.store, gateway.partner("northway")
+            await gateway.node.translate.stop()
+            messages = [(await box.send(gateway.session, "s", status(number).body))[1]["id"] for number in range(1, 65)]
+            real, away = store.keep_chunk, [True]
+
+            def keep(chunk):
+                if away:
+                    away.pop()
+                    raise StoreUnavailable("the database is away")
+                return real(chunk)
+
+            monkeypatch.setattr(store, "keep_chunk", keep)
+            gateway.node.translate.start()
+            states = {(await gateway.decided("northway", message))["state"] for message in messages}
+            assert states == {"translated"}
+            await gateway.settle(lambda: len(gateway.effects()) == 64)
+            assert gateway.node.pool.lost == 0
+
+    asyncio.run(act())
+
+
+def test_an_answer_to_something_else_costs_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            pool = gateway.node.pool
+            real, others = pool._exchange, ["nobody's", None]
+
+            async def exchange(worker, frame):
+                results = await real(worker, frame)
+                return [result | {"message": others.pop()} for result in results] if others else results
+
+            monkeypatch.setattr(pool, "_exchange", exchange)
+            assert (await gateway.sent("northway", status(1).body))["state"] == "translated"
+            assert pool.lost == 2
 
     asyncio.run(act())

@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "message.held": Kind("now", "a message could not be read at all, and waits for a person", "crossdock show {message}"),
     "node.ended": Kind("now", "a node ended because a write may not have reached the disk; whoever looks after its process starts it again", "crossdock messages --limit 1"),
     "outbox.waiting": Kind("soon", "documents of ours wait in the partner's outbox, and nobody has fetched them", "crossdock messages --sent --partner {partner}"),
+    "payload.damaged": Kind("now", "stored bytes are not those that were stored; they are not handed on, and other bytes may be damaged, too", "crossdock receipts --partner {partner}"),
     "profile.target": Kind("now", "a profile names a target that the settings do not have; deliveries to it wait", "crossdock partners show {partner}"),
     "quota.daily": Kind("note", "a daily volume is used up; what exceeds it waits for the next day (UTC)", "crossdock targets"),
     "replay.failed": Kind("soon", "a replay of many documents has ended before its end; what it had committed stands", "crossdock replays"),

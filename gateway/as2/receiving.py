@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway import journal
 from gateway.as2.judging import Judge, answered
-from gateway.as2.records import Arrived, As2Claim, As2Row, Asked, Decided, Fields, StoredReceipt, as_fields, key_of
+from gateway.as2.records import Arrived, As2Claim, As2Row, AsideAs2, Asked, Decided, Fields, StoredReceipt, as_fields, key_of
 from gateway.as2.ring import KeyRing
 from gateway.as2.sinks import IN_MEMORY, mapped, sinks_in
 from gateway.as2.terms import limits_of, may_receive, policy_of
@@ -22,7 +22,7 @@ from gateway.errors import Refused, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Incoming
 from gateway.store import as2 as rows
-from gateway.store.payloads import Payload, Spool
+from gateway.store.payloads import DAMAGED, Payload, PayloadDamaged, Spool
 from gateway.store.store import Store, landed, promised
 from gateway.ways import AS2
 from partners.book import Book, Revision
@@ -185,6 +185,8 @@ class Receiver:
             return await self._again(decided, source, caller)
         there = await promised(self._store.decide_as2(decided))
         reach("as2.decided")
+        if there is not None and there.sha256 != body.sha256:
+            return await self._take_message(caller, headers, body, source, key)  # another node was first, with other bytes: they are compared now
         if there is not None:
             return await self._again(there, source, caller)
         self._told(decided)
@@ -334,7 +336,11 @@ class Receiver:
         asked = caller.request.receipt
         journal.received(row.id, row.partner, AS2, row.size, "duplicate")
         receipt = None
-        body = await self._bytes(row.receipt_payload) if row.receipt_payload else b""
+        try:
+            body = await self._bytes(row.receipt_payload) if row.receipt_payload else b""
+        except PayloadDamaged as error:
+            await landed(self._store.raise_alarm("payload.damaged", row.partner, f"the receipt of {row.id}: {error}", self._clock(), row.id))
+            raise StoreUnavailable("the receipt of this message is damaged") from error
         if asked is not None and asked.url and row.receipt_payload:
             payload = Payload.inline(row.receipt_payload, row.partner, body)
             receipt = StoredReceipt(as_fields(row.receipt_headers), payload, row.disposition or "", asked.url)
@@ -389,6 +395,12 @@ class Receiver:
             raise StoreUnavailable(f"{row.partner} has no AS2 channel any more, and message {row.id} waits to be opened")
         found = await landed(self._store.read(lambda tx: rows.payload_of(tx, row.payload)))
         data = bytes(found.data) if found.data is not None else None
+        try:
+            await asyncio.to_thread(self._store.files.verify_row, data, row.sha256)
+        except PayloadDamaged as error:
+            # No receipt: one that says no would forbid the partner to send it again.
+            await landed(self._store.set_as2_aside(AsideAs2(row.id, row.partner, row.message_id, f"{DAMAGED}: {error}", self._clock())))
+            return
         view = memoryview(data) if data is not None else mapped(self._store.files.path(found.sha256))
         caller = Caller(read_request(headers), revision)
         payload = Payload(row.payload, row.partner, row.size, row.sha256, data)

@@ -119,6 +119,17 @@ class As2Row:
 
 
 @dataclass(frozen=True, slots=True)
+class AsideAs2:
+    """A kept message whose stored bytes are damaged."""
+
+    id: str
+    partner: str
+    message_id: str
+    reason: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
     """A message of ours in its final bytes: what every attempt sends."""
 

@@ -140,7 +140,7 @@ def as2_messages(
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
     direction: Annotated[str | None, typer.Option(help="in, out.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="in: kept, processed, refused. out: written, awaiting, delivered, failed, disputed, unproven.")
+        str | None, typer.Option(help="in: kept, processed, refused, damaged. out: written, awaiting, delivered, failed, disputed, unproven.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     data_dir: Data = None,

@@ -18,7 +18,7 @@ from gateway.records import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
 from gateway.settings import Retries
 from gateway.store import breaker
-from gateway.store.payloads import checked
+from gateway.store.payloads import DAMAGED, PayloadDamaged, checked
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
 
@@ -212,6 +212,8 @@ class DeliverStage:
             return await self._later(delivery, started, "destination", error, self._retries.park)
         except PermanentFailure as error:
             return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer)
+        except PayloadDamaged as error:
+            return self._settled(delivery, started, "permanent", text=f"{DAMAGED}: {error}")
         except asyncio.CancelledError:
             return None
         except Exception as error:

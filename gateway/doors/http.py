@@ -23,11 +23,12 @@ from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Kept, Settled
+from gateway.records import Kept, Settled, ToDeliver
 from gateway.scheduling import LaneClaim
 from gateway.settings import Limits
 from gateway.store import search
-from gateway.store.store import Store, promised
+from gateway.store.payloads import DAMAGED, PayloadDamaged
+from gateway.store.store import Store, landed, promised
 from gateway.ways import content_text
 from partners.book import Revision
 
@@ -166,11 +167,12 @@ class HttpDoor:
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
-        claimed = (await promised(self._store.claim_lanes(claim))).deliveries
-        if claimed:
+        whole: list[ToDeliver] = []
+        while not whole and (claimed := (await promised(self._store.claim_lanes(claim))).deliveries):
             reach("outbox.leased")
+            whole = [one for one in claimed if await self._whole(one)]
         documents = []
-        for one in claimed:
+        for one in whole:
             attributes = json.loads(one.attributes)
             documents.append(
                 {
@@ -182,11 +184,30 @@ class HttpDoor:
             )  # fmt: skip
         return web.json_response({"documents": documents})
 
+    async def _whole(self, one: ToDeliver) -> bool:
+        """Whether its bytes are those that we wrote. Others are offered to nobody: a dead letter, under the lease that we have."""
+        try:
+            await asyncio.to_thread(self._store.files.verify_row, one.data, one.sha256)
+        except PayloadDamaged as error:
+            now = self._clock()
+            settled = Settled(
+                delivery=one.id, lane=one.lane, fence=one.fence, partner=one.partner, destination=one.destination, message=one.message,
+                node=f"{one.partner} by {CHANNEL}"[:40], on_dead=one.on_dead, started_at=now, duration=0, outcome="permanent", at=now, status=None,
+                text=f"{DAMAGED}: {error}", answer=b"",
+            )  # fmt: skip
+            await landed(self._store.settle(settled))
+            return False
+        return True
+
     async def outbox_document(self, request: web.Request) -> web.Response:
         """The document's own bytes."""
         revision = self._who(request)
         row = await self._waiting(request, revision)
-        data = row.data if row.data is not None else await asyncio.to_thread(self._store.files.read, row.sha256)
+        try:
+            data = await asyncio.to_thread(self._store.files.bytes_of, row)
+        except PayloadDamaged as error:
+            await landed(self._store.raise_alarm("payload.damaged", row.partner, f"{row.id} in the outbox: {error}", self._clock(), row.id))
+            raise
         attributes = json.loads(row.attributes)
         headers = {"Content-Disposition": f'attachment; filename="{attributes["file_name"]}"', "X-Content-Type-Options": "nosniff"}
         return web.Response(body=data, headers=headers | {"Content-Type": attributes["media_type"]})

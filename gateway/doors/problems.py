@@ -63,6 +63,11 @@ KINDS = {
     ),
     "bad-request": (400, "The request cannot be read", "Check its form against docs/reference/http.md."),
     "too-slow": (408, "The body came too slowly", "Send at least 1 KiB a second; a cut upload is never counted as a document."),
+    "damaged": (
+        500,
+        "What we had kept is not whole any more, and we do not hand it on",
+        "Ask your partner manager: people have been told. It is there again once it is mended.",
+    ),
     "not-now": (503, "We cannot keep anything at the moment", "Nothing was taken. Send it again after the time in Retry-After."),
 }
 """kind -> (status, title, mend). The page /problems/KIND shows the same."""

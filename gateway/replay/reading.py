@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from gateway.clock import as_text
 from gateway.replay.records import Portion, Stored
-from gateway.store.payloads import PayloadDamaged, PayloadFiles, sound
+from gateway.store.payloads import DAMAGED, PayloadDamaged, PayloadFiles, sound
 
 TOGETHER = 32
 """Small messages that go to a worker in one call."""
@@ -83,7 +83,7 @@ class Reader:
         """Why its stored bytes cannot be used; "" where they are as they were stored."""
         payload = portion.payload
         if payload.data is not None:
-            return "" if sound(payload.data, payload.sha256) else "its stored bytes are damaged and are not handed on"
+            return "" if sound(payload.data, payload.sha256) else DAMAGED
         if self._verified != payload.sha256:
             try:
                 await asyncio.to_thread(self._files.verify, payload.sha256)

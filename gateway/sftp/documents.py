@@ -121,6 +121,7 @@ class Documents:
             return Reading(self, caller, found, self._store.files.path(row.sha256).open("rb"))
         except (PayloadDamaged, OSError) as error:
             journal.trouble("sftp: document", error)
+            self._store.raise_alarm("payload.damaged", caller.partner, f"{found.delivery} in the outbox: {error}", self._clock(), found.delivery)
             raise Refusal(FAILURE, "the document cannot be read; ask us") from None
 
     def remove(self, caller: Caller, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, Decided, Frozen, StoredReceipt, as_json
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, Decided, Frozen, StoredReceipt, as_json
 from gateway.clock import Instant, Ticks
 from gateway.records import Origin
 from gateway.store import audit, certificates
@@ -63,6 +63,7 @@ _CLAIM = text(
     " ORDER BY at LIMIT :limit) AND lease_until <= :now RETURNING id"
 )
 _PAYLOAD = text("SELECT size, sha256, data FROM payloads WHERE id = :id")
+_ASIDE = text("UPDATE as2_messages SET state = 'damaged', reason = :reason, key = NULL, lease_until = 0 WHERE id = :id AND state = 'kept'")
 _MOVE = text("UPDATE as2_messages SET state = :state, reason = :reason WHERE id = :id")
 _ANSWERED = text(
     "UPDATE as2_messages SET state = :state, reason = :reason, disposition = :disposition, receipt_headers = :headers, receipt_payload = :payload,"
@@ -104,8 +105,10 @@ class As2Verbs:
             if there is None:
                 known[item.key or item.id] = arrived(item, "kept")
                 fresh.append(item)
+        others = self._take_places(tx, fresh)
+        results = [others.get(item.id, there) for item, there in zip(items, results, strict=True)]
+        fresh = [item for item in fresh if item.id not in others]
         many(tx, PUT_PAYLOAD, [item.payload.row() for item in fresh])
-        many(tx, _PUT, [row_of(arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in fresh])
         many(
             tx,
             PUT_LIFE,
@@ -120,6 +123,18 @@ class As2Verbs:
             taken = [row.id for row in tx.execute(_CLAIM, {"until": item.until, "node": item.node, "now": item.now, "limit": item.limit})]
             results.append([_as2(row) for row in in_lists(tx, _BY_ID, taken)])
         return results
+
+    def set_aside(self, tx: Connection, items: list[AsideAs2]) -> list[None]:
+        """Kept messages that cannot be opened any more. Their ids are free again: the partner has no receipt, so it sends them again."""
+        many(tx, _ASIDE, [{"id": item.id, "reason": item.reason} for item in items])
+        writes = Writes()
+        for item in items:
+            what = f"AS2 message {item.message_id} of {item.partner}: {item.reason}"
+            key = f"payload.damaged:{item.id}"
+            writes.alarms.append({"id": key, "kind": "payload.damaged", "partner": item.partner, "message": item.id, "text": what, "at": item.at})
+            writes.life.append(self._life(item.id, item.partner, "crossdock", "damaged", item.reason))
+        writes.put(tx, self.ticks)
+        return [None] * len(items)
 
     def decide(self, tx: Connection, items: list[Decided]) -> list[As2Row | None]:
         """The message's one commit: raw bytes, documents, MIC, disposition and receipt. None where it was written.
@@ -140,15 +155,22 @@ class As2Verbs:
                 continue  # this member ran before and the answer to its COMMIT was lost
             known[item.arrived.key or item.arrived.id] = arrived(item.arrived, "refused" if item.refusal else "processed")
             fresh.append(item)
-        self._write_decided(tx, fresh)
-        return results
+        many(tx, _MAKE_ROOM, [{"id": item.replaces} for item in sorted(fresh, key=lambda item: item.replaces or "") if item.replaces])
+        others = self._take_places(tx, [item.arrived for item in fresh if not item.kept])
+        self._write_decided(tx, [item for item in fresh if item.arrived.id not in others])
+        return [others.get(item.arrived.id, there) for item, there in zip(items, results, strict=True)]
+
+    @staticmethod
+    def _take_places(tx: Connection, new: list[Arrived]) -> dict[str, As2Row]:
+        """Rows for these. By their ids, who is there in their place: another node was first, and its commit came while we waited for it here."""
+        ordered = sorted(new, key=lambda item: (item.key or "", item.id))
+        many(tx, _PUT, [row_of(arrived(item, "kept")) | {"key": item.key, "resends_left": 0, "receipt_span": 0} for item in ordered])
+        there = _keyed(tx, [item.key for item in new if item.key])
+        return {item.id: there[item.key] for item in new if item.key and there[item.key].id != item.id}
 
     def _write_decided(self, tx: Connection, fresh: list[Decided]) -> None:
-        many(tx, _MAKE_ROOM, [{"id": item.replaces} for item in fresh if item.replaces])
         many(tx, PUT_PAYLOAD, [item.arrived.payload.row() for item in fresh if not item.kept])
         many(tx, PUT_PAYLOAD, [item.receipt.payload.row() for item in fresh if item.receipt])
-        new = [item for item in fresh if not item.kept]
-        many(tx, _PUT, [row_of(arrived(item.arrived, "kept")) | {"key": item.arrived.key, "resends_left": 0, "receipt_span": 0} for item in new])
         many(tx, _DECIDE, [decision(item) for item in fresh])
         self.intake.keep_messages(tx, [document for item in fresh for document in item.documents])
         writes = Writes()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from gateway.clock import Instant, as_text
 from gateway.replay.records import DeadKind, DeadLetter
+from gateway.store.payloads import DAMAGED
 from gateway.store.sql import in_lists, one_of
 
 RUNBOOKS = "docs/runbooks/"
@@ -31,6 +32,7 @@ class Cause(NamedTuple):
 CAUSES = (
     Cause("delivery-outcome-unknown", "delivery", ("an earlier attempt may have had its effect%",)),
     Cause("delivery-given-up", "delivery", ("given up after %",)),
+    Cause("delivery-damaged", "delivery", (f"{DAMAGED}%",)),
     Cause("delivery-fault", "delivery", ("our own fault: %",)),
     Cause("delivery-refused", "delivery", ("answered %",)),
     Cause("delivery-failed", "delivery"),
@@ -46,7 +48,7 @@ CAUSES = (
     Cause("document-held", "document"),
     Cause("interchange-rejected", "interchange", state="rejected"),
     Cause("interchange-foreign-sender", "interchange"),
-    Cause("message-damaged", "message", ("its stored bytes are damaged%",)),
+    Cause("message-damaged", "message", (f"{DAMAGED}%",)),
     Cause("message-fault", "message", ("our own fault: %",)),
     Cause("message-lost-workers", "message", ("reading it has ended %", "it needs more memory %")),
     Cause("message-not-agreed", "message", ("it looks like CSV%", "it looks like XML%", "the file fits %", "the mapping of %")),

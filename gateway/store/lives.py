@@ -10,6 +10,7 @@ from sqlalchemy.engine import Row
 from gateway.clock import as_text
 from gateway.store import awaited
 from gateway.store.edits import edits_of
+from gateway.store.payloads import DAMAGED, sound
 from gateway.store.sql import one_of
 
 MOST = 1_000
@@ -22,7 +23,7 @@ _DOCUMENTS = text(
     "SELECT * FROM documents WHERE message = :id AND (CAST(:document AS VARCHAR) IS NULL OR id = :document) ORDER BY interchange, grp, ordinal LIMIT 1000"
 )
 _FINDINGS = text("SELECT interchange, grp, ordinal, finding FROM findings WHERE message = :id ORDER BY interchange, grp, ordinal, number LIMIT 1000")
-_EVENTS = text("SELECT e.*, p.data FROM events e JOIN payloads p ON p.id = e.payload WHERE e.message = :id ORDER BY e.at, e.id LIMIT 1000")
+_EVENTS = text("SELECT e.*, p.data, p.sha256 FROM events e JOIN payloads p ON p.id = e.payload WHERE e.message = :id ORDER BY e.at, e.id LIMIT 1000")
 _DELIVERIES = text("SELECT * FROM deliveries WHERE message = :id ORDER BY created_at, position LIMIT 1000")
 _ATTEMPTS = one_of("SELECT * FROM attempts WHERE delivery IN :keys ORDER BY delivery, number")
 _LANES = one_of("SELECT id, blocked, lease_until, next_due, head FROM lanes WHERE id IN :keys")
@@ -115,7 +116,9 @@ def whole(tx: Connection, wanted: str) -> dict[str, Any] | None:
     if documents:
         for one in tx.execute(_REFERENCES, {"keys": [document.id for document in documents]}):
             references.setdefault(one.document, []).append([one.type, one.value])
-    body = bytes(row.data).decode("latin-1") if row.data is not None else None
+    body = None
+    if row.data is not None:
+        body = bytes(row.data).decode("latin-1") if sound(row.data, row.sha256) else f"({DAMAGED})"
     events = [_event(one) for one in tx.execute(_EVENTS, {"id": message}) if named["document"] in (None, one.document)]
     return {
         "asked": {"id": wanted, "kind": named["kind"]},
@@ -198,8 +201,8 @@ def _row(row: Any) -> dict[str, Any]:
 
 
 def _event(row: Any) -> dict[str, Any]:
-    data = json.loads(bytes(row.data)) if row.data is not None else None
-    return {key: value for key, value in _row(row).items() if key != "data"} | {"data": data}
+    data = json.loads(bytes(row.data)) if row.data is not None and sound(row.data, row.sha256) else None
+    return {key: value for key, value in _row(row).items() if key not in ("data", "sha256")} | {"data": data}
 
 
 def _times(row: Any, *names: str) -> dict[str, Any]:

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import CrossdockError, StoreBroken, StoreUnavailable
+from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.store.engine import sync_folder
 
 INLINE_LIMIT = 64 * 1024
 CHUNK = 1024 * 1024
+DAMAGED = "its stored bytes are damaged and are not handed on"
+"""How the reason of what is laid aside for it begins: the causes of dead letters know it by that."""
 
 
-class PayloadDamaged(CrossdockError):
+class PayloadDamaged(Refused):
     """Stored bytes are not those that were stored; they are not handed on."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(500, "damaged", detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,14 @@ class PayloadFiles:
 
     def bytes_of(self, row: Any) -> bytes:
         """The bytes of a row of payloads (`data`, `sha256`), from it or from its file. Raises PayloadDamaged."""
-        return bytes(row.data) if row.data is not None else self.read(row.sha256)
+        return checked(bytes(row.data), row.sha256) if row.data is not None else self.read(row.sha256)
+
+    def verify_row(self, data: bytes | None, sha256: str) -> None:
+        """Looks at the bytes of a row, or of its file. Raises PayloadDamaged."""
+        if data is None:
+            self.verify(sha256)
+        else:
+            checked(data, sha256)
 
     def read(self, sha256: str) -> bytes:
         """All bytes of a file, checked. Raises PayloadDamaged."""

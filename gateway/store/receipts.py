@@ -3,7 +3,6 @@
 Knows nothing of verdicts: they come composed, with slots.
 """
 
-import json
 from collections import defaultdict
 from typing import Any
 
@@ -12,7 +11,6 @@ from sqlalchemy import Connection, text
 from gateway.clock import Ticks, as_datetime, new_id
 from gateway.records import Acknowledgment, Cause, Chunk, Receipt
 from gateway.store.payloads import Payload, PayloadFiles
-from gateway.store.sql import in_lists, one_of
 from gateway.store.writes import Writes, alarm_row, delivery_row
 from translators.x12.envelope_write import HIGHEST_CONTROL, stamp
 
@@ -24,9 +22,6 @@ RECEIPTS = ("997:", "999:", "TA1:", "824:", "report:", "again:", "mdn:", "hook:"
 _COUNT_UP = text(
     "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count)"
     " ON CONFLICT (partner, scope) DO UPDATE SET value = counters.value + :count RETURNING value"
-)
-_ANSWERED = one_of(
-    "SELECT d.message, d.destination, d.outgoing, d.payload, d.attributes FROM deliveries d WHERE d.message IN :keys AND d.kind = 'receipt'"
 )
 
 
@@ -94,29 +89,6 @@ def send_receipt(writes: Writes, cause: Cause, receipt: Receipt, answers: str, c
         )
     )
     return outgoing
-
-
-def answer_again(tx: Connection, writes: Writes, *, ticks: Ticks) -> None:
-    """A repeated interchange gets the stored acknowledgments again, byte for byte: new deliveries of the same payloads."""
-    stored = defaultdict(list)
-    for row in in_lists(tx, _ANSWERED, [original for _, original in writes.again]):
-        stored[row.message].append(row)
-    for chunk, original in writes.again:
-        for row in {one.payload: one for one in stored[original]}.values():
-            writes.deliveries.append(
-                delivery_row(
-                    f"again:{chunk.message}:{row.outgoing}",
-                    chunk,
-                    destination=row.destination,
-                    subject=f"{chunk.message}.{row.outgoing}",
-                    position=ticks(),
-                    kind="receipt",
-                    payload=row.payload,
-                    attributes=json.loads(row.attributes),
-                    on_dead="pass",
-                    outgoing=row.outgoing,
-                )
-            )
 
 
 def _withhold(chunk: Chunk, acknowledgment: Acknowledgment, writes: Writes, ticks: Ticks) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import as_text
+from gateway.store.payloads import sound
 from gateway.ways import content_text
 
 _MESSAGE = text("SELECT * FROM messages WHERE id = :id")
@@ -18,7 +19,7 @@ _FINDINGS = text(
     "SELECT interchange, grp, ordinal, finding FROM findings WHERE message = :id ORDER BY interchange, grp, ordinal, number LIMIT :limit"
 )
 _ACKNOWLEDGMENTS = text(
-    "SELECT m.id, m.answers, d.id AS delivery, d.state, d.attributes, p.data FROM messages m JOIN deliveries d ON d.outgoing = m.id"
+    "SELECT m.id, m.answers, d.id AS delivery, d.state, d.attributes, p.data, p.sha256 FROM messages m JOIN deliveries d ON d.outgoing = m.id"
     " AND d.message = :id JOIN payloads p ON p.id = m.payload WHERE d.message = :id AND d.kind = 'receipt' ORDER BY m.answers"
 )
 _WAITING = text(
@@ -75,7 +76,7 @@ def message_for_partner(tx: Connection, message: str, partner: str) -> dict[str,
             "set": json.loads(one.attributes).get("set"),
             "answers": one.answers,
             "state": one.state,
-            "content": content_text(one.data) if one.data else None,
+            "content": content_text(one.data) if one.data and sound(one.data, one.sha256) else None,
         }
         for one in tx.execute(_ACKNOWLEDGMENTS, {"id": message})
     ]

@@ -4,15 +4,16 @@ The row is the join of what the latest revisions of its events say: the step wit
 translators.events.standing; here they are only compared. Where a correction lowers or withdraws the step that stands, the next one is looked up.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
 from gateway.records import Chunk, EventRow
-from gateway.store.payloads import PayloadFiles
+from gateway.store.payloads import PayloadDamaged, PayloadFiles
 from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 from translators.events.standing import MOST_REFERENCES, standing_of
 
@@ -33,7 +34,7 @@ _PUT_STANDING = text(
 _TOP = (
     "SELECT i.event, i.revision, i.document, i.{rank} AS rank, e.type, e.subject, e.time, p.data, p.sha256 FROM identities i"
     " JOIN events e ON e.id = i.event JOIN payloads p ON p.id = e.payload"
-    " WHERE i.subject = :subject AND i.partner = :partner AND i.stream = :stream AND i.{rank} IS NOT NULL ORDER BY i.{rank} DESC LIMIT 1"
+    " WHERE i.subject = :subject AND i.partner = :partner AND i.stream = :stream AND i.{rank} IS NOT NULL ORDER BY i.{rank} DESC LIMIT 5"
 )
 _TOP_STEP, _TOP_EXPECTED = text(_TOP.format(rank="stands")), text(_TOP.format(rank="expects"))
 
@@ -106,13 +107,20 @@ class Standings:
     def _look_again(self, tx: Connection, key: Key, files: PayloadFiles) -> None:
         row, given = self._rows[key], dict(zip(KEY, key, strict=True))
         for slot, query, names, values in (("state", _TOP_STEP, _STEP, _step), ("expected", _TOP_EXPECTED, _EXPECTED, _expected)):
-            top = next(iter(rows_of(tx, query, given)), None)
+            top, data = next(_whole(rows_of(tx, query, given), files), (None, b""))
             if top is None:
                 row |= dict.fromkeys(names) | {"cancelled": bool(row["cancelled"] and slot == "expected")}
                 continue
-            said = standing_of(top.type, top.subject, top.time, json.loads(files.bytes_of(top)))
+            said = standing_of(top.type, top.subject, top.time, json.loads(data))
             assert said is not None, f"{top.event} has a rank and says nothing"
             row |= values(said[slot], top.rank, top.event, top.document, top.revision)
+
+
+def _whole(rows: Iterable[Any], files: PayloadFiles) -> Iterator[tuple[Any, bytes]]:
+    """Each with its data; what is damaged speaks for nothing, and holds no commit up."""
+    for row in rows:
+        with contextlib.suppress(PayloadDamaged):
+            yield row, files.bytes_of(row)
 
 
 def rank_of(event: EventRow, slot: str) -> str | None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, CertificateChange, CertificateRow, Decided, Frozen, StoredReceipt
+from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, CertificateChange, CertificateRow, Decided, Frozen, StoredReceipt
 from gateway.clock import Clock, Instant, Ticks, now
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import Vault
@@ -154,6 +154,9 @@ class Store:
 
     def claim_as2(self, item: As2Claim) -> "Future[list[As2Row]]":
         return self.writer.submit(self._as2.claim, item)
+
+    def set_as2_aside(self, item: AsideAs2) -> "Future[None]":
+        return self.writer.submit(self._as2.set_aside, item)
 
     def decide_as2(self, item: Decided) -> "Future[As2Row | None]":
         return self.writer.submit(self._as2.decide, item)

@@ -17,11 +17,12 @@ from gateway.store.intake import PUT_LIFE
 from gateway.store.owed import advice_row, ta1_row
 from gateway.store.past import KnownEvent, Past, SeenContent, SeenInterchange, past_of
 from gateway.store.payloads import PayloadFiles
-from gateway.store.receipts import answer_again, compose
+from gateway.store.receipts import compose
+from gateway.store.repeated import answer_again
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.standings import rank_of
 from gateway.store.telling import tell_event
-from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Writes, alarm_row
+from gateway.store.writes import DECIDE_MESSAGE, INTERCHANGE, Repeated, Writes, alarm_row
 from translators.events.identity import told_late
 
 _DECIDE_INTERCHANGES = text("UPDATE interchanges SET state = 'translated' WHERE message = :message AND state = 'open'")
@@ -141,7 +142,7 @@ class TranslationVerbs:
                 f"the same interchange came in message {message} at {as_datetime(earlier.at):%Y-%m-%d %H:%M} UTC; answered as before, nothing is done twice"
             )
             writes.tell(self.ticks(), chunk, "duplicate", kept["reason"])
-            writes.again.append((chunk, message))
+            writes.again.append(Repeated(chunk, message, kept, bool(kept.get("ta1_if_accepted"))))
         elif not decided:
             kept["state"], kept["ta1"], kept["duplicate_of"] = "rejected", "025", message
             kept["reason"] = (
@@ -279,7 +280,7 @@ class TranslationVerbs:
         for chunk in chunks:
             states = standing[chunk.message]
             state = next(iter(states)) if len(states) == 1 and states <= {"duplicate", "held", "skipped"} else "translated"
-            original = next((message for other, message in writes.again if other.message == chunk.message), None)
+            original = next((one.original for one in writes.again if one.chunk.message == chunk.message), None)
             reason = "every interchange in it is held" if state == "held" else None
             decided.append(
                 {"id": chunk.message, "state": state, "reason": reason, "at": chunk.at, "duplicate_of": original if state == "duplicate" else None}

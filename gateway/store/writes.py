@@ -98,6 +98,17 @@ _FIRST_READ = ("id", "verdict", "codes", "release", "byte_end")
 _CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at")
 
 
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An interchange that came before, byte for byte, in the message `original`: it is answered as before."""
+
+    chunk: Chunk
+    original: str
+    interchange: dict[str, Any]
+    asks: bool
+    """Whether a TA1 is owed for it as it stands."""
+
+
 @dataclass
 class Writes:
     """Rows collected from all chunks of one commit, written table by table in key order."""
@@ -128,7 +139,7 @@ class Writes:
     owed: list[dict[str, Any]] = field(default_factory=list)
     awaited: dict[str, dict[str, Any]] = field(default_factory=dict)
     composed: list[tuple[Chunk, Acknowledgment]] = field(default_factory=list)
-    again: list[tuple[Chunk, str]] = field(default_factory=list)
+    again: list[Repeated] = field(default_factory=list)
     stock: StockTold = field(default_factory=StockTold)
     standing: dict[str, set[str]] = field(default_factory=dict)
     """Of messages that begin and end in this commit: the states that their interchanges have in the end."""

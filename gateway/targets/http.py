@@ -73,6 +73,8 @@ async def send(
     except NEVER_LEFT as error:
         if isinstance(error.__cause__, NotFit) or isinstance(getattr(error, "os_error", None), NotFit):
             raise DestinationFault(str(error.__cause__ or error)) from error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            raise DestinationFault(f"its certificate is not to be trusted: {getattr(error.certificate_error, 'verify_message', error)}") from error
         raise TemporaryFailure(
             f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
         ) from error

@@ -53,7 +53,9 @@ class FileWork:
                 self.reason = str(error)
         self._steps = self._walk(self._agreed) if self._agreed else iter(())
 
-    def chunk(self, dropped: list[int]) -> Row:
+    def chunk(self, dropped: list[int], *, alone: bool = False) -> Row:
+        """The next rows. `alone`: of one document, so that one that ends its worker is what the next chunk begins with."""
+        most = 1 if alone else CHUNK_DOCUMENTS
         self.dropped |= set(dropped)
         out: Row = {
             "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
@@ -75,7 +77,7 @@ class FileWork:
                 events += len(row["events"])
                 if "replay" in (self.job.resume or {}):
                     continue  # a replay is bounded by what was asked for, and lands in one commit
-                if size >= CHUNK_BYTES or len(out["documents"]) >= CHUNK_DOCUMENTS or events >= CHUNK_EVENTS:
+                if size >= CHUNK_BYTES or len(out["documents"]) >= most or events >= CHUNK_EVENTS:
                     out["resume"] = _text(self.position)
                     return out
         self.position = None
@@ -114,8 +116,10 @@ class FileWork:
         told = _Told.of(self.job.earlier)
         begin = resume["s"]
         if self.job.hold:
-            yield "documents", self._held(found, begin)
+            row = self._held(found, begin)
             begin += 1
+            self.position = {"i": 0, "g": 0, "s": begin, "o": row["byte_end"]}
+            yield "documents", row
         for one in self._documents(reading, begin):
             if 1 in self.dropped:
                 return

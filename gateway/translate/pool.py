@@ -31,6 +31,18 @@ class _Process:
     process: asyncio.subprocess.Process
     profiles: set[tuple[str, int]] = field(default_factory=set)
     """Revisions it has been told."""
+    calling: "asyncio.Task[list[dict[str, Any]]] | None" = None
+    """The call that it is in, also where its caller is gone."""
+
+    @property
+    def is_calling(self) -> bool:
+        return self.calling is not None and not self.calling.done()
+
+
+def _heard(call: "asyncio.Task[list[dict[str, Any]]]") -> None:
+    """Its caller may be gone; what it came to is then nobody's trouble."""
+    if not call.cancelled():
+        call.exception()
 
 
 class Pool:
@@ -75,7 +87,13 @@ class Pool:
             raise
 
     def give_back(self, worker: "_Process") -> None:
-        """To the first call of the partner whose turn it is; it then comes after all others that wait."""
+        """To the first call of the partner whose turn it is; it then comes after all others that wait.
+
+        Not in the middle of a call: an answer that nobody has read would be taken for that of the next one.
+        """
+        if worker.calling is not None and worker.is_calling:
+            worker.calling.add_done_callback(lambda _: self.give_back(worker))
+            return
         while self._waiting:
             partner = next(iter(self._waiting))
             calls = deque(waiter for waiter in self._waiting.pop(partner) if not waiter.done())
@@ -94,18 +112,12 @@ class Pool:
     async def call_behind(self, jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]] | None:
         """One call that lets live work go first; None where the worker was lost over it."""
         worker = await self._spare()
-        call = asyncio.ensure_future(self.call(worker, jobs, blob, profiles))
-        call.add_done_callback(lambda done: self._called(worker, done))
         try:
-            # A caller that is cancelled leaves the call to its end: a worker is free only when its answer has been read.
-            return await asyncio.shield(call)
+            return await self.call(worker, jobs, blob, profiles)
         except WorkerLost:
             return None
-
-    def _called(self, worker: "_Process", done: "asyncio.Future[Any]") -> None:
-        if not done.cancelled():
-            done.exception()  # its caller may be gone
-        self.give_back(worker)
+        finally:
+            self.give_back(worker)
 
     @property
     def size(self) -> int:
@@ -123,7 +135,15 @@ class Pool:
         return self._idle.pop()
 
     async def call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
-        """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again."""
+        """One result a job. Raises WorkerLost; the worker has then been replaced under the same number and may be used again.
+
+        A caller that is cancelled leaves the call to its end: a worker is free only when its answer has been read.
+        """
+        worker.calling = asyncio.create_task(self._call(worker, jobs, blob, profiles))
+        worker.calling.add_done_callback(_heard)
+        return await asyncio.shield(worker.calling)
+
+    async def _call(self, worker: "_Process", jobs: list[dict[str, Any]], blob: bytes, profiles: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
         for job in jobs:
             key = (job["partner"], job["revision"])
             job["profile"] = None if key in worker.profiles else profiles[key]
@@ -131,7 +151,9 @@ class Pool:
         try:
             async with asyncio.timeout(WALL_SECONDS + WALL_SECONDS_A_MEGABYTE * megabytes):
                 results = await self._exchange(worker, pack({"jobs": jobs}, blob))
-        except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
+            if [result["message"] for result in results] != [job["message"] for job in jobs]:
+                raise ValueError("it answers something else")
+        except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, KeyError, TypeError) as error:
             await self._replace(worker, error, [job["message"] for job in jobs])
             raise WorkerLost(str(error)) from error
         worker.profiles |= {(job["partner"], job["revision"]) for job in jobs}
@@ -160,7 +182,14 @@ class Pool:
         worker.process, worker.profiles = fresh.process, set()
         self._all[worker.number] = worker
 
+    def _give_up(self) -> None:
+        """Calls whose callers are gone."""
+        for one in self._all.values():
+            if one.calling is not None:
+                one.calling.cancel()
+
     async def stop(self) -> None:
+        self._give_up()
         for one in self._all.values():
             if one.process.returncode is None:
                 assert one.process.stdin is not None

@@ -19,9 +19,10 @@ from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
 from gateway.store import search
-from gateway.store.payloads import PayloadDamaged, checked, sound
+from gateway.store.payloads import DAMAGED, PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
 from gateway.translate.pool import Pool, WorkerLost
+from gateway.translate.telling import CHUNK_DOCUMENTS
 
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
@@ -202,7 +203,7 @@ class TranslateStage:
         except StoreUnavailable:
             raise
         except PayloadDamaged as error:
-            await self._hold(message, way.resume, f"its stored bytes are damaged and are not handed on: {error}")
+            await self._hold(message, way.resume, f"{DAMAGED}: {error}")
         except Exception as error:
             journal.trouble(f"translate: {message.id}", error)
             await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")
@@ -228,6 +229,7 @@ class TranslateStage:
             except WorkerLost:
                 ahead = None
                 way.losses += 1
+                way.alone = CHUNK_DOCUMENTS
                 await landed(self._store.count_loss(message.id))
                 if way.resume:
                     way.dropped, way.earlier = await self._where_it_stands(message)
@@ -235,6 +237,7 @@ class TranslateStage:
             reach("translate.read")
             chunk = self._chunk(message, result, way.resume)
             way.resume, way.losses, way.earlier = chunk.resume, 0, []
+            way.alone = max(0, way.alone - 1)
             ahead = None
             is_over = asyncio.get_running_loop().time() > until and self._pool.is_wanted(message.partner)
             if chunk.resume and not chunk.interchanges and not is_over:
@@ -252,7 +255,7 @@ class TranslateStage:
                 return False
 
     def _next_job(self, message: ToTranslate, way: "_Way") -> dict[str, Any]:
-        return self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES)
+        return self._job(message, resume=way.resume, dropped=way.dropped, earlier=way.earlier, hold=way.losses >= MOST_LOSSES, alone=way.alone > 0)
 
     async def _keep_beside(self, chunk: Chunk, ahead: "asyncio.Task[list[dict[str, Any]]] | None") -> ChunkKept:
         """COMMIT 2. Where it fails or changes nothing, the worker that reads ahead is waited for: it must be free when it is given back."""
@@ -289,12 +292,13 @@ class TranslateStage:
         dropped: list[int] | None = None,
         earlier: list[dict[str, Any]] | None = None,
         hold: bool = False,
+        alone: bool = False,
     ) -> dict[str, Any]:
         path = None if message.data is not None else str(Path(self._store.files.path(message.location or message.sha256)).absolute())
         return {
             "message": message.id, "partner": message.partner, "revision": message.profile_revision, "profile": None, "size": message.size,
             "path": path, "blob_start": blob_start, "received_at": as_text(message.arrival), "resume": json.loads(resume) if resume else None,
-            "resume_text": resume, "dropped": dropped or [], "earlier": earlier or [], "hold": hold,
+            "resume_text": resume, "dropped": dropped or [], "earlier": earlier or [], "hold": hold, "alone": alone,
             "override": json.loads(message.override)["name"] if message.override else None, "file_name": message.file_name,
         }  # fmt: skip
 
@@ -338,6 +342,8 @@ class _Way:
     losses: int
     is_verified: bool = False
     """Its file has been read through and has its hash: once is enough, however many turns the message takes."""
+    alone: int = 0
+    """So many chunks hold one document each: a worker was lost over one of them, and its siblings must not be lost with it."""
     dropped: list[int] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)
 

@@ -51,7 +51,9 @@ class MessageWork:
         self.position = resume
         self._steps = self._walk_again(resume["replay"])
 
-    def chunk(self, dropped: list[int]) -> Row:
+    def chunk(self, dropped: list[int], *, alone: bool = False) -> Row:
+        """The next rows. `alone`: of one document, so that one that ends its worker is what the next chunk begins with."""
+        most = 1 if alone else CHUNK_DOCUMENTS
         self.dropped |= set(dropped)
         out: Row = {
             "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
@@ -72,7 +74,7 @@ class MessageWork:
                 events += len(row["events"])
                 if self._replays:
                     continue  # a replay is bounded by what was asked for, and lands in one commit
-                if size >= CHUNK_BYTES or len(out["documents"]) >= CHUNK_DOCUMENTS or events >= CHUNK_EVENTS:
+                if size >= CHUNK_BYTES or len(out["documents"]) >= most or events >= CHUNK_EVENTS:
                     out["resume"] = _text(self.position)
                     return out
         self.position = None
@@ -178,12 +180,12 @@ class MessageWork:
         verdicts = [_verdict_from(row) for row in self.job.earlier] if ordinal else []
         held = 0
         if self._hold:
-            self._hold = False
-            row, offset = self._step_over(interchange, group, ordinal, offset)
-            ordinal += 1
-            held = 1
-            self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
-            yield "documents", row
+            row, end = self._step_over(interchange, group, ordinal, offset)
+            if row is not None:  # else all sets of this group are read, and the next one's first is meant
+                self._hold = False
+                offset, ordinal, held = end, ordinal + 1, 1
+                self.position = {"i": interchange.ordinal, "g": group.ordinal, "s": ordinal, "o": offset}
+                yield "documents", row
         if not group.unreadable:
             sets = read_sets(self.read, interchange, group, self.guides, self.options, offset=offset, ordinal=ordinal, agreed=self._agreed(group))
             for reading in sets:
@@ -209,8 +211,8 @@ class MessageWork:
         answers = frozenset(name for name in ANSWERS if SETS_OF[name] == group.functional)
         return answers or frozenset(self.profile.receives)
 
-    def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row, int]:
-        """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place."""
+    def _step_over(self, interchange: Interchange, group: Group, ordinal: int, offset: int | None) -> tuple[Row | None, int]:
+        """The bounds of a set that may not be read: from its ST to SE, or to what stands in SE's place. None where no set is left."""
         start = offset if offset is not None else group.body_start
         end, set_id, control = group.body_end, "", ""
         begun = False
@@ -227,6 +229,8 @@ class MessageWork:
             elif begun:
                 end = segment.byte_start
                 break
+        if not begun:
+            return None, end
         row = self._row(interchange, group, ordinal + 1, set_id, control, start, end)
         row |= {
             "state": "held",

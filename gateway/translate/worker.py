@@ -48,7 +48,7 @@ class Worker:
         reach("worker.reading")
         try:
             work = self._continued(job) or self._begun(job, blob)
-            chunk = work.chunk(job["dropped"])
+            chunk = work.chunk(job["dropped"], alone=job.get("alone", False))
         except MemoryError:
             self._forget()
             return {"message": job["message"], "error": "it needs more memory than a worker has"}

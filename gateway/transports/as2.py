@@ -22,7 +22,7 @@ from gateway.errors import DestinationFault, PermanentFailure, UnknownOutcome
 from gateway.failpoints import reach
 from gateway.records import ToDeliver
 from gateway.store import as2 as rows
-from gateway.store.payloads import Payload
+from gateway.store.payloads import Payload, checked
 from gateway.store.store import Store, landed
 from gateway.targets.base import Confirmation
 from gateway.targets.http import Answer, open_session, send
@@ -168,8 +168,9 @@ class As2Send:
     @contextlib.contextmanager
     def _body(self, found: Any) -> "Iterator[bytes | IO[bytes]]":
         if found.data is not None:
-            yield bytes(found.data)
+            yield checked(bytes(found.data), found.sha256)
             return
+        self._store.files.verify(found.sha256)
         with self._store.files.path(found.sha256).open("rb") as file:
             yield file
 
