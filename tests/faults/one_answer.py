@@ -239,6 +239,7 @@ async def _by_chance(trial: Trial, proof: Proof, gateway: Running, maker: Maker)
 def _altered(chance: random.Random, data: bytes) -> bytes:
     """A few bytes changed, lost or added; or segments lost, doubled or swapped; or the end cut off."""
     for _ in range(chance.randint(1, 3)):
+        data = data or b"~"
         at = chance.randrange(len(data))
         match chance.randrange(7):
             case 0:
@@ -258,8 +259,8 @@ def _altered(chance: random.Random, data: bytes) -> bytes:
                     segments.insert(one, segments[one])
                 else:
                     segments[one], segments[other] = segments[other], segments[one]
-                data = b"~".join(segments) or b"~"
-    return data
+                data = b"~".join(segments)
+    return data or b"~"
 
 
 async def _send(gateway: Running, files: list[bytes], what: str) -> set[str]:

@@ -103,25 +103,28 @@ async def _poisoned(trial: Trial, proof: Proof, gateway: Running, kinds: list[st
     proof.none("what a worker survives and does not tell", told)
     proof.count("documents of another partner's meanwhile", sent)
     proof.none("of these not delivered", late)
-    proof.counts["most workers hurt at once"] = hurt.most
-    proof.none("more than one worker hurt at once", range(max(0, hurt.most - 1)))
+    proof.counts["most workers hurt at once by messages read alone"] = hurt.most
+    proof.none("more than one worker hurt at once by messages read alone", range(max(0, hurt.most - 1)))
+    proof.figures["most workers hurt at once before that"] = str(hurt.together)
 
 
 class Hurt:
-    """How many workers were in a call at once of which each was to be lost."""
+    """How many workers were in a call at once of which each was to be lost: once the first is lost, over messages read alone; and before, over several in one call."""
 
     def __init__(self, workers: Any) -> None:
-        self.most = 0
+        self.most = self.together = 0
         honest = workers._call
-        spans: list[tuple[float, float]] = []
+        spans: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
 
         async def call(worker: _Process, jobs: list[dict[str, Any]], *more: Any) -> Any:
             begun = time.monotonic()
             try:
                 return await honest(worker, jobs, *more)
             except pool.WorkerLost:
-                spans.append((begun, time.monotonic()))
-                self.most = max(self.most, sum(other[0] < spans[-1][1] and begun < other[1] for other in spans))
+                now, alone = time.monotonic(), len(jobs) == 1
+                spans[alone].append((begun, now))
+                at_once = sum(other[0] < now and begun < other[1] for other in spans[alone])
+                self.most, self.together = (max(self.most, at_once), self.together) if alone else (self.most, max(self.together, at_once))
                 raise
 
         workers._call = call

@@ -118,7 +118,6 @@ ENDING: dict[str, Callable[[], Any]] = {
     "a lock that nobody gives back": waits_for_a_lock,
     "a deadlock": deadlocks,
     "too deep for the stack": recurses_in_c,
-    "no descriptors, no memory": lambda: (resource.setrlimit(resource.RLIMIT_AS, (1 << 20, 1 << 20)), bytes(1 << 24), os.abort()),
     **{f"SIG{name}": by_signal(name) for name in SIGNALS},
     **{f"exit {code}": by_exit(code) for code in EXITS},
 }

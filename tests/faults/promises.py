@@ -86,7 +86,7 @@ PROMISES = {
         "every interchange gets exactly one answer, whatever is wrong with it",
         one_answer.prove,
         short={"files": 120, "altered": 120},
-        full={"files": 10_000, "altered": 20_000},
+        full={"files": 5_000, "altered": 10_000},
         sabotages=("some-997s-forgotten", "rejected-without-ta1"),
     ),
     "P18": Promise(
