@@ -28,6 +28,8 @@ partners = typer.Typer(help="Partners' profiles: check, apply, list, show, make 
 app.add_typer(partners, name="partners")
 guide = typer.Typer(help="Guides of transaction sets: show one, import one's own.", no_args_is_help=True)
 app.add_typer(guide, name="guide")
+erp = typer.Typer(help="The ERP's side of the contract.", no_args_is_help=True)
+app.add_typer(erp, name="erp")
 simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
 maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help=True)
@@ -170,15 +172,36 @@ def awaited(
     _operate("awaited", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
 
 
+@erp.command("check")
+def erp_check(
+    url: Annotated[str, typer.Argument(help="Where events go, such as https://erp.example.com/events.")],
+    token: Annotated[str | None, typer.Option(envvar="CROSSDOCK_ERP_TOKEN", help="The bearer token that it wants.")] = None,
+    look_up: Annotated[str | None, typer.Option(help="Its look-up address, with {id} in it.")] = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Holds an ERP's endpoint to the contract, by events in the test stream, and says what it got wrong."""
+    from datetime import timedelta
+
+    from gateway.commands.erp import check
+    from gateway.settings import Target
+
+    target = Target(url=url, token=token, timeout=timedelta(seconds=timeout), repeats="look_up" if look_up else "native_key", look_up_url=look_up)
+    raise typer.Exit(check(target, as_json=as_json))
+
+
 @simulate.command("erp")
 def simulate_erp(
     port: Annotated[int, typer.Option(help="0 takes a free port and tells which.")] = 8090,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
+    chaos: Annotated[int | None, typer.Option(metavar="SEED", help="It misbehaves at random; the same seed gives the same faults.")] = None,
+    often: Annotated[float, typer.Option(min=0, max=1, help="With --chaos: of requests, how many meet a fault.")] = 0.3,
 ) -> None:
-    """A pretend ERP that keeps a ledger of effects and misbehaves when told to (POST /behave)."""
+    """A pretend ERP that keeps a ledger of effects and misbehaves when told to (POST /behave), or by chance (--chaos)."""
     from gateway.commands.simulate import erp
+    from gateway.simulators.chaos import Chaos
 
-    raise typer.Exit(erp(host, port))
+    raise typer.Exit(erp(host, port, None if chaos is None else Chaos(chaos, often)))
 
 
 @simulate.command("partner")

@@ -8,18 +8,21 @@ import aiohttp
 from aiohttp import web
 
 from gateway.exits import FAILED, GOOD
+from gateway.simulators.chaos import Chaos
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
 
 
-def erp(host: str, port: int) -> int:
+def erp(host: str, port: int, chaos: Chaos | None = None) -> int:
     """Serves until it is stopped: POST /events, GET /events/{id}, GET /ledger, POST /behave."""
 
     async def serve() -> None:
-        runner = web.AppRunner(PretendErp().app(), access_log=None)
+        runner = web.AppRunner(PretendErp(chaos).app(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
         address, chosen = runner.addresses[0][:2]
+        if chaos is not None:
+            print(f"chaos {chaos.seed}: {chaos.often:.0%} of the requests meet a fault, the same ones at every run with this seed", flush=True)
         print(f"the pretend ERP takes events at http://{address}:{chosen}/events; its ledger is at /ledger, its moods at /behave", flush=True)
         await asyncio.Event().wait()
 

@@ -4,13 +4,22 @@ Its ledger is the judge of the tests: it counts every effect, also those that sh
 """
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
+
+from gateway.simulators.chaos import Chaos, Kind
+
+HELD_BACK = 0.5
+A_BYTE = 0.02
+ENDLESS = 4 * 2**20
+"""Bytes: four times what is read of an answer by default."""
 
 
 @dataclass
@@ -50,8 +59,11 @@ class Effect:
 
 
 class PretendErp:
-    def __init__(self) -> None:
+    def __init__(self, chaos: Chaos | None = None) -> None:
         self.behaviour = Behaviour()
+        self.chaos = chaos
+        self.met: Counter[str] = Counter()
+        """Faults of the chaos by kind."""
         self.effects: dict[str, Effect] = {}
         self.shipments: dict[str, dict[str, Any]] = {}
         """What the warehouse believes: shipment by confirmation; a doubled notice moves the goods to the second one."""
@@ -94,6 +106,9 @@ class PretendErp:
             return web.json_response({"error": "Idempotency-Key and ce-id must be there and be the same"}, status=400)
         if attributes.get("type", "") in behaviour.refuse_types:
             return web.json_response({"error": f"we do not take {attributes.get('type')}", "field": "type"}, status=422)
+        if self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
+            self.met[fault] += 1
+            return await self._misbehave(fault, request, lambda: self._apply(key, attributes, data))
         confirmation = self._apply(key, attributes, data)
         if behaviour.cut_after_commit > 0:
             behaviour.cut_after_commit -= 1
@@ -102,6 +117,27 @@ class PretendErp:
             behaviour.fail_after_commit -= 1
             return web.json_response({"error": "failed after the effect"}, status=500)
         return web.json_response({"confirmation": confirmation})
+
+    async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:
+        if fault == "too many":
+            return web.json_response({"error": "too many requests"}, status=429, headers={"Retry-After": "1"})
+        if fault in ("unavailable", "failed"):
+            return web.json_response({"error": f"{fault}, as chaos wants it"}, status=503 if fault == "unavailable" else 500)
+        if fault == "cut before":
+            return _cut(request)
+        if fault == "held back":
+            await asyncio.sleep(HELD_BACK)  # requests that come meanwhile are answered first
+        confirmation = apply()
+        if fault == "failed after commit":
+            return web.json_response({"error": "failed after the effect"}, status=500)
+        if fault == "cut after commit":
+            return _cut(request)
+        if fault == "garbage":
+            return web.Response(body=b"\x00<html>fine?", content_type="text/html")
+        if fault == "endless":
+            return web.Response(body=b"x" * ENDLESS, content_type="text/plain")
+        body = json.dumps({"confirmation": confirmation}).encode()
+        return await _a_byte_at_a_time(request, body) if fault == "slow" else web.Response(body=body, content_type="application/json")
 
     def _apply(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> str:
         known = self.effects.get(key)
@@ -144,7 +180,9 @@ class PretendErp:
             for one in self.effects.values()
         ]
         doubled = [one.event for one in self.effects.values() if one.count > 1]
-        return web.json_response({"requests": self.requests, "effects": effects, "order": self.order, "doubled": doubled, "damage": self.damage})
+        return web.json_response(
+            {"requests": self.requests, "effects": effects, "order": self.order, "doubled": doubled, "damage": self.damage, "chaos": self.met}
+        )
 
     async def behave(self, request: web.Request) -> web.Response:
         changes = await request.json()
@@ -153,6 +191,16 @@ class PretendErp:
                 return web.json_response({"error": f"no behaviour is called {key}"}, status=422)
             setattr(self.behaviour, key, value)
         return web.json_response(vars(self.behaviour))
+
+
+async def _a_byte_at_a_time(request: web.Request, body: bytes) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    await answer.prepare(request)
+    with contextlib.suppress(OSError):  # whoever asked may not wait for it
+        for number in range(len(body)):
+            await answer.write(body[number : number + 1])
+            await asyncio.sleep(A_BYTE)
+    return answer
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
