@@ -3,10 +3,9 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 
 from gateway.settings import Settings
+from tests.nursery import nursery
 
 PATIENCE = 30.0
 
@@ -33,8 +32,7 @@ class Life:
         )
         self._file = settings.data_dir / "node.json"
         self._file.unlink(missing_ok=True)
-        with settings.data_dir.with_suffix(".log").open("ab") as journal:
-            self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, stderr=journal)
+        self.process = nursery().bear(["serve"], environment, errors=settings.data_dir.with_suffix(".log"))
 
     async def url(self) -> str:
         """Of the partners' listener."""

@@ -5,22 +5,29 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.nursery import nursery
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ROOT / "gateway" / "simulators" / "documents"
 
 
 def crossdock(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which the nursery bears."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | (environment or {})
-    return subprocess.run([sys.executable, "-m", "gateway", *arguments], cwd=ROOT, env=own, capture_output=True, text=True, timeout=90, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        code = nursery().bear(list(arguments), own, output=output, errors=errors).wait(90)
+        return subprocess.CompletedProcess(arguments, code, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8"))
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    done = crossdock("--help")
+    done = subprocess.run([sys.executable, "-m", "gateway", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0
     for command in ("serve", "demo", "check", "translate", "messages", "show", "find", "dead", "replay", "skip", "targets", "partners"):
         assert command in done.stdout

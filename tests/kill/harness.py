@@ -20,7 +20,7 @@ from gateway.failpoints import POINTS
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
 from tests.kill.documents import PARTNERS, Sent, document, order_data
-from tests.kill.nursery import Born, Nursery
+from tests.nursery import Born, nursery
 
 ROOT = Path(__file__).parent.parent.parent
 CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
@@ -74,15 +74,11 @@ class Verdict:
 class Gateway:
     """One gateway process after another on one data directory."""
 
-    def __init__(
-        self, folder: Path, erp_url: str, *, database: str | None = None, sabotage: str | None = None, nursery: Nursery | None = None
-    ) -> None:
-        """Processes of the `nursery`, where there is one, else each from its beginning."""
+    def __init__(self, folder: Path, erp_url: str, *, database: str | None = None, sabotage: str | None = None) -> None:
         self.folder = folder
         self.data = folder / "var"
         self.log = folder / "failpoints.log"
         self.process: subprocess.Popen[bytes] | Born | None = None
-        self._nursery = nursery
         self.url = self.erp_door = ""
         self._sabotage = ["--sabotage", sabotage] if sabotage else []
         self._errors = folder / "gateway.log"
@@ -98,8 +94,9 @@ class Gateway:
         digest = hashlib.sha256(partner.encode()).hexdigest()
         profile = self.folder / f"{partner}.yaml"
         profile.write_text(text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]"), encoding="utf-8")
-        command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
-        subprocess.run(command, check=True, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL)
+        applying = nursery().bear(["partners", "apply", str(profile), "--data-dir", str(self.data)], self._environment, errors=self._errors)
+        if applying.wait():
+            raise RuntimeError(f"{partner} could not be applied; see {self._errors}")
 
     async def start(self, armed: str | None = None, *, chance: float | None = None, fresh: bool = False) -> None:
         """Up, with one failpoint armed. A start that a failpoint kills counts as a kill and is tried again without it. `fresh`: not of the nursery."""
@@ -109,8 +106,8 @@ class Gateway:
         if armed:
             environment["CROSSDOCK_FAILPOINTS"] = f"{armed}={chance or CHANCES.get(armed, 0.3)}"
         arguments = [*self._sabotage, "serve", "--data-dir", str(self.data), "--partner-port", "0", "--admin-port", "0"]
-        if self._nursery is not None and not fresh:
-            self.process = self._nursery.bear(arguments, environment, self._errors)
+        if not fresh:
+            self.process = nursery().bear(arguments, environment, errors=self._errors)
         else:
             command = [sys.executable, "-m", "tests.kill.gateway", *arguments]
             with self._errors.open("ab") as errors:
@@ -187,8 +184,7 @@ class Run:
         await site.start()
         assert site._server is not None
         port = site._server.sockets[0].getsockname()[1]
-        nursery = Nursery()
-        gateway = Gateway(self._folder, f"http://127.0.0.1:{port}", database=self._database, sabotage=self._sabotage, nursery=nursery)
+        gateway = Gateway(self._folder, f"http://127.0.0.1:{port}", database=self._database, sabotage=self._sabotage)
         try:
             for partner in PARTNERS:
                 await asyncio.to_thread(gateway.apply, partner)
@@ -197,7 +193,6 @@ class Run:
             await self._live(gateway)
         finally:
             gateway.stop()
-            nursery.close()
             await runner.cleanup()
         return self._judge(gateway)
 

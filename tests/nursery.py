@@ -1,10 +1,12 @@
-"""Gateways that are born grown up: a process that has imported all of ours, and forks one gateway after another.
+"""Gateways and commands that are born grown up: a process that has imported all of ours, and forks one after another.
 
-A gateway's imports cost more than the life that a kill test gives it. Here they are paid once. Each child is a process of its own with its own
-environment, and dies by SIGKILL like any other.
+Our imports cost more than the life that a test gives a process. Here they are paid once. Each child is a process of its own with its own environment,
+and dies by SIGKILL like any other. That a process can also begin from its beginning, other tests show (test_cli.py, test_wheel.py, every tenth kill).
 """
 
+import atexit
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -15,10 +17,14 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
+HEAVY = ("gateway.app", "gateway.commands.serve", "gateway.commands.operate", "gateway.operations", "tests.kill.gateway", "uvloop")
+"""What children find imported."""
 
 
 class Born:
@@ -59,7 +65,7 @@ class Nursery:
     """`bear` gives a gateway with these arguments and this environment; it lives until it is killed."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.kill.nursery"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.nursery"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._born: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._ended: dict[int, int] = {}
         threading.Thread(target=self._hear, daemon=True).start()
@@ -73,9 +79,10 @@ class Nursery:
             else:
                 self._ended[int(pid)] = int(code)
 
-    def bear(self, arguments: list[str], environment: dict[str, str], errors: Path) -> Born:
+    def bear(self, arguments: list[str], environment: dict[str, str], *, errors: Path, output: Path | None = None) -> Born:
+        """A child that runs `crossdock` with these arguments; what it says is appended to the files."""
         assert self._process.stdin is not None
-        order = {"arguments": arguments, "environment": environment, "errors": str(errors)}
+        order = {"arguments": arguments, "environment": environment, "errors": str(errors), "output": str(output or os.devnull)}
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         return Born(self._born.get(timeout=60), self._ended)
@@ -86,6 +93,14 @@ class Nursery:
         self._process.wait(20)
 
 
+@cache
+def nursery() -> Nursery:
+    """The one of this process."""
+    one = Nursery()
+    atexit.register(one.close)
+    return one
+
+
 def _live(order: dict[str, Any]) -> None:
     """The child's whole life."""
     from gateway import failpoints
@@ -93,19 +108,31 @@ def _live(order: dict[str, Any]) -> None:
 
     os.environ.clear()
     os.environ.update(order["environment"])
-    nothing, errors = os.open(os.devnull, os.O_RDWR), os.open(order["errors"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for descriptor, becomes in ((nothing, 0), (nothing, 1), (errors, 2)):
-        os.dup2(descriptor, becomes)
+    given = {0: os.open(os.devnull, os.O_RDONLY)}
+    for descriptor, name in ((1, "output"), (2, "errors")):
+        given[descriptor] = os.open(order[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for descriptor, opened in given.items():
+        os.dup2(opened, descriptor)
     random.seed()  # else each child would have the chances of its brothers
     failpoints._ARMED.update(failpoints._armed())
     run(order["arguments"])
 
 
-def main() -> None:
-    import tests.kill.gateway  # noqa: F401 - imported for the children
+def _code_of(order: dict[str, Any]) -> int:
+    try:
+        _live(order)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: F401 - imported for the children
+
+def main() -> None:
+    for name in HEAVY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
     living: set[int] = set()
     while True:
@@ -116,9 +143,11 @@ def main() -> None:
                 break
             pid = os.fork()
             if pid == 0:
-                with contextlib.suppress(SystemExit):
-                    _live(json.loads(line))
-                os._exit(0)
+                code = _code_of(json.loads(line))
+                with contextlib.suppress(OSError):
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                os._exit(code)
             living.add(pid)
             os.write(1, b"born %d 0\n" % pid)
         while living:
