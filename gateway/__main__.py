@@ -218,6 +218,47 @@ def simulate_partner(
     raise typer.Exit(partner(name, token, url, list(files or []), wait))
 
 
+def _simulated(role: str, says: str, known_as: str) -> None:
+    """A command of its own for each role; all have the same options."""
+
+    def act(
+        name: Annotated[str, typer.Argument(help="Its name: the partner's, and its login by SFTP.")] = known_as,
+        url: Annotated[
+            str, typer.Option(help="The gateway: http://… for HTTP, sftp://HOST:PORT for SFTP, …/as2 with --as2 for AS2.")
+        ] = "http://127.0.0.1:8080",
+        token: Annotated[str, typer.Option(envvar="CROSSDOCK_PARTNER_TOKEN", help="HTTP: its bearer token.")] = "",
+        key: Annotated[Path | None, typer.Option(help="SFTP: its private key. AS2: a PEM file with its key and certificate.")] = None,
+        host_key: Annotated[str, typer.Option(help="SFTP: the gateway's host key or its fingerprint.")] = "",
+        as2: Annotated[str, typer.Option(metavar="NAME", help="AS2: its AS2 name.")] = "",
+        certificate: Annotated[Path | None, typer.Option(help="AS2: the gateway's certificate.")] = None,
+        listen: Annotated[int, typer.Option(help="AS2: the port where it takes our messages; 0 takes a free one.")] = 0,
+        seed: Annotated[int, typer.Option(help="Partners with one seed speak of the same orders.")] = 1,
+        orders: Annotated[int, typer.Option(min=0, max=9_999, help="Of how many orders it speaks by itself.")] = 5,
+        fault: Annotated[list[str] | None, typer.Option(help=f"Faults of the trade: {', '.join(SIMULATED_FAULTS)}; more than once.")] = None,
+        often: Annotated[float, typer.Option(min=0, max=1, help="How many of its files have each fault.")] = 0.3,
+        bill: Annotated[bool, typer.Option("--bill", help="A carrier's 210s, too.")] = False,
+        isa: Annotated[str | None, typer.Option(metavar="QUALIFIER:ID", help="Its identity in the ISA; default: the shipped profile's.")] = None,
+        pace: Annotated[float, typer.Option(min=0, help="Seconds between its files.")] = 0.0,
+        wait: Annotated[float, typer.Option(min=0, help="Seconds to go on answering what comes.")] = 5.0,
+    ) -> None:
+        from gateway.commands.simulate import Line, trade
+
+        line = Line(url, token, key, host_key, as2, certificate, listen)
+        code = trade(role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, pace=pace, wait=wait)
+        raise typer.Exit(code)
+
+    simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)
+
+
+SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "no-997")
+for _role, _says, _name in (
+    ("customer", "orders by 940", "harbor"),
+    ("3pl", "ships orders and says so by 945, also those that we send it", "lake3pl"),
+    ("carrier", "announces shipments by 856 and tells by 214 where they are", "northway"),
+):
+    _simulated(_role, _says, _name)
+
+
 @app.command("config")
 def show_config(config: Config = None, data_dir: Data = None) -> None:
     """The settings as a node would see them, secrets masked."""

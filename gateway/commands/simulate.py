@@ -1,16 +1,27 @@
 """`crossdock simulate`: the pretend ERP and pretend partners as processes of their own, for trying a profile and for compose files."""
 
 import asyncio
+import contextlib
 import json
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from gateway.exits import FAILED, GOOD
+from gateway.errors import CrossdockError
+from gateway.exits import FAILED, GOOD, USAGE
+from gateway.keys import read_private, read_ssh
+from gateway.simulators.as2 import PretendAs2Partner
 from gateway.simulators.chaos import Chaos
 from gateway.simulators.erp import PretendErp
+from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, Way, served
 from gateway.simulators.partner import PretendPartner
+from gateway.simulators.sftp import PretendSftpPartner
+from gateway.simulators.trade import FAULTS, IDENTITIES, ROLES, Role, Sender, Sending, sendings
+from translators.as2.cms.keys import KeyRefused, certificate, our_key
 
 
 def erp(host: str, port: int, chaos: Chaos | None = None) -> int:
@@ -60,3 +71,94 @@ def partner(name: str, token: str, url: str, files: list[Path], wait: float) -> 
         return FAILED
     except KeyboardInterrupt:
         return GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How a living partner reaches the gateway: one of HTTP (token), SFTP (key, host_key), AS2 (key and certificate in one PEM, the gateway's certificate)."""
+
+    url: str
+    token: str = ""
+    key: Path | None = None
+    host_key: str = ""
+    as2_name: str = ""
+    certificate: Path | None = None
+    listen: int = 0
+
+
+def trade(
+    role: str,
+    name: str,
+    line: Line,
+    *,
+    isa: str | None,
+    seed: int,
+    orders: int,
+    faults: list[str],
+    often: float,
+    bill: bool,
+    pace: float,
+    wait: float,
+) -> int:
+    """A partner of this role. 2 for a fault or an identity that there is not."""
+    chosen = next(one for one in ROLES if one == role)
+    wanted = [one for one in FAULTS if one in faults]
+    if unknown := sorted(set(faults) - set(FAULTS)):
+        print(f"no fault is called {unknown[0]}; there are: " + "; ".join(f"{one}: {says}" for one, says in FAULTS.items()))
+        return USAGE
+    qualifier, _, identity = (isa or ":".join(IDENTITIES[chosen])).partition(":")
+    if len(qualifier) != 2 or not 1 <= len(identity) <= 15 or not identity.isascii():
+        print(f"{isa} is no identity; one is a qualifier of two characters, a colon and up to fifteen more, such as ZZ:LAKE3PL")
+        return USAGE
+    who, today = Sender(qualifier, identity), datetime.now(UTC).date()
+    files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill)
+    return living(chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0)
+
+
+def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: Sender, seed: int, pace: float, wait: float, silent: float) -> int:
+    """Sends the role's files, answers what comes, for `wait` seconds after its last one. Exit 1 if something was not taken."""
+
+    async def act() -> int:
+        async with contextlib.AsyncExitStack() as stack:
+            way = await _way(stack, name, line)
+            who = Living(
+                way, sender, datetime.now(UTC).date(), lambda text: print(text, flush=True), ships=role == "3pl", pace=pace, silent=silent,
+                chance=random.Random(f"living {role} {seed}"),
+            )  # fmt: skip
+            listening = asyncio.create_task(who.listen(1e9))
+            try:
+                await who.tell(files)
+                await asyncio.sleep(wait)
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+            print(f"{who.sent} files sent, {len(who.got)} documents got", flush=True)
+        return GOOD
+
+    try:
+        return asyncio.run(act())
+    except (ConnectionError, CrossdockError, KeyRefused, OSError) as error:
+        print(error)
+        return FAILED
+    except KeyboardInterrupt:
+        return GOOD
+
+
+async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line) -> Way:
+    if line.url.startswith("sftp://"):
+        key = read_ssh(line.key.read_bytes(), None) if line.key else None
+        partner = PretendSftpPartner(name, key)
+        await asyncio.to_thread(partner.connect, line.url, [line.host_key])
+        stack.callback(partner.close)
+        return BySftp(partner)
+    session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
+    if not line.as2_name:
+        return ByHttp(session, PretendPartner(name, line.token, line.url.rstrip("/")))
+    if line.key is None or line.certificate is None:
+        raise CrossdockError("by AS2 it needs --key, a PEM file with its key and certificate, and --certificate, the gateway's")
+    made = read_private(line.key.read_bytes(), None)
+    as2 = PretendAs2Partner(line.as2_name, our_key(made.private, made.certificate), certificate(line.certificate.read_bytes()))
+    runner, address = await served(as2, "127.0.0.1", line.listen)
+    stack.push_async_callback(runner.cleanup)
+    print(f"takes messages at {address}", flush=True)
+    return ByAs2(session, as2, line.url)

@@ -12,9 +12,9 @@ PATIENCE = 10
 
 
 class PretendSftpPartner:
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, key: MadeSsh | None = None) -> None:
         self.user = user
-        self.key: MadeSsh = generate_ssh("ed25519")
+        self.key = key or generate_ssh("ed25519")
         self.fetched: dict[str, bytes] = {}
         """What it fetched from its folder `out`, by name."""
         self._line: Remote | None = None

@@ -1,0 +1,156 @@
+"""A partner that lives: sends what its role has to say by the channel that it has, answers what it gets, and tells what happens, line by line."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import aiohttp
+from aiohttp import web
+
+from gateway.simulators.as2 import PretendAs2Partner
+from gateway.simulators.partner import PretendPartner, acknowledged
+from gateway.simulators.sftp import PretendSftpPartner
+from gateway.simulators.trade import Sender, Sending, shipped
+from translators.as2.write import Security
+
+OWN_NUMBERS = 900_000_000
+"""Control numbers of what it sends because it got something begin here."""
+LOOK = 0.3
+"""Seconds between looks into the mailbox."""
+TRIES = 30
+
+
+class Way(Protocol):
+    """How it reaches the gateway and is reached."""
+
+    async def send(self, name: str, body: bytes) -> str:
+        """What it was answered, in a few words. Raises ConnectionError where it never was."""
+        ...
+
+    async def pick_up(self) -> list[bytes]:
+        """What is new for it."""
+        ...
+
+
+class ByHttp:
+    def __init__(self, session: aiohttp.ClientSession, partner: PretendPartner) -> None:
+        self._session, self._partner = session, partner
+        self._had: set[str] = set()
+
+    async def send(self, name: str, body: bytes) -> str:
+        status, answer = await self._partner.send(self._session, name, body, tries=TRIES, pause=1)
+        return f"{status} {answer.get('id', answer.get('detail', ''))}" + (" (known)" if answer.get("duplicate") else "")
+
+    async def pick_up(self) -> list[bytes]:
+        await self._partner.pick_up(self._session)
+        new = [key for key in self._partner.picked_up if key not in self._had]
+        self._had.update(new)
+        return [self._partner.picked_up[key] for key in new]
+
+
+class BySftp:
+    """`partner` is connected."""
+
+    def __init__(self, partner: PretendSftpPartner) -> None:
+        self._partner = partner
+
+    async def send(self, name: str, body: bytes) -> str:
+        await asyncio.to_thread(self._partner.drop, name, body)
+        return "OK"
+
+    async def pick_up(self) -> list[bytes]:
+        return await asyncio.to_thread(self._partner.pick_up)
+
+
+class ByAs2:
+    def __init__(self, session: aiohttp.ClientSession, partner: PretendAs2Partner, url: str) -> None:
+        self._session, self._partner, self._url = session, partner, url
+        self._read = 0
+
+    async def send(self, name: str, body: bytes) -> str:
+        outcome = await self._partner.send(self._session, self._url, body, file_name=name, security=Security())
+        return f"{outcome.status}, its receipt says {outcome.judgment.state}" if outcome.judgment else f"{outcome.status}, without a receipt"
+
+    async def pick_up(self) -> list[bytes]:
+        new = self._partner.taken[self._read :]
+        self._read += len(new)
+        return [document for one in new for document in one.documents]
+
+
+@dataclass
+class Living:
+    """One partner. `pace` are the seconds between its files; `silent`: how many of our documents it never answers, of one."""
+
+    way: Way
+    who: Sender
+    day: date
+    say: Callable[[str], None]
+    ships: bool = False
+    """Whether it ships the 940s that it gets."""
+    pace: float = 0.0
+    silent: float = 0.0
+    chance: random.Random = field(default_factory=random.Random)
+    sent: int = 0
+    got: list[bytes] = field(default_factory=list)
+    _own: int = field(default_factory=lambda: first_number())
+
+    async def tell(self, files: list[Sending]) -> None:
+        for one in files:
+            with_fault = f"  ({', '.join(one.faults)})" if one.faults else ""
+            self.say(f"{one.name}: {await self.way.send(one.name, one.body)}{with_fault}")
+            self.sent += 1
+            await asyncio.sleep(self.pace)
+
+    async def listen(self, seconds: float) -> None:
+        """Picks up what comes for so long, and answers it."""
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            for document in await self.way.pick_up():
+                self.got.append(document)
+                await self._answer(document)
+            if asyncio.get_running_loop().time() >= until:
+                return
+            await asyncio.sleep(LOOK)
+
+    async def _answer(self, document: bytes) -> None:
+        set_id = _set_of(document)
+        self.say(f"got a {set_id} of {len(document)} bytes")
+        if set_id in ("997", "999", "TA1", "") or self.chance.random() < self.silent:
+            return
+        await self.tell([Sending(f"997-{self._own}.edi", acknowledged(document, self._number()), "")])
+        if self.ships and set_id == "940":
+            await self.tell([shipped(document, control=self._number(), day=self.day, who=self.who)])
+
+    def _number(self) -> int:
+        self._own += 1
+        return self._own
+
+
+def _set_of(document: bytes) -> str:
+    """ST01 of its first set; TA1 where it has none; empty where it is no X12."""
+    if not document.startswith(b"ISA"):
+        return ""
+    separator, end = document[3:4], document[105:106]
+    for segment in document.split(end):
+        tag, _, rest = segment.strip().partition(separator)
+        if tag in (b"ST", b"TA1"):
+            return rest.split(separator)[0].decode("latin-1") if tag == b"ST" else "TA1"
+    return ""
+
+
+async def served(partner: PretendAs2Partner, host: str, port: int) -> tuple[web.AppRunner, str]:
+    """The AS2 partner as a server, for what we send it: (runner, its address)."""
+    runner = web.AppRunner(partner.app(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    address, chosen = runner.addresses[0][:2]
+    return runner, f"http://{address}:{chosen}/as2"
+
+
+def first_number() -> int:
+    """Where the control numbers of answers begin: another place each time, for they may not come twice from one partner."""
+    return OWN_NUMBERS + int.from_bytes(os.urandom(3)) * 5 % 90_000_000

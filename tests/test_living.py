@@ -1,0 +1,123 @@
+"""Simulated partners against a real gateway, by each of their channels: what they send comes to its events, and what they get they answer."""
+
+import asyncio
+import random
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.__main__ import SIMULATED_FAULTS, app
+from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living
+from gateway.simulators.sftp import PretendSftpPartner
+from gateway.simulators.trade import FAULTS, IDENTITIES, Sender, sendings, shipped
+from tests.as2_running import two
+from tests.kill.documents import order_data
+from tests.running import running
+from tests.sftp_running import profile
+from tests.test_trade import events
+
+DAY = date(2026, 11, 16)
+
+
+def one(way, role: str, said: list[str], **more) -> Living:
+    return Living(way, Sender(*IDENTITIES[role]), DAY, said.append, chance=random.Random(1), **more)
+
+
+def test_an_order_is_lived_through_by_http(tmp_path: Path):
+    """The ERP releases an order; the warehouse answers it, ships it, and speaks of two of its own; the carrier tells of those two."""
+
+    async def act() -> None:
+        said: list[str] = []
+        async with running(tmp_path) as gateway:
+            warehouse = one(ByHttp(gateway.session, gateway.partner("lake3pl")), "3pl", said, ships=True)
+            carrier = one(ByHttp(gateway.session, gateway.partner("northway")), "carrier", said)
+            _, released = await gateway.release({"partner": "lake3pl", "type": "fulfilment.requested", "data": order_data(1)})
+            await warehouse.tell(sendings("3pl", seed=4, orders=2, day=DAY))
+            await carrier.tell(sendings("carrier", seed=4, orders=2, day=DAY, faults=["late", "doubled"]))
+            await warehouse.listen(3)
+            await gateway.settle(lambda: gateway.effects("order/REL1"), "the order that we sent was not shipped")
+            (awaited,) = [row for row in await gateway.operate("awaited") if row["document"] == released["document"]]
+            await gateway.settle(
+                lambda: len([e for e in gateway.effects() if "shipment.status" in e.type]) == 8, "not every status came, or one came twice"
+            )
+            assert awaited["state"] == "accepted"
+            assert all(effect.count == 1 for effect in gateway.effects())
+            assert any(line.startswith("945-REL1.edi: 202") for line in said)
+
+    asyncio.run(act())
+
+
+def test_who_never_answers_stays_silent(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            warehouse = one(ByHttp(gateway.session, gateway.partner("lake3pl")), "3pl", [], ships=True, silent=1.0)
+            await gateway.release({"partner": "lake3pl", "type": "fulfilment.requested", "data": order_data(1)})
+            await warehouse.listen(1)
+            assert len(warehouse.got) == 1
+            assert warehouse.sent == 0
+
+    asyncio.run(act())
+
+
+def test_by_sftp(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            partner = PretendSftpPartner("acme")
+            await gateway.operate(
+                "partners.apply",
+                text=profile("acme", key=partner.key, agreements="[{receive: '945', overlays: [demo-3pl], default_zone: America/New_York}]"),
+            )
+            (host_key, *_) = [row["fingerprint"] for row in await gateway.operate("sftp.hostkeys")]
+            await asyncio.to_thread(partner.connect, gateway.node.addresses["sftp"], [host_key])
+            warehouse = one(BySftp(partner), "3pl", [])
+            await warehouse.tell(sendings("3pl", seed=4, orders=2, day=DAY))
+            await gateway.settle(lambda: len(gateway.effects()) == 2)
+            await warehouse.listen(2)
+            assert sum(b"ST*997*" in document for document in warehouse.got) == 2
+            await asyncio.to_thread(partner.close)
+
+    asyncio.run(act())
+
+
+def test_by_as2(tmp_path: Path):
+    async def act() -> None:
+        said: list[str] = []
+        async with two(tmp_path, agreements="[{receive: '214'}, {receive: '856'}]") as (gateway, partner):
+            carrier = one(ByAs2(gateway.session, partner, f"{gateway.url}/as2"), "carrier", said)
+            await carrier.tell(sendings("carrier", seed=4, orders=1, day=DAY))
+            assert all("200, its receipt says delivered" in line for line in said)
+            await gateway.settle(lambda: len(gateway.effects()) == 5)
+            await carrier.listen(2)
+            assert sum(b"ST*997*" in document for document in carrier.got) == 5
+
+    asyncio.run(act())
+
+
+def test_what_is_shipped_is_what_was_ordered(tmp_path: Path):
+    (sending,) = sendings("customer", seed=9, orders=1, day=DAY)
+    advice = shipped(sending.body, control=1, day=DAY, who=Sender(*IDENTITIES["3pl"]))
+    code, (told,) = events(advice.body, tmp_path, "lake3pl")
+    ordered = events(sending.body, tmp_path, "harbor")[1][0]
+    assert code == 0
+    assert told["data"]["order_id"] == ordered["data"]["order_id"]
+    assert [line["shipped"] for line in told["data"]["lines"]] == [line["ordered"] for line in ordered["data"]["lines"]]
+
+
+def test_the_command_names_the_same_faults():
+    assert set(SIMULATED_FAULTS) == set(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--fault", "earthquake"], 2, "no fault is called earthquake"),
+        (["--isa", "LAKE3PL"], 2, "is no identity"),
+        (["--url", "sftp://127.0.0.1:9", "--host-key", "SHA256:" + "A" * 43, "--orders", "1"], 1, "127.0.0.1:9"),
+        (["--as2", "NAME", "--url", "http://127.0.0.1:9/as2", "--orders", "1"], 1, "--key"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_told(arguments: list[str], code: int, words: str):
+    done = CliRunner().invoke(app, ["simulate", "3pl", *arguments])
+    assert (done.exit_code, words in done.output) == (code, True), done.output

@@ -1,0 +1,104 @@
+"""What simulated partners send: without faults each file is right under the shipped guides and becomes its events; with them, each fault is what it says."""
+
+import io
+import json
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.commands.translate import translate
+from gateway.simulators.trade import FAULTS, ROLES, Fault, Role, orders_of, sendings
+from partners.profile import read_profile
+from tests.running import ROOT
+
+DAY = date(2026, 11, 16)
+PROFILES = {"customer": "harbor", "3pl": "lake3pl", "carrier": "northway"}
+TYPES = {
+    "940": "fulfilment.requested",
+    "945": "fulfilment.shipped",
+    "856": "shipment.notified",
+    "214": "shipment.status",
+    "210": "freight.billed",
+}
+
+
+def events(body: bytes, folder: Path, partner: str | None = None) -> tuple[int, list[dict[str, Any]]]:
+    """(exit code of `translate`, the events)."""
+    file = folder / "one.edi"
+    file.write_bytes(body)
+    profile = read_profile((ROOT / "partners" / "profiles" / f"{partner}.yaml").read_text()) if partner else None
+    told = io.StringIO()
+    code = translate(file, partner=profile, as_json=True, out=told)
+    return code, [json.loads(line) for line in told.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_without_faults_every_file_is_right_and_tells_its_event(role: Role, tmp_path: Path):
+    for one in sendings(role, seed=5, orders=4, day=DAY, bill=True):
+        code, told = events(one.body, tmp_path, None if one.name.startswith("210") else PROFILES[role])
+        assert code == 0, (one.name, one.body)
+        assert [event["type"] for event in told] == [f"org.crossdock.{TYPES[one.name[:3]]}.v1"]
+
+
+@given(st.sampled_from(list(ROLES)), st.integers(0, 10**6), st.integers(1, 4), st.sets(st.sampled_from(list(FAULTS))))
+@settings(max_examples=40, deadline=None)
+def test_the_same_seed_sends_the_same(role: Role, seed: int, orders: int, faults: set[Fault]):
+    first = sendings(role, seed=seed, orders=orders, day=DAY, faults=faults)
+    assert first == sendings(role, seed=seed, orders=orders, day=DAY, faults=faults)
+    controls = Counter(one.body[90:99] for one in first if "doubled" not in one.faults)
+    assert max(controls.values()) == 1, "no control number twice"
+
+
+def test_roles_of_one_seed_speak_of_the_same_orders(tmp_path: Path):
+    (ordered,) = events(sendings("customer", seed=3, orders=1, day=DAY)[0].body, tmp_path, "harbor")[1]
+    (shipped,) = events(sendings("3pl", seed=3, orders=1, day=DAY)[0].body, tmp_path, "lake3pl")[1]
+    (notified,) = events(sendings("carrier", seed=3, orders=1, day=DAY)[0].body, tmp_path, "northway")[1]
+    assert ordered["data"]["order_id"] == shipped["data"]["order_id"]
+    assert [line["shipped"]["value"] for line in notified["data"]["lines"]] == [line["shipped"]["value"] for line in shipped["data"]["lines"]]
+
+
+def those_with(fault: Fault, role: Role = "carrier") -> list[Any]:
+    found = [one for one in sendings(role, seed=8, orders=40, day=DAY, faults=[fault]) if fault in one.faults]
+    assert found, fault
+    return found
+
+
+def test_wrong_parents_are_found(tmp_path: Path):
+    assert all(events(one.body, tmp_path)[0] == 1 for one in those_with("wrong-parents")[:3])
+
+
+def test_short_means_less_than_ordered(tmp_path: Path):
+    for one in those_with("short", "3pl")[:3]:
+        lines = events(one.body, tmp_path, "lake3pl")[1][0]["data"]["lines"]
+        assert any(float(line["shipped"]["value"]) < float(line["ordered"]["value"]) for line in lines)
+    assert sum(line.shipped < line.ordered for order in orders_of(8, 400, DAY, short=0.3) for line in order.lines) in range(80, 160)
+
+
+def test_doubled_is_the_same_bytes_or_the_same_content(tmp_path: Path):
+    whole = sendings("carrier", seed=8, orders=40, day=DAY, faults=["doubled"])
+    bodies = Counter(one.body for one in whole)
+    assert any(count == 2 for count in bodies.values())
+    again = [one for one in whole if one.name.startswith("again-")]
+    assert again
+    first = {one.name: one for one in whole if not one.name.startswith("again-")}
+    for one in again[:5]:
+        assert events(one.body, tmp_path, "northway")[1][0]["data"] | {"evidence": 0} == events(first[one.name[6:]].body, tmp_path, "northway")[1][0][
+            "data"
+        ] | {"evidence": 0}
+
+
+def test_late_ones_come_last_and_a_later_status_may_come_first():
+    whole = sendings("carrier", seed=8, orders=40, day=DAY, faults=["late"])
+    flags = ["late" in one.faults for one in whole]
+    assert flags == sorted(flags)
+    whole = sendings("carrier", seed=8, orders=40, day=DAY, faults=["out-of-order"])
+    places = [(one.order, int(one.name.rpartition("-")[2].removesuffix(".edi"))) for one in whole]
+    early = [one for one, after in zip(whole, whole[1:], strict=False) if one.order == after.order and one.name > after.name]
+    assert early
+    assert sorted(places) != places
+    assert all("out-of-order" in one.faults for one in early)
