@@ -214,10 +214,21 @@ class Run:
             self._stopping = True
             await self._drain()
             self._drained = True
-            await asyncio.wait(people, timeout=DRAIN)
-            for task in people:
-                if task.done():
-                    task.result()
+            await self._at_home(people)
+
+    async def _at_home(self, people: "list[asyncio.Task[None]]") -> None:
+        """Waits until everybody has done what is theirs to do, or nobody has fetched anything for DRAIN seconds."""
+        had, moved = -1, time.monotonic()
+        while not all(task.done() for task in people) and time.monotonic() - moved < DRAIN:
+            await asyncio.wait(people, timeout=0.5)
+            fetched = sum(len(partner.picked_up) for partner in self.partners.values())
+            if fetched > had:
+                had, moved = fetched, time.monotonic()
+        for task in people:
+            if task.done():
+                task.result()
+            task.cancel()
+        await asyncio.gather(*people, return_exceptions=True)
 
     async def _kill_again_and_again(self, gateway: Gateway) -> None:
         points = list(self._points)
