@@ -148,6 +148,7 @@ class Node:
         self.reconcile = ReconcileStage(self.store, clock=self.clock, profile_text=self._profile_text, on_written=self.deliver.wake)
         self.translate = TranslateStage(
             self.store, self.pool, node=self.name, clock=self.clock, profile_text=self._profile_text, on_kept=self._on_kept, hooks=self._has_hook,
+            on_translated=self.metrics.translated,
         )  # fmt: skip
         self.replay = ReplayStage(
             self.store, Reader(self.pool, self.store.files, self._profile_text), node=self.name, clock=self.clock,

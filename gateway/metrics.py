@@ -13,6 +13,11 @@ from gateway.records import Settled
 from gateway.store import destinations, search
 from gateway.store.store import Store, landed
 
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
+"""Seconds: from a quick translation to a delivery that waited for a day."""
+MOST_PARTNERS = 100
+OTHER = "other"
+
 
 class Metrics:
     def __init__(self, store: Store) -> None:
@@ -23,6 +28,11 @@ class Metrics:
         self._request_seconds = Histogram("crossdock_http_request_seconds", "time to answer a partner's request", registry=self._registry)
         self._attempts = Counter("crossdock_attempts", "attempts of deliveries", ["destination", "outcome"], registry=self._registry)
         self._attempt_seconds = Histogram("crossdock_attempt_seconds", "time of one attempt", ["destination"], registry=self._registry)
+        self._documents = Counter("crossdock_documents", "documents decided, by partner and state", ["partner", "state"], registry=self._registry)
+        self._stage_seconds = Histogram(
+            "crossdock_stage_seconds", "from a stage's beginning to its commit", ["stage", "partner"], buckets=BUCKETS, registry=self._registry
+        )
+        self._named: set[str] = set()
         self._commits = Gauge("crossdock_store_commits", "group commits since the start", registry=self._registry)
         self._members = Gauge("crossdock_store_members", "members of those commits", registry=self._registry)
         self._waiting = Gauge("crossdock_store_waiting", "members waiting for the writer", registry=self._registry)
@@ -37,9 +47,25 @@ class Metrics:
         self._replays = Gauge("crossdock_replays", "replays of many, by state", ["state"], registry=self._registry)
         self._alarms = Gauge("crossdock_alarms", "alarms, by kind", ["kind"], registry=self._registry)
 
+    def translated(self, partner: str, states: dict[str, int], seconds: float | None) -> None:
+        """A chunk is committed; `seconds` from COMMIT 1 on, where it was the last one of its message."""
+        named = self._partner(partner)
+        for state, number in states.items():
+            self._documents.labels(named, state).inc(number)
+        if seconds is not None:
+            self._stage_seconds.labels("translate", named).observe(max(0.0, seconds))
+
     def attempted(self, settled: Settled) -> None:
         self._attempts.labels(settled.destination, settled.outcome).inc()
         self._attempt_seconds.labels(settled.destination).observe(settled.duration / SECOND)
+        if settled.outcome == "delivered" and settled.owed_since:
+            self._stage_seconds.labels("deliver", self._partner(settled.partner)).observe(max(0, settled.at - settled.owed_since) / SECOND)
+
+    def _partner(self, partner: str) -> str:
+        """Its name, for so many partners; those beyond them share one, for each label value costs whoever stores the metrics a series."""
+        if len(self._named) < MOST_PARTNERS:
+            self._named.add(partner)
+        return partner if partner in self._named else OTHER
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:

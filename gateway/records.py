@@ -400,6 +400,8 @@ class Settled:
     in_doubt: bool = False
     """An earlier attempt may have had its effect unseen."""
     breaker: BreakerTerms = USUAL
+    owed_since: Instant = 0
+    """When the delivery came to be; told in metrics alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,5 +257,5 @@ class DeliverStage:
             delivery=delivery.id, lane=delivery.lane, fence=delivery.fence, partner=delivery.partner, destination=delivery.destination,
             message=delivery.message, node=self._node, on_dead=delivery.on_dead, started_at=started, duration=max(0, now - started),
             outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due, in_doubt=delivery.unknown_outcome,
-            breaker=self._breaker,
+            breaker=self._breaker, owed_since=delivery.created_at,
         )  # fmt: skip

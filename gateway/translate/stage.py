@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import journal
-from gateway.clock import Clock, as_text, span
+from gateway.clock import SECOND, Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
@@ -45,7 +45,7 @@ ProfileText = Callable[[str, int], Awaitable[str]]
 class TranslateStage:
     def __init__(
         self, store: Store, pool: Pool, *, node: str, clock: Clock, profile_text: ProfileText, on_kept: Callable[[], None] = lambda: None,
-        hooks: Callable[[str], bool] = lambda partner: False,
+        hooks: Callable[[str], bool] = lambda partner: False, on_translated: Callable[[str, dict[str, int], float | None], None] = lambda *told: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._pool = pool
@@ -54,6 +54,7 @@ class TranslateStage:
         self._profile_text = profile_text
         self._on_kept = on_kept
         self._hooks = hooks
+        self._on_translated = on_translated
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._lanes: set[asyncio.Task[None]] = set()
@@ -332,6 +333,7 @@ class TranslateStage:
     def _tell(self, message: ToTranslate, kept: ChunkKept, *, whole: bool) -> None:
         if not kept.stale:
             journal.translated(message.id, message.partner, kept.states, kept.dropped, whole)
+            self._on_translated(message.partner, kept.states, (self._clock() - message.arrival) / SECOND if whole else None)
 
 
 @dataclass(slots=True)
