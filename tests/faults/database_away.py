@@ -14,7 +14,7 @@ import psycopg
 
 from tests.faults.promise import Proof, Trial, empty_database, own_postgresql
 from tests.faults.sabotage import sabotaged
-from tests.faults.senders import Senders, judged
+from tests.faults.senders import LONGER_THAN_A_LEASE, Senders, judged
 from tests.running import running
 
 BACK = 15.0
@@ -53,7 +53,7 @@ async def _stopped(trial: Trial, proof: Proof) -> None:
                     await asyncio.sleep(2 * (turn % 2))
                 await _back(senders, proof)
             await senders.stop()
-            await judged(proof, senders.believed, gateway.erp)
+            await judged(proof, senders.believed, gateway.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
 
 
 async def _frozen(trial: Trial, proof: Proof) -> None:
@@ -69,7 +69,7 @@ async def _frozen(trial: Trial, proof: Proof) -> None:
                     await asyncio.sleep(max(trial.size("away"), LONGER_THAN_ANYBODY_WAITS))
             await _back(senders, proof)
             await senders.stop()
-            await judged(proof, senders.believed, gateway.erp)
+            await judged(proof, senders.believed, gateway.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
 
 
 async def _locked(trial: Trial, proof: Proof) -> None:
@@ -83,7 +83,7 @@ async def _locked(trial: Trial, proof: Proof) -> None:
                 await asyncio.sleep(max(trial.size("away"), LONGER_THAN_ANYBODY_WAITS))
         await _back(senders, proof)
         await senders.stop()
-        await judged(proof, senders.believed, gateway.erp)
+        await judged(proof, senders.believed, gateway.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
 
 
 def _stop(server: Any, how: str) -> None:

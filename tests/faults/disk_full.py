@@ -15,7 +15,7 @@ from gateway.simulators.as2 import PretendAs2Partner
 from tests.as2_running import two
 from tests.faults.promise import CannotBeTried, Proof, Trial
 from tests.faults.sabotage import sabotaged
-from tests.faults.senders import judged
+from tests.faults.senders import LONGER_THAN_A_LEASE, judged
 from tests.kill.documents import Sent, document
 from tests.running import Running
 from translators.as2.write import Security
@@ -114,7 +114,7 @@ async def prove(trial: Trial, proof: Proof) -> None:
             full.over = True
             async with asyncio.timeout(60):
                 await asyncio.gather(*people)
-            await judged(proof, full.believed, gateway.erp)
+            await judged(proof, full.believed, gateway.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
             proof.holds(proof.counts["times 503 by HTTP"] > 0 and proof.counts["times 503 by AS2"] > 0, "nobody met the full disk")
             proof.holds(proof.counts["times ready without room"] == 0, "it was ready though there was no room")
 

@@ -15,6 +15,9 @@ from tests.kill.documents import Sent, document
 PATIENCE = 10.0
 """Seconds after which a sender gives up waiting for one answer."""
 
+LONGER_THAN_A_LEASE = 25.0
+"""Seconds without progress after which what is not there is lost: what a failed commit leaves leased is taken up again when its lease has run out."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -75,7 +78,7 @@ class Senders:
             await asyncio.sleep(self.pause)
 
 
-async def judged(proof: Proof, believed: set[str], erp: PretendErp, *, patience: float = 10.0) -> None:
+async def judged(proof: Proof, believed: set[str], erp: PretendErp, *, patience: float = LONGER_THAN_A_LEASE) -> None:
     """Every document that its sender believes delivered is in the ERP's ledger exactly once, and nothing is there that nobody sent."""
     until, had = time.monotonic() + patience, -1
     while believed - {effect.subject for effect in erp.effects.values()} and time.monotonic() < until:
