@@ -13,12 +13,13 @@ from gateway.clock import HOUR, MINUTE, SECOND, Instant
 from gateway.errors import PermanentFailure, Refused, TemporaryFailure, UnknownOutcome
 from gateway.records import Action, Settled, ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Steering
-from gateway.settings import Folder, Retries
+from gateway.settings import Retries
 from gateway.steering import steer, targets
 from gateway.store import breaker, dead_letters, destinations
 from gateway.store.breaker import CLOSED, OPEN, PAUSED, PROBING, RAMPING, Health, heard
 from gateway.store.store import Store
 from gateway.targets.folder import FolderTarget, put_once
+from gateway.targets.terms import Folder
 from tests.scheduling import START, TARGET, claim, every_alarm, put, settle, settled
 
 TERMS = BreakerTerms(failures=3, pause=30 * SECOND)

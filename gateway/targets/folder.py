@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure
 from gateway.records import ToDeliver
-from gateway.settings import Folder
 from gateway.targets.base import Confirmation
+from gateway.targets.terms import Folder
 
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
 """Troubles of a disk that may pass; all others are the folder's own: its path, its rights."""

@@ -9,10 +9,10 @@ import aiohttp
 
 from gateway.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
-from gateway.settings import Target
 from gateway.targets.base import Confirmation
 from gateway.targets.http import bounded_read, open_session, post
 from gateway.targets.outcome import failure_of
+from gateway.targets.terms import Target
 
 
 class RestTarget:
