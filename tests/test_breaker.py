@@ -255,6 +255,15 @@ def test_what_may_have_been_taken_unseen_never_goes_to_the_fallback(store: Store
     assert crashed.id != plain.id
 
 
+@pytest.mark.parametrize("outcome", ["temporary", "destination"])
+def test_what_is_in_doubt_stays_so_over_a_later_attempt_that_never_left(store: Store, outcome: str):
+    put(store, "p", ["s1"], fallback=(FOLDER, HOUR))
+    settle(store, settled(*claim(store, START).deliveries, START, "unknown", next_due=START))
+    settle(store, settled(*claim(store, START).deliveries, START, outcome, next_due=START))
+    (again,) = claim(store, START).deliveries
+    assert (again.attempts, again.unknown_outcome) == (2, True), "so it is looked up, and goes to no fallback"
+
+
 def test_a_pause_by_a_person_falls_back_to_nowhere(store: Store):
     put(store, "p", ["s1"], fallback=(FOLDER, HOUR))
     act(store, "pause", START)
