@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
 from gateway.targets.kinds import KINDS
-from gateway.targets.terms import Model, TargetQuota
+from gateway.targets.terms import TargetQuota
 from partners.positioned import PositionedError, load
-from partners.terms import MAIL_ADDRESS, Name, Size, Span
+from partners.terms import MAIL_ADDRESS, Model, Name, Size, Span
 
 PREFIX = "CROSSDOCK_"
 SECRET = re.compile(r"token|secret|password", re.I)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gateway.targets.terms import Folder, Target, TargetQuota
+from gateway.targets.terms import Folder, Nats, Target, TargetQuota
 
 if TYPE_CHECKING:
     from gateway.targets.base import Destination
@@ -24,6 +24,7 @@ class Kind:
 KINDS = {
     "rest": Kind(Target, "gateway.targets.rest:RestTarget"),
     "folder": Kind(Folder, "gateway.targets.folder:FolderTarget"),
+    "nats": Kind(Nats, "gateway.targets.nats:NatsTarget"),
 }
 
 
