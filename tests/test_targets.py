@@ -562,6 +562,7 @@ def test_after_the_window_it_looks_before_it_repeats(nats_rig: NatsRig):
             assert found.looked_up
             assert json.loads(found.answer)["seq"] == 1
             assert not (await target.deliver(event("new", in_doubt=True, age=HOUR), DATA)).looked_up
+            assert (await nats_rig.client.jetstream().stream_info("EVENTS")).state.consumer_count == 0, "a look leaves nothing at the server"
             names = Counter(name for name, _ in await nats_rig.effects())
             assert (len(names), max(names.values())) == (1200, 1)
             assert (await target.deliver(event("doubled"), DATA)).looked_up is False

@@ -7,8 +7,10 @@ Nats-Msg-Id: the stream stores it once, however often it is sent, for as long as
 import asyncio
 import json
 import re
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from gateway.clock import MINUTE, SECOND, Clock, Instant, as_datetime, now, span
@@ -21,6 +23,7 @@ from gateway.targets.terms import SUBJECT_PARTS, Nats
 
 API = "$JS.API"
 OUR_TYPES = "org.crossdock."
+PART = re.compile(rf"\{{({'|'.join(SUBJECT_PARTS)})\}}")
 MOST_TOKEN = 100
 """Characters of one word of a subject."""
 MOST_ANSWER = 64 * 1024
@@ -56,7 +59,7 @@ class Message:
     @property
     def size(self) -> int:
         """As the server counts it, headers and all (NATS/1.0)."""
-        return len(self.data) + 12 + sum(len(key) + len(value) + 4 for key, value in self.headers.items())
+        return len(self.data) + 12 + 4 * len(self.headers) + sum(map(len, self.headers)) + sum(map(len, self.headers.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +282,10 @@ class NatsTarget:
                     f"an earlier attempt may have been taken, and stream {stream.name} no longer holds everything since then: look whether {message.id}"
                     " came through, then retry or skip this delivery by hand"
                 )
-            async for sequence, found in link.ids_since(stream.name, message.subject, as_datetime(since), wait=self._wait):
-                if found == message.id:
-                    return Confirmation(0, json.dumps({"stream": stream.name, "seq": sequence}).encode(), looked_up=True)
+            async with aclosing(link.ids_since(stream.name, message.subject, as_datetime(since), wait=self._wait)) as held:
+                async for sequence, found in held:
+                    if found == message.id:
+                        return Confirmation(0, json.dumps({"stream": stream.name, "seq": sequence}).encode(), looked_up=True)
         return None
 
 
@@ -311,10 +315,7 @@ def subject_of(template: str, attributes: dict[str, str]) -> str:
 
     A type is as many words as it has, without org.crossdock.: shipment.notified.v1.
     """
-    words = {part: _word(attributes.get(part, "")) for part in SUBJECT_PARTS}
-    words["partner"] = _word(attributes.get("source", "").rpartition("/")[2])
-    words["type"] = ".".join(_word(one) for one in attributes.get("type", "").removeprefix(OUR_TYPES).split("."))
-    return re.sub(r"\{(\w+)\}", lambda match: words[match[1]], template)
+    return PART.sub(lambda part: _words(part[1], attributes.get("source" if part[1] == "partner" else part[1], "")), template)
 
 
 def pattern_of(template: str) -> str:
@@ -326,6 +327,13 @@ def pattern_of(template: str) -> str:
             break
         words.append("*" if "{" in word else word)
     return ".".join(words)
+
+
+@lru_cache(maxsize=1024)
+def _words(part: str, text: str) -> str:
+    if part == "type":
+        return ".".join(_word(one) for one in text.removeprefix(OUR_TYPES).split("."))
+    return _word(text.rpartition("/")[2] if part == "partner" else text)
 
 
 def _word(text: str) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
@@ -137,25 +137,28 @@ class Link:
             raise Unheard(f"nobody takes {subject} now")
         return message.data
 
-    async def ids_since(self, stream: str, subject: str, since: datetime, *, wait: float) -> AsyncIterator[tuple[int, str]]:
+    async def ids_since(self, stream: str, subject: str, since: datetime, *, wait: float) -> AsyncGenerator[tuple[int, str], None]:
         """(sequence, Nats-Msg-Id) of each message of this subject that the stream has taken since then; headers alone are read. Raises Passing."""
         context = self._client.jetstream(timeout=wait)
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since, headers_only=True, ack_policy=AckPolicy.NONE, mem_storage=True,
             inactive_threshold=30, num_replicas=1,
         )  # fmt: skip
+        look = None
         try:
             look = await context.pull_subscribe(subject, stream=stream, config=config)
-            info = await look.consumer_info()
-            left = info.num_pending or 0
+            left = (await look.consumer_info()).num_pending or 0
             while left:
                 for message in await look.fetch(min(AT_ONCE, left), timeout=wait):
                     left = message.metadata.num_pending
                     yield message.metadata.sequence.stream, (message.headers or {}).get("Nats-Msg-Id", "")
-            await look.unsubscribe()
-            await context.delete_consumer(stream, info.name)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Passing(f"could not be asked what stream {stream} holds ({error})") from error
+        finally:
+            if look is not None:
+                with suppress(nats.errors.Error, TimeoutError, OSError):  # the server forgets it by itself, a little later
+                    await look.unsubscribe()
+                    await context.delete_consumer(stream, (await look.consumer_info()).name)
 
     async def close(self) -> None:
         """Whatever the server does, nothing is open afterwards."""
