@@ -575,6 +575,28 @@ def test_after_the_window_it_looks_before_it_repeats(nats_rig: NatsRig):
 
 @pytest.mark.big
 @NO_SERVER
+def test_the_look_goes_to_the_stream_that_the_subject_has_today(nats_rig: NatsRig):
+    """Each partner's events in a stream of their own; one subject moves to another stream while we are connected."""
+
+    async def act() -> None:
+        async with nats_rig.open(), nats_target(nats_rig, subject="by.{partner}.{subject}") as target:
+            context = nats_rig.client.jetstream()
+            await peers.make_stream(nats_rig.client, "ACME", ("by.acme.>",))
+            await target.deliver(event(1), DATA)
+            await context.update_stream(peers.StreamConfig(name="ACME", subjects=["by.old.>"]))
+            await peers.make_stream(nats_rig.client, "NEW", ("by.acme.>",))
+            assert json.loads((await target.deliver(event(2), DATA)).answer) == {"stream": "NEW", "seq": 1}
+            found = await target.deliver(event(2, in_doubt=True, age=HOUR), DATA)
+            assert (found.looked_up, json.loads(found.answer)) == (True, {"stream": "NEW", "seq": 1})
+            await context.delete_stream("NEW")
+            with pytest.raises(DestinationFault, match="no stream takes by"):
+                await target.deliver(event(3), DATA)
+
+    asyncio.run(act())
+
+
+@pytest.mark.big
+@NO_SERVER
 def test_where_a_stream_can_no_longer_tell_a_person_decides(nats_rig: NatsRig):
     async def act() -> None:
         async with nats_rig.open(), nats_target(nats_rig) as target:

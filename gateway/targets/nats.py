@@ -125,7 +125,7 @@ class NatsTarget:
         if self.settings.stream is not None:
             headers["Nats-Expected-Stream"] = self.settings.stream
         subject = subject_of(self.settings.subject, attributes)
-        group = f"{attributes.get('stream')} {attributes.get('type')}"
+        group = " ".join(attributes.get(part, "") for part in ("source", "stream", "type"))
         return Message(attributes["id"], subject, group, headers | binary_headers(attributes), data)
 
     # ---- one attempt
@@ -152,6 +152,8 @@ class NatsTarget:
                 f"the event has {message.size:,} bytes with its headers, and the server takes {link.max_payload:,}: raise max_payload in the server's"
                 " configuration, and max_msg_size of the stream if it has one, then retry this delivery"
             )
+        if not message.is_looked_up:
+            link.streams.pop(message.group, None)  # a look is worth asking anew which stream it is
         stream = await self._stream_for(link, message)
         if not message.is_looked_up:
             found = await self._look_up(link, message, delivery, stream)
@@ -176,7 +178,10 @@ class NatsTarget:
         if "error" in value:
             message.may_be_there = before
             raise failure_of(value["error"], answer[:MOST_ANSWER])
-        return confirmed(value, answer[:MOST_ANSWER])
+        confirmation = confirmed(value, answer[:MOST_ANSWER])
+        if value["stream"] != stream.name:
+            link.streams.pop(message.group, None)  # the subject has moved to another stream since
+        return confirmation
 
     # ---- the connection
 
