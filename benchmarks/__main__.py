@@ -7,7 +7,9 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-PARTS = ("reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching")
+PARTS = (
+    "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching", "nats",
+)  # fmt: skip
 
 
 def machine() -> str:

@@ -44,7 +44,7 @@ from gateway.records import DiskLook, Settled, Waited
 from gateway.replay.reading import Reader
 from gateway.replay.stage import ReplayStage
 from gateway.scheduling import UNBOUND, BreakerTerms, Quota, Quotas, Rate, quotas
-from gateway.settings import Folder, Listener, Settings
+from gateway.settings import Listener, Settings
 from gateway.sftp.documents import Documents
 from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
@@ -54,8 +54,7 @@ from gateway.store.alarms import waiting_outboxes
 from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
-from gateway.targets.folder import FolderTarget
-from gateway.targets.rest import RestTarget
+from gateway.targets.kinds import make
 from gateway.translate.pool import Pool
 from gateway.translate.stage import TranslateStage
 from gateway.transports.alarms import AlarmByMail, AlarmByWebhook
@@ -243,10 +242,7 @@ class Node:
         return urlsplit(self.settings.public_url).hostname or "crossdock" if self.settings.public_url else "crossdock"
 
     def _targets(self) -> list[Destination]:
-        return [
-            FolderTarget(f"target:{name}", target) if isinstance(target, Folder) else RestTarget(f"target:{name}", target)
-            for name, target in self.settings.targets.items()
-        ]
+        return [make(name, target) for name, target in self.settings.targets.items()]
 
     async def _listen(self) -> None:
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)

@@ -8,14 +8,18 @@ import ipaddress
 import os
 import re
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
+from gateway.targets.kinds import KINDS
+from gateway.targets.terms import TargetQuota
 from partners.positioned import PositionedError, load
-from partners.terms import MAIL_ADDRESS, Name, Size, Span
+from partners.terms import MAIL_ADDRESS, Model, Name, Size, Span
 
 PREFIX = "CROSSDOCK_"
 SECRET = re.compile(r"token|secret|password", re.I)
@@ -23,10 +27,6 @@ SECRET = re.compile(r"token|secret|password", re.I)
 
 class SettingsError(ValueError):
     """The settings cannot be used; the text says which and how to mend it."""
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Listener(Model):
@@ -90,51 +90,18 @@ class Limits(Model):
     disk_free: Size = Field(default=1 << 30, description="below it nothing is accepted (503)")
 
 
-class TargetQuota(Model):
-    """What a target takes, of whatever kind: exact over all nodes."""
-
-    rate: float = Field(default=1000, gt=0)
-    burst: float = Field(default=1000, ge=1)
-    concurrency: int = Field(default=32, ge=1, le=1000)
-    daily: int | None = Field(default=None, ge=1, description="events begun in a day of UTC; what exceeds it waits")
-
-
-class Target(TargetQuota):
-    """An ERP API that takes CloudEvents over HTTP."""
-
-    kind: Literal["rest"] = "rest"
-    url: str = Field(pattern=r"^https?://")
-    repeats: Literal["native_key", "look_up", "unsafe"] = Field(
-        default="native_key",
-        description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
-    )
-    look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
-    token: str | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
-    timeout: Span = timedelta(seconds=30)
-    max_answer: Size = 1 << 20
-
-    @model_validator(mode="after")
-    def _look_up_needs_a_url(self) -> "Target":
-        if self.repeats == "look_up" and not (self.look_up_url and "{id}" in self.look_up_url):
-            raise ValueError("repeats: look_up needs look_up_url with {id} in it, the address that tells whether the ERP has an event")
-        return self
-
-
-class Folder(TargetQuota):
-    """A folder that takes each event as a file of its own."""
-
-    kind: Literal["folder"]
-    path: Path = Field(description="the folder; made if it is not there")
-
-
 def _kind_of(value: Any) -> str:
     return str(value.get("kind", "rest")) if isinstance(value, dict) else str(value.kind)
 
 
-AnyTarget = Annotated[
-    Annotated[Target, Tag("rest")] | Annotated[Folder, Tag("folder")],
-    Discriminator(_kind_of, custom_error_type="target_kind", custom_error_message="kind must be rest or folder"),
-]
+if TYPE_CHECKING:
+    AnyTarget = TargetQuota
+else:
+    AnyTarget = Annotated[
+        reduce(or_, [Annotated[kind.settings, Tag(name)] for name, kind in KINDS.items()]),
+        Discriminator(_kind_of, custom_error_type="target_kind", custom_error_message=f"kind must be {' or '.join(KINDS)}"),
+    ]
+"""The settings of a target, by its kind."""
 
 
 class Breaker(Model):
@@ -287,7 +254,7 @@ def read_settings(file: Path | None, given: dict[str, Any] | None = None, enviro
 def _place(path: tuple[int | str, ...]) -> str:
     """A setting's name; the kind of a target, by which its model was chosen, is no part of it."""
     steps = list(map(str, path))
-    if len(steps) > 2 and steps[0] == "targets" and steps[2] in ("rest", "folder"):
+    if len(steps) > 2 and steps[0] == "targets" and steps[2] in KINDS:
         del steps[2]
     return ".".join(steps)
 

@@ -30,17 +30,19 @@ def put(
     destination: str = TARGET,
     fallback: tuple[str, Instant] | None = None,
     on_dead: str = "pass",
+    data: bytes = b"{}",
+    attributes: dict[str, str] | None = None,
 ) -> list[str]:
-    """One delivery for each subject, in this order; their ids."""
-    payload = Payload.inline(f"payload:{partner}", partner, b"{}")
+    """One delivery for each subject, in this order; their ids. With `attributes`, those of an event: its id is the delivery's, too."""
+    payload = Payload.inline(f"payload:{partner}:{len(data)}", partner, data)
     rows = []
     for subject in subjects:
-        name = f"{partner}/{subject}/{store.ticks()}"
+        name = attributes["id"] if attributes else f"{partner}/{subject}/{store.ticks()}"
         origin = Origin(f"{partner}-{subject}"[:26], partner, "http", 1, at)
         rows.append(
             delivery_row(
                 name, origin, destination=destination, subject=f"{partner}/{subject}", position=store.ticks(), kind="event", payload=payload.id,
-                attributes={"id": name}, on_dead=on_dead, event=name, priority=priority, fallback=fallback,
+                attributes=attributes or {"id": name}, on_dead=on_dead, event=name, priority=priority, fallback=fallback,
             )
         )  # fmt: skip
 

@@ -13,12 +13,13 @@ from gateway.clock import HOUR, MINUTE, SECOND, Instant
 from gateway.errors import PermanentFailure, Refused, TemporaryFailure, UnknownOutcome
 from gateway.records import Action, Settled, ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Steering
-from gateway.settings import Folder, Retries
+from gateway.settings import Retries
 from gateway.steering import steer, targets
 from gateway.store import breaker, dead_letters, destinations
 from gateway.store.breaker import CLOSED, OPEN, PAUSED, PROBING, RAMPING, Health, heard
 from gateway.store.store import Store
 from gateway.targets.folder import FolderTarget, put_once
+from gateway.targets.terms import Folder
 from tests.scheduling import START, TARGET, claim, every_alarm, put, settle, settled
 
 TERMS = BreakerTerms(failures=3, pause=30 * SECOND)
@@ -252,6 +253,15 @@ def test_what_may_have_been_taken_unseen_never_goes_to_the_fallback(store: Store
         claim(store, START + 2 * HOUR + step, breaker=BreakerTerms(3, 99 * HOUR))
     assert [one.id for one in claim(store, START + 3 * HOUR, destination=FOLDER).deliveries] == [plain.id]
     assert crashed.id != plain.id
+
+
+@pytest.mark.parametrize("outcome", ["temporary", "destination"])
+def test_what_is_in_doubt_stays_so_over_a_later_attempt_that_never_left(store: Store, outcome: str):
+    put(store, "p", ["s1"], fallback=(FOLDER, HOUR))
+    settle(store, settled(*claim(store, START).deliveries, START, "unknown", next_due=START))
+    settle(store, settled(*claim(store, START).deliveries, START, outcome, next_due=START))
+    (again,) = claim(store, START).deliveries
+    assert (again.attempts, again.unknown_outcome) == (2, True), "so it is looked up, and goes to no fallback"
 
 
 def test_a_pause_by_a_person_falls_back_to_nowhere(store: Store):

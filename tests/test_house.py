@@ -21,6 +21,7 @@ OWNERS = {
     "paramiko": ("gateway/doors/sftp", "gateway/transports/sftp"),
     "argon2": ("gateway/passwords.py",),
     "yaml": ("partners/positioned.py",),
+    "nats": ("gateway/targets/nats",),
     "structlog": ("gateway/journal.py",),
 }
 STAGES = ("receive", "translate", "deliver", "compose", "reconcile", "replay")

@@ -92,7 +92,7 @@ class DeliveryVerbs:
             next_due, at = item.next_due, health.get(item.destination)
             if at is not None and at.state in (breaker.OPEN, breaker.PROBING):
                 next_due = min(next_due, max(at.parked_until, item.at + item.asked))
-            rows.append({"delivery": item.delivery, "next_due": next_due, "text": item.text, "unknown": item.outcome == "unknown"})
+            rows.append({"delivery": item.delivery, "next_due": next_due, "text": item.text, "unknown": item.outcome == "unknown" or item.in_doubt})
         many(tx, _AGAIN, rows)
         self._tell(tx, items)
 

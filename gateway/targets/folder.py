@@ -12,8 +12,9 @@ from pathlib import Path
 
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure
 from gateway.records import ToDeliver
-from gateway.settings import Folder
 from gateway.targets.base import Confirmation
+from gateway.targets.cloud import structured
+from gateway.targets.terms import Folder
 
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
 """Troubles of a disk that may pass; all others are the folder's own: its path, its rights."""
@@ -45,15 +46,12 @@ class FolderTarget:
         """Nothing is held open."""
 
 
-def structured(attributes: dict[str, str], data: bytes) -> bytes:
-    """The CloudEvent as one JSON object, its data as the bytes that it always has (CloudEvents 1.0, JSON format 3)."""
-    head = json.dumps({"specversion": "1.0", **attributes, "datacontenttype": "application/json"}, ensure_ascii=False, separators=(",", ":"))
-    return head[:-1].encode() + b',"data":' + data + b"}\n"
-
-
 def put_once(file: Path, body: bytes, mark: int) -> bool:
     """Puts the file there, whole and durable, or finds that it is there already (True). Raises FileExistsError if that is another one."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None  # a trouble of the folder, not of this file
     temporary = file.with_name(f".{file.name}.{os.getpid()}.{mark}.part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:

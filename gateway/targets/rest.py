@@ -9,10 +9,11 @@ import aiohttp
 
 from gateway.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
-from gateway.settings import Target
 from gateway.targets.base import Confirmation
+from gateway.targets.cloud import binary_headers
 from gateway.targets.http import bounded_read, open_session, post
 from gateway.targets.outcome import failure_of
+from gateway.targets.terms import Target
 
 
 class RestTarget:
@@ -59,24 +60,8 @@ class RestTarget:
         return {"Authorization": f"Bearer {self.settings.token}"} if self.settings.token else {}
 
     def _headers(self, attributes: dict[str, str]) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": f'"{attributes["id"]}"',
-            "ce-specversion": "1.0",
-            "User-Agent": "Crossdock",
-        }
-        for key, value in attributes.items():
-            if key == "traceparent":
-                headers["traceparent"] = value
-            headers[f"ce-{key}"] = _header_value(value)
-        return headers | self._credentials()
+        own = {"Content-Type": "application/json", "Idempotency-Key": f'"{attributes["id"]}"', "User-Agent": "Crossdock"}
+        return own | binary_headers(attributes) | self._credentials()
 
     async def close(self) -> None:
         await self._session.close()
-
-
-def _header_value(text: str) -> str:
-    """CloudEvents HTTP binding 3.1.3.2: anything outside printable ASCII, and blank, quote and percent, as percent-encoded UTF-8."""
-    if text.isascii() and text.isprintable() and not (set(text) & {" ", '"', "%"}):
-        return text
-    return "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"%' else f"%{byte:02X}" for byte in text.encode())
