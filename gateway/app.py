@@ -243,7 +243,9 @@ class Node:
 
     def _targets(self) -> list[Destination]:
         return [
-            FolderTarget(f"target:{name}", target) if isinstance(target, Folder) else RestTarget(f"target:{name}", target)
+            FolderTarget(f"target:{name}", target)
+            if isinstance(target, Folder)
+            else RestTarget(f"target:{name}", target, keys=lambda key: self.ring.signing(key), clock=self.clock)
             for name, target in self.settings.targets.items()
         ]
 

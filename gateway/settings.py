@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
+from gateway.targets.terms import ApiKey, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
 from partners.positioned import PositionedError, load
 from partners.terms import MAIL_ADDRESS, Name, Size, Span
 
@@ -109,9 +110,25 @@ class Target(TargetQuota):
         description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
     )
     look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
-    token: str | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    token: HeaderValue | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    basic: Login | None = Field(default=None, description="HTTP Basic")
+    oauth2: OAuth2Client | None = Field(default=None, description="bearer tokens by client credentials")
+    api_key: ApiKey | None = Field(default=None, description="a word in a header of the ERP's own")
+    signing_secrets: SigningSecrets = Field(
+        default_factory=list, max_length=3, description="whsec_…: each POST is signed by Standard Webhooks; several while one replaces another"
+    )
+    tls: ClientTls | None = Field(default=None, description="whom we trust there, and the certificate that we show")
     timeout: Span = timedelta(seconds=30)
     max_answer: Size = 1 << 20
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> "Target":
+        named = self.api_key is not None and self.api_key.header.lower() == "authorization"
+        if sum((self.token is not None, self.basic is not None, self.oauth2 is not None, named)) > 1:
+            raise ValueError("token, basic, oauth2 and an api_key in Authorization are ways to say one thing; keep one of them")
+        if self.tls is not None and self.url.startswith("http:"):
+            raise ValueError("tls needs a url that begins with https")
+        return self
 
     @model_validator(mode="after")
     def _look_up_needs_a_url(self) -> "Target":
@@ -328,6 +345,8 @@ def masked(value: Any, name: str = "") -> Any:
     """The settings for showing: secrets and passwords in URLs as ***."""
     if isinstance(value, dict):
         return {key: masked(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [masked(one, name) for one in value]
     if isinstance(value, str):
-        return "***" if SECRET.search(name) else re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", value)
+        return "***" if SECRET.search(name) and not name.endswith("_url") else re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", value)
     return value

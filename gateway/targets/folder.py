@@ -14,6 +14,7 @@ from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure
 from gateway.records import ToDeliver
 from gateway.settings import Folder
 from gateway.targets.base import Confirmation
+from gateway.targets.cloudevents import structured
 
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
 """Troubles of a disk that may pass; all others are the folder's own: its path, its rights."""
@@ -30,7 +31,7 @@ class FolderTarget:
         if delivery.kind != "event":
             raise PermanentFailure("a folder takes events alone")
         attributes = json.loads(delivery.attributes)
-        body = structured(attributes, data)
+        body = structured(attributes, data) + b"\n"
         file = self.settings.path / f"{attributes['id']}.json"
         try:
             was_there = await asyncio.to_thread(put_once, file, body, delivery.fence)
@@ -43,12 +44,6 @@ class FolderTarget:
 
     async def close(self) -> None:
         """Nothing is held open."""
-
-
-def structured(attributes: dict[str, str], data: bytes) -> bytes:
-    """The CloudEvent as one JSON object, its data as the bytes that it always has (CloudEvents 1.0, JSON format 3)."""
-    head = json.dumps({"specversion": "1.0", **attributes, "datacontenttype": "application/json"}, ensure_ascii=False, separators=(",", ":"))
-    return head[:-1].encode() + b',"data":' + data + b"}\n"
 
 
 def put_once(file: Path, body: bytes, mark: int) -> bool:

@@ -1,27 +1,27 @@
-"""An ERP API that takes CloudEvents over HTTP, binary content mode: attributes as ce-* headers, the event's data as the body.
+"""An ERP API that takes CloudEvents over HTTP.
 
 The event id is the Idempotency-Key, the same over every retry, node and restore.
 """
 
 import json
 
-import aiohttp
-
-from gateway.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+from gateway.clock import Clock
+from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
 from gateway.settings import Target
 from gateway.targets.base import Confirmation
-from gateway.targets.http import bounded_read, open_session, post
-from gateway.targets.outcome import failure_of
+from gateway.targets.cloudevents import binary_headers
+from gateway.targets.erp import Erp
+from gateway.targets.tls import Keys
 
 
 class RestTarget:
-    def __init__(self, name: str, settings: Target) -> None:
+    def __init__(self, name: str, settings: Target, *, keys: Keys, clock: Clock) -> None:
         self.name = name
         self.settings = settings
         self.concurrency = settings.concurrency
         self.marks_sending = settings.repeats != "native_key"
-        self._session = open_session(settings.concurrency, settings.timeout)
+        self._erp = Erp(settings, keys=keys, clock=clock)
 
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
         attributes = json.loads(delivery.attributes)
@@ -33,50 +33,28 @@ class RestTarget:
             found = await self._look_up(attributes["id"])
             if found is not None:
                 return found
-        status, answer = await post(self._session, self.settings.url, data, self._headers(attributes), max_answer=self.settings.max_answer)
-        return Confirmation(status, answer)
+        answer = await self._erp.post(self.settings.url, data, self._headers(attributes).items(), identity=attributes["id"])
+        return Confirmation(answer.status, answer.body)
 
     async def _look_up(self, event_id: str) -> Confirmation | None:
         """The ERP's own word on whether it has the event. While it cannot be asked, the outcome stays unknown and nothing is sent."""
         assert self.settings.look_up_url is not None, "settings require it"
-        url = self.settings.look_up_url.replace("{id}", event_id)
         try:
-            async with self._session.get(url, headers=self._credentials(), allow_redirects=False) as response:
-                answer = await bounded_read(response, self.settings.max_answer)
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnknownOutcome(f"could not be asked whether it has the event ({type(error).__name__})") from error
-        if status == 404:
-            return None
-        failure = failure_of(status, answer, None)
-        if isinstance(failure, TemporaryFailure):
-            raise UnknownOutcome(f"answered {status} when asked whether it has the event", status=status, answer=answer)
-        if failure is not None:
-            raise failure
-        return Confirmation(status, answer, looked_up=True)
-
-    def _credentials(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.settings.token}"} if self.settings.token else {}
+            answer = await self._erp.get(self.settings.look_up_url.replace("{id}", event_id))
+        except TemporaryFailure as failure:
+            text = f"{failure}, when asked whether it has the event"
+            raise UnknownOutcome(text, status=failure.status, answer=failure.answer, retry_after=failure.retry_after) from failure
+        except DestinationFault as fault:
+            if fault.status == 404:
+                return None
+            raise
+        return Confirmation(answer.status, answer.body, looked_up=True)
 
     def _headers(self, attributes: dict[str, str]) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": f'"{attributes["id"]}"',
-            "ce-specversion": "1.0",
-            "User-Agent": "Crossdock",
-        }
-        for key, value in attributes.items():
-            if key == "traceparent":
-                headers["traceparent"] = value
-            headers[f"ce-{key}"] = _header_value(value)
-        return headers | self._credentials()
+        headers = {"Idempotency-Key": f'"{attributes["id"]}"', "User-Agent": "Crossdock"}
+        if "traceparent" in attributes:
+            headers["traceparent"] = attributes["traceparent"]
+        return headers | binary_headers(attributes)
 
     async def close(self) -> None:
-        await self._session.close()
-
-
-def _header_value(text: str) -> str:
-    """CloudEvents HTTP binding 3.1.3.2: anything outside printable ASCII, and blank, quote and percent, as percent-encoded UTF-8."""
-    if text.isascii() and text.isprintable() and not (set(text) & {" ", '"', "%"}):
-        return text
-    return "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"%' else f"%{byte:02X}" for byte in text.encode())
+        await self._erp.close()
