@@ -44,8 +44,10 @@ class UnknownOutcome(TemporaryFailure):
 
 
 class PermanentFailure(CrossdockError):
-    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"") -> None:
+    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"", words: str | None = None) -> None:
+        """`words` are what of the answer may be told to a partner, where that is known."""
         super().__init__(text)
+        self.words = words
         self.status = status
         self.answer = answer
 

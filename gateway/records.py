@@ -400,6 +400,10 @@ class Settled:
     in_doubt: bool = False
     """An earlier attempt may have had its effect unseen."""
     breaker: BreakerTerms = USUAL
+    confirmed: str | None = None
+    """The id under which the destination has it."""
+    words: str | None = None
+    """What of a refusal may be told to a partner; None: what usually may."""
 
 
 @dataclass(frozen=True, slots=True)

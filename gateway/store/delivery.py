@@ -27,7 +27,8 @@ _PUT_ATTEMPT = text(
     " SELECT id, attempts + 1, :partner, :node, :started_at, :duration, :outcome, :status, :text, :answer FROM deliveries WHERE id = :delivery"
 )
 _DELIVERED = text(
-    "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation WHERE id = :delivery"
+    "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation,"
+    " confirmed = :confirmed WHERE id = :delivery"
 )
 _AGAIN = text(
     "UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = :unknown,"
@@ -74,7 +75,9 @@ class DeliveryVerbs:
         by: dict[str, list[Settled]] = defaultdict(list)
         for item in sorted(ours, key=lambda item: item.lane):
             by[item.outcome].append(item)
-        confirmed = [{"delivery": item.delivery, "at": item.at, "confirmation": _words(item.answer)} for item in by["delivered"]]
+        confirmed = [
+            {"delivery": item.delivery, "at": item.at, "confirmation": _words(item.answer), "confirmed": item.confirmed} for item in by["delivered"]
+        ]
         many(tx, _DELIVERED, confirmed)
         self._tell(tx, by["delivered"])
         self._again(tx, [*by["temporary"], *by["unknown"], *by["destination"]], health)

@@ -14,6 +14,8 @@ class Confirmation:
     answer: bytes
     looked_up: bool = False
     """True if we did not send: it had it already."""
+    confirmed: str | None = None
+    """The id under which it has it, where its answer tells."""
 
 
 class Destination(Protocol):

@@ -4,6 +4,7 @@ The event id is the Idempotency-Key, the same over every retry, node and restore
 """
 
 import json
+from dataclasses import replace
 
 from gateway.clock import Clock
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
@@ -12,7 +13,11 @@ from gateway.settings import Target
 from gateway.targets.base import Confirmation
 from gateway.targets.cloudevents import binary_headers
 from gateway.targets.erp import Erp
+from gateway.targets.pointer import words_at
 from gateway.targets.tls import Keys
+
+MOST_CONFIRMED = 200
+MOST_WORDS = 400
 
 
 class RestTarget:
@@ -24,6 +29,15 @@ class RestTarget:
         self._erp = Erp(settings, keys=keys, clock=clock)
 
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+        terms = self.settings.answer
+        try:
+            said = await self._deliver(delivery, data)
+        except PermanentFailure as failure:
+            failure.words = words_at(failure.answer, terms.error, MOST_WORDS)
+            raise
+        return replace(said, confirmed=words_at(said.answer, terms.confirmed, MOST_CONFIRMED))
+
+    async def _deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
         attributes = json.loads(delivery.attributes)
         if delivery.unknown_outcome and self.settings.repeats == "unsafe":
             raise PermanentFailure(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from gateway.targets.pointer import POINTER
 from gateway.targets.signatures import signing_key
 from partners.terms import Model
 
@@ -38,10 +39,17 @@ def _signing_secret(value: str) -> str:
     return value
 
 
+def _pointer(value: str) -> str:
+    if not POINTER.fullmatch(value):
+        raise ValueError(f"{value!r} is no JSON pointer such as /data/id")
+    return value
+
+
 def _split(value: Any) -> Any:
     return value.split() if isinstance(value, str) else value
 
 
+JsonPointer = Annotated[str, AfterValidator(_pointer)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 SigningSecrets = Annotated[list[Annotated[str, AfterValidator(_signing_secret)]], BeforeValidator(_split)]
 KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
@@ -109,3 +117,10 @@ class OAuth2Client(Model):
         if self.proof != "private_key_jwt" and (self.secret is None or keys):
             raise ValueError(f"proof: {self.proof} needs a secret, and no key")
         return self
+
+
+class AnswerTerms(Model):
+    """Where in the ERP's JSON answers what stands."""
+
+    confirmed: JsonPointer | None = Field(default=None, description="the id under which it has the thing")
+    error: JsonPointer | None = Field(default=None, description="a refusal's words for a person: they may go to the partner")
