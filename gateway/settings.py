@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
-from gateway.targets.terms import AnswerTerms, ApiKey, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
+from gateway.targets.terms import AcceptedTerms, AnswerTerms, ApiKey, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
 from partners.positioned import PositionedError, load
 from partners.terms import MAIL_ADDRESS, Name, Size, Span
 
@@ -119,6 +119,7 @@ class Target(TargetQuota):
     )
     tls: ClientTls | None = Field(default=None, description="whom we trust there, and the certificate that we show")
     answer: AnswerTerms = Field(default=AnswerTerms(), description="JSON pointers: where in its answers what stands")
+    accepted: AcceptedTerms | None = Field(default=None, description="its 202 means taken, not done: where it is asked what became of it")
     timeout: Span = timedelta(seconds=30)
     max_answer: Size = 1 << 20
 

@@ -20,7 +20,7 @@ from gateway.settings import Retries
 from gateway.store import breaker
 from gateway.store.payloads import DAMAGED, PayloadDamaged, checked
 from gateway.store.store import Store, landed
-from gateway.targets.base import Confirmation, Destination
+from gateway.targets.base import Accepted, Confirmation, Destination
 
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
@@ -165,11 +165,11 @@ class DeliverStage:
             journal.trouble("deliver: COMMIT 3", error)
             return
         reach("deliver.committed")
-        if ours:
+        if ours and settled.outcome != "pending":
             self._on_settled(settled)
             journal.attempted(settled.delivery, settled.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
 
-    async def _send(self, destination: Destination, delivery: ToDeliver) -> Confirmation:
+    async def _send(self, destination: Destination, delivery: ToDeliver) -> Confirmation | Accepted:
         data = delivery.data
         if data is None:
             data = await asyncio.to_thread(self._store.files.read, delivery.sha256)
@@ -218,8 +218,16 @@ class DeliverStage:
         except Exception as error:
             journal.trouble(f"deliver: {delivery.id}", error)
             return self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}")
+        if isinstance(said, Accepted):
+            return self._accepted(delivery, started, said)
         text = "it had it already" if said.looked_up else ""
         return self._settled(delivery, started, "delivered", status=said.status, answer=said.answer, text=text, confirmed=said.confirmed)
+
+    def _accepted(self, delivery: ToDeliver, started: Instant, said: Accepted) -> Settled:
+        outcome: AttemptOutcome = "accepted" if said.is_new else "pending"
+        text, next_due = "it has this, and has not said yet what becomes of it", self._clock() + span(said.again)
+        settled = self._settled(delivery, started, outcome, status=said.status, text=text, answer=said.answer, next_due=next_due)
+        return replace(settled, accepted=said.ticket)
 
     async def _later(
         self, delivery: ToDeliver, started: Instant, outcome: AttemptOutcome, error: TemporaryFailure | DestinationFault, wait: timedelta | None

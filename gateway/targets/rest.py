@@ -10,10 +10,11 @@ from gateway.clock import Clock
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
 from gateway.settings import Target
-from gateway.targets.base import Confirmation
+from gateway.targets.base import Accepted, Confirmation
 from gateway.targets.cloudevents import binary_headers
 from gateway.targets.erp import Erp
 from gateway.targets.pointer import words_at
+from gateway.targets.polling import Polling
 from gateway.targets.tls import Keys
 
 MOST_CONFIRMED = 200
@@ -25,30 +26,47 @@ class RestTarget:
         self.name = name
         self.settings = settings
         self.concurrency = settings.concurrency
-        self.marks_sending = settings.repeats != "native_key"
         self._erp = Erp(settings, keys=keys, clock=clock)
+        self._polling = Polling(settings.accepted, settings, self._erp, clock) if settings.accepted else None
+        self.marks_sending = settings.repeats != "native_key" or (self._polling is not None and self._polling.by_id)
 
-    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation | Accepted:
         terms = self.settings.answer
         try:
             said = await self._deliver(delivery, data)
         except PermanentFailure as failure:
             failure.words = words_at(failure.answer, terms.error, MOST_WORDS)
             raise
+        if isinstance(said, Accepted):
+            return said
         return replace(said, confirmed=words_at(said.answer, terms.confirmed, MOST_CONFIRMED))
 
-    async def _deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+    async def _deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation | Accepted:
         attributes = json.loads(delivery.attributes)
-        if delivery.unknown_outcome and self.settings.repeats == "unsafe":
+        if delivery.accepted is not None and self._polling is not None:
+            return await self._polling.asked(delivery.accepted)
+        found = await self._known(delivery, attributes["id"])
+        if found is not None:
+            return found
+        answer = await self._erp.post(self.settings.url, data, self._headers(attributes).items(), identity=attributes["id"])
+        if self._polling is not None and self._polling.is_accepted(answer.status):
+            return self._polling.begun(attributes["id"], answer)
+        return Confirmation(answer.status, answer.body)
+
+    async def _known(self, delivery: ToDeliver, event_id: str) -> Confirmation | Accepted | None:
+        """What the ERP says of an event that an earlier attempt may have brought; None if it is to be sent."""
+        in_doubt = delivery.unknown_outcome or delivery.accepted is not None
+        if in_doubt and self._polling is not None and self._polling.by_id:
+            said = await self._polling.known(event_id)
+            if said is not None:
+                return said
+        if in_doubt and self.settings.repeats == "unsafe":
             raise PermanentFailure(
                 "an earlier attempt may have had its effect, and this target cannot say: look into it, then retry or skip this delivery by hand"
             )
-        if (delivery.unknown_outcome or delivery.attempts) and self.settings.repeats == "look_up":
-            found = await self._look_up(attributes["id"])
-            if found is not None:
-                return found
-        answer = await self._erp.post(self.settings.url, data, self._headers(attributes).items(), identity=attributes["id"])
-        return Confirmation(answer.status, answer.body)
+        if (in_doubt or delivery.attempts) and self.settings.repeats == "look_up":
+            return await self._look_up(event_id)
+        return None
 
     async def _look_up(self, event_id: str) -> Confirmation | None:
         """The ERP's own word on whether it has the event. While it cannot be asked, the outcome stays unknown and nothing is sent."""

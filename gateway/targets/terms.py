@@ -4,6 +4,7 @@ Knows shapes only.
 """
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.targets.pointer import POINTER
 from gateway.targets.signatures import signing_key
-from partners.terms import Model
+from partners.terms import Model, Span
 
 OURS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection", "idempotency-key", "user-agent", "traceparent"})
 """Headers that are not for credentials."""
@@ -124,3 +125,45 @@ class AnswerTerms(Model):
 
     confirmed: JsonPointer | None = Field(default=None, description="the id under which it has the thing")
     error: JsonPointer | None = Field(default=None, description="a refusal's words for a person: they may go to the partner")
+
+
+def _small(value: Any) -> Any:
+    return [str(one).casefold() for one in ([value] if isinstance(value, str) else value)]
+
+
+Outcomes = Annotated[list[str], BeforeValidator(_small)]
+
+
+class AcceptedTerms(Model):
+    """An ERP that only takes an event in at first, and can be asked later what became of it."""
+
+    poll: str = Field(
+        max_length=2000,
+        description="where it is asked: an address with {id} for the event's id or {/pointer} for what its answer says, location, or a JSON pointer",
+    )
+    statuses: list[Annotated[int, Field(ge=200, le=299)]] = Field(default=[202], min_length=1, description="answers that mean: taken, not done")
+    every: Span = Field(default=timedelta(seconds=5), ge=timedelta(milliseconds=100), description="how often it is asked")
+    within: Span = Field(default=timedelta(minutes=10), description="after it a person has to look")
+    state: JsonPointer | None = Field(
+        default=None, description="where in its answer the word stands that says how it is; default: by the HTTP status"
+    )
+    done: Outcomes = Field(default_factory=list, description="words that mean: done")
+    failed: Outcomes = Field(default_factory=list, description="words that mean: failed; all others: still at work")
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "AcceptedTerms":
+        if self.poll.startswith("/"):
+            _pointer(self.poll)
+        elif self.poll.startswith(("http:", "https:")):
+            for place in re.findall(r"\{([^}]*)\}", self.poll):
+                if place != "id":
+                    _pointer(place if place.startswith("/") else f"{{{place}}}")
+            if "{" not in self.poll:
+                raise ValueError("poll needs {id} in it, or a place in the answer such as {/jobId}")
+            if not re.match(r"https?://[^\s/@{]+/\S*$", self.poll):
+                raise ValueError("poll: {…} may stand behind the server's name only, and no user or password in it")
+        elif self.poll != "location":
+            raise ValueError("poll must be an address with {id}, location (the header), or a JSON pointer such as /links/self")
+        if (self.state is None) != (not self.done) or (self.failed and not self.done):
+            raise ValueError("state and done go together, and failed goes with them")
+        return self
