@@ -37,6 +37,8 @@ class TemporaryFailure(CrossdockError):
         self.status = status
         self.answer = answer
         self.retry_after = retry_after
+        self.is_shared = False
+        """Whether it is that of a request which another delivery tells of already: one request is one failure to the destination's breaker."""
 
 
 class UnknownOutcome(TemporaryFailure):

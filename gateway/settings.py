@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, field_validator, model_validator
 
-from gateway.targets.terms import AcceptedTerms, AnswerTerms, ApiKey, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
+from gateway.targets.terms import AcceptedTerms, AnswerTerms, ApiKey, BatchTerms, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
 from partners.positioned import PositionedError, load
 from partners.terms import MAIL_ADDRESS, Name, Size, Span
 
@@ -105,6 +105,10 @@ class Target(TargetQuota):
 
     kind: Literal["rest"] = "rest"
     url: str = Field(pattern=r"^https?://")
+    mode: Literal["binary", "structured"] = Field(
+        default="binary", description="an event's attributes as headers and its data as the body, or all of it as one JSON object"
+    )
+    batch: BatchTerms | None = Field(default=None, description="several events in one request")
     repeats: Literal["native_key", "look_up", "unsafe"] = Field(
         default="native_key",
         description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
@@ -124,10 +128,16 @@ class Target(TargetQuota):
     max_answer: Size = 1 << 20
 
     @model_validator(mode="after")
-    def _one_authorization(self) -> "Target":
+    def _fits_together(self) -> "Target":
         named = self.api_key is not None and self.api_key.header.lower() == "authorization"
         if sum((self.token is not None, self.basic is not None, self.oauth2 is not None, named)) > 1:
             raise ValueError("token, basic, oauth2 and an api_key in Authorization are ways to say one thing; keep one of them")
+        if self.batch is not None and self.batch.most > self.concurrency:
+            raise ValueError(
+                f"batch.most: {self.batch.most} events never come together with concurrency: {self.concurrency}; raise the one or lower the other"
+            )
+        if self.batch is not None and self.accepted is not None and self.accepted.poll == "location":
+            raise ValueError("accepted.poll: location cannot tell the events of a batch apart; use an address with {id}, or a JSON pointer")
         if self.tls is not None and self.url.startswith("http:"):
             raise ValueError("tls needs a url that begins with https")
         return self

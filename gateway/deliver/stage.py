@@ -236,7 +236,8 @@ class DeliverStage:
         now, asked = self._clock(), span(wait or timedelta(0))
         pause = asked if outcome == "destination" else max(span(backoff(delivery.attempts, self._retries)), asked)
         settled = self._settled(delivery, started, outcome, status=error.status, text=str(error), answer=error.answer, next_due=now + pause)
-        settled = replace(settled, is_fault=error.status not in BUSY, asked=asked)
+        is_shared = isinstance(error, TemporaryFailure) and error.is_shared
+        settled = replace(settled, is_fault=error.status not in BUSY and not is_shared, asked=asked)
         if outcome == "destination" or not await self._is_over(delivery, now + pause):
             return settled
         return replace(settled, outcome="permanent", text=f"given up after {delivery.attempts + 1} attempts: {error}")

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from gateway.targets.cloudevents import BATCH, STRUCTURED
+
 
 @dataclass
 class Behaviour:
@@ -32,6 +34,8 @@ class Behaviour:
     """Event types answered 422."""
     ignore_keys: bool = False
     """Like a real ERP that was measured: every request is a new effect, and a doubled notice empties the first shipment."""
+    refuse_batches: int = 0
+    """The status that every batch is refused with, whole."""
     dead: bool = False
     """Every request is cut off at once."""
 
@@ -83,25 +87,37 @@ class PretendErp:
             behaviour.fail -= 1
             headers = {"Retry-After": str(behaviour.retry_after)} if behaviour.retry_after is not None else {}
             return web.json_response({"error": "told to fail"}, status=behaviour.status, headers=headers)
-        attributes = {key[3:].lower(): unquote(value) for key, value in request.headers.items() if key.lower().startswith("ce-")}
         key = request.headers.get("Idempotency-Key", "").strip('"')
         try:
-            data = json.loads(body)
+            value = json.loads(body)
         except ValueError:
             return web.json_response({"error": "the body is no JSON"}, status=400)
-        self.asked[key] += 1
-        if not key or attributes.get("id") != key:
-            return web.json_response({"error": "Idempotency-Key and ce-id must be there and be the same"}, status=400)
-        if attributes.get("type", "") in behaviour.refuse_types:
-            return web.json_response({"error": f"we do not take {attributes.get('type')}", "field": "type"}, status=422)
-        confirmation = self._apply(key, attributes, data)
+        if request.content_type == BATCH:
+            if behaviour.refuse_batches:
+                return web.json_response({"error": "one at a time, please"}, status=behaviour.refuse_batches)
+            said = [(str(one.get("id")), *self._one(str(one.get("id")), *_event(one))) for one in value]
+            status, told = 207, [{"id": name, "status": status, "body": one} for name, status, one in said]
+        else:
+            attributes = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
+            status, told = self._one(key, *(_event(value) if request.content_type == STRUCTURED else (attributes, value)))
+            if status != 200:
+                return web.json_response(told, status=status)
         if behaviour.cut_after_commit > 0:
             behaviour.cut_after_commit -= 1
             return _cut(request)
         if behaviour.fail_after_commit > 0:
             behaviour.fail_after_commit -= 1
             return web.json_response({"error": "failed after the effect"}, status=500)
-        return web.json_response({"confirmation": confirmation})
+        return web.json_response(told, status=status)
+
+    def _one(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
+        """Status and answer for one event."""
+        self.asked[key] += 1
+        if not key or attributes.get("id") != key:
+            return 400, {"error": "Idempotency-Key and ce-id must be there and be the same"}
+        if attributes.get("type", "") in self.behaviour.refuse_types:
+            return 422, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
+        return 200, {"confirmation": self._apply(key, attributes, data)}
 
     def _apply(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> str:
         known = self.effects.get(key)
@@ -153,6 +169,11 @@ class PretendErp:
                 return web.json_response({"error": f"no behaviour is called {key}"}, status=422)
             setattr(self.behaviour, key, value)
         return web.json_response(vars(self.behaviour))
+
+
+def _event(value: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """A structured CloudEvent as (attributes, data)."""
+    return {key: one for key, one in value.items() if key not in ("data", "specversion", "datacontenttype")}, value.get("data") or {}
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -11,8 +11,10 @@ from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure,
 from gateway.records import ToDeliver
 from gateway.settings import Target
 from gateway.targets.base import Accepted, Confirmation
-from gateway.targets.cloudevents import binary_headers
+from gateway.targets.batch import Batches
+from gateway.targets.cloudevents import STRUCTURED, binary_headers, structured
 from gateway.targets.erp import Erp
+from gateway.targets.http import Answer
 from gateway.targets.pointer import words_at
 from gateway.targets.polling import Polling
 from gateway.targets.tls import Keys
@@ -28,6 +30,7 @@ class RestTarget:
         self.concurrency = settings.concurrency
         self._erp = Erp(settings, keys=keys, clock=clock)
         self._polling = Polling(settings.accepted, settings, self._erp, clock) if settings.accepted else None
+        self._batches = Batches(settings.batch, self._post_batch, max_answer=settings.max_answer) if settings.batch else None
         self.marks_sending = settings.repeats != "native_key" or (self._polling is not None and self._polling.by_id)
 
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation | Accepted:
@@ -48,10 +51,22 @@ class RestTarget:
         found = await self._known(delivery, attributes["id"])
         if found is not None:
             return found
-        answer = await self._erp.post(self.settings.url, data, self._headers(attributes).items(), identity=attributes["id"])
+        answer = await self._send(attributes, data)
         if self._polling is not None and self._polling.is_accepted(answer.status):
             return self._polling.begun(attributes["id"], answer)
         return Confirmation(answer.status, answer.body)
+
+    async def _send(self, attributes: dict[str, str], data: bytes) -> Answer:
+        """The answer about this event, by whatever way it went."""
+        if self._batches is not None:
+            together = await self._batches.send(attributes["id"], structured(attributes, data))
+            if together is not None:
+                return together
+        body = structured(attributes, data) if self.settings.mode == "structured" else data
+        return await self._erp.post(self.settings.url, body, self._headers(attributes).items(), identity=attributes["id"])
+
+    async def _post_batch(self, body: bytes, headers: list[tuple[str, str]], identity: str) -> Answer:
+        return await self._erp.post(self.settings.url, body, headers, identity=identity)
 
     async def _known(self, delivery: ToDeliver, event_id: str) -> Confirmation | Accepted | None:
         """What the ERP says of an event that an earlier attempt may have brought; None if it is to be sent."""
@@ -86,7 +101,9 @@ class RestTarget:
         headers = {"Idempotency-Key": f'"{attributes["id"]}"', "User-Agent": "Crossdock"}
         if "traceparent" in attributes:
             headers["traceparent"] = attributes["traceparent"]
-        return headers | binary_headers(attributes)
+        return headers | ({"Content-Type": STRUCTURED} if self.settings.mode == "structured" else binary_headers(attributes))
 
     async def close(self) -> None:
+        if self._batches is not None:
+            await self._batches.close()
         await self._erp.close()

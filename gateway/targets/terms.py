@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.targets.pointer import POINTER
 from gateway.targets.signatures import signing_key
-from partners.terms import Model, Span
+from partners.terms import Model, Size, Span
 
 OURS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection", "idempotency-key", "user-agent", "traceparent"})
 """Headers that are not for credentials."""
@@ -167,3 +167,14 @@ class AcceptedTerms(Model):
         if (self.state is None) != (not self.done) or (self.failed and not self.done):
             raise ValueError("state and done go together, and failed goes with them")
         return self
+
+
+class BatchTerms(Model):
+    """Several events in one request."""
+
+    most: int = Field(default=20, ge=2, le=1000, description="events of one request")
+    within: Span = Field(
+        default=timedelta(milliseconds=200), ge=timedelta(milliseconds=1), le=timedelta(seconds=5), description="how long the first waits for others"
+    )
+    largest: Size = Field(default=1 << 20, ge=1024, description="bytes of one request; a larger event goes alone")
+    results: JsonPointer = Field(default="", description="where in its answer the list of results stands; default: the answer is that list")
