@@ -253,6 +253,18 @@ def test_an_attempt_that_has_ended_does_not_go_along():
     asyncio.run(act())
 
 
+def test_the_same_event_twice_is_not_twice_in_a_batch():
+    """As when it is sent again to one target while it waits for another delivery: results are told apart by id."""
+
+    async def act() -> None:
+        async with their_erp() as there, target_of(there, batch={"most": 3, "within": "50ms"}) as target:
+            there.answer = each(lambda name: (200, {}))
+            assert [type(one) for one in await together(target, [NAMES[0], NAMES[1], NAMES[0]])] == [Confirmation] * 3
+            assert sorted(one.headers["content-type"] for one in there.requests) == [BATCH, "application/json"]
+
+    asyncio.run(act())
+
+
 def test_a_batch_renews_its_token_once():
     async def act() -> None:
         async with (

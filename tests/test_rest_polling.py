@@ -81,7 +81,7 @@ def test_it_is_asked_where_it_says(poll: str, first: Any, path: str):
 
 
 ELSEWHERE = [
-    "http://169.254.169.254/latest", "//other.example/x", "https://127.0.0.1/x", "http://127.0.0.1:1/x", "http://us:pw@127.0.0.1/x", "file:///etc/passwd",
+    "http://169.254.169.254/latest", "//other.example/x", "https://127.0.0.1/x", "http://127.0.0.1:1/x", "http://us:pw@127.0.0.1:PORT/x", "file:///etc/passwd",
     "http://[::1/x", "http://127.0.0.1:99999999/x", "x" * 3000,
 ]  # fmt: skip
 
@@ -92,14 +92,17 @@ def test_nobody_is_asked_at_another_server(address: str, poll: str):
     """Our credentials would go along, and it could be an address within our own network. That it was taken stays unknown."""
 
     async def act() -> None:
-        def first(name: str) -> web.Response:
-            return web.json_response({"at": address}, status=202, headers={"Location": address})
+        named = address
 
-        async with staging(first=first, accepted={"poll": poll}, token="word") as (_, stage, target):
+        def first(name: str) -> web.Response:
+            return web.json_response({"at": named}, status=202, headers={"Location": named})
+
+        async with staging(first=first, accepted={"poll": poll}, token="word") as (there, stage, target):
+            named = address.replace("PORT", there.url.rpartition(":")[2])
             with pytest.raises(UnknownOutcome, match="names"):
                 await target.deliver(event(), DATA)
             with pytest.raises(DestinationFault, match="no address of this target"):
-                await target.deliver(event(accepted=json.dumps({"poll": address, "since": 0})), DATA)
+                await target.deliver(event(accepted=json.dumps({"poll": named, "since": 0})), DATA)
             assert stage.asked == []
 
     asyncio.run(act())
