@@ -16,7 +16,7 @@ from benchmarks.rows import Row
 from gateway.clock import now
 from gateway.records import ToDeliver
 from gateway.settings import Settings
-from gateway.targets.cloud import binary_headers
+from gateway.targets.cloudevents import binary_headers
 from gateway.targets.kinds import make
 from tests.peers import nats as peers
 

@@ -184,7 +184,7 @@ def erp_check(
     from datetime import timedelta
 
     from gateway.commands.erp import check
-    from gateway.settings import Target
+    from gateway.targets.terms import Target
 
     target = Target(url=url, token=token, timeout=timedelta(seconds=timeout), repeats="look_up" if look_up else "native_key", look_up_url=look_up)
     raise typer.Exit(check(target, as_json=as_json))

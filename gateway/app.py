@@ -242,7 +242,7 @@ class Node:
         return urlsplit(self.settings.public_url).hostname or "crossdock" if self.settings.public_url else "crossdock"
 
     def _targets(self) -> list[Destination]:
-        return [make(name, target) for name, target in self.settings.targets.items()]
+        return [make(name, target, keys=lambda key: self.ring.signing(key), clock=self.clock) for name, target in self.settings.targets.items()]
 
     async def _listen(self) -> None:
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)

@@ -37,6 +37,8 @@ class TemporaryFailure(CrossdockError):
         self.status = status
         self.answer = answer
         self.retry_after = retry_after
+        self.is_shared = False
+        """Whether it is that of a request which another delivery tells of already: one request is one failure to the destination's breaker."""
 
 
 class UnknownOutcome(TemporaryFailure):
@@ -44,8 +46,10 @@ class UnknownOutcome(TemporaryFailure):
 
 
 class PermanentFailure(CrossdockError):
-    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"") -> None:
+    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"", words: str | None = None) -> None:
+        """`words` are what of the answer may be told to a partner, where that is known."""
         super().__init__(text)
+        self.words = words
         self.status = status
         self.answer = answer
 

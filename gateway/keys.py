@@ -13,7 +13,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
@@ -155,6 +156,49 @@ def pem_of_key(key: OurKey) -> bytes:
     """Certificate and private key as PEM, in the clear, for TLS: it must not get to a disk."""
     private = key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem_of(key.certificate.der).encode() + private
+
+
+# Signatures of JWTs.
+
+
+@dataclass(frozen=True, slots=True)
+class JwsKey:
+    """A private key with the algorithm that it signs by, and its certificate's SHA-256 in hexadecimal, where there is one."""
+
+    private: PrivateKey
+    algorithm: str
+    certificate: str | None
+
+
+def jws_key(private: PrivateKey, certificate_der: bytes | None, algorithm: str | None) -> JwsKey:
+    """RS256 for RSA and ES256 for P-256, unless another one is named. Raises KeyRefused for a key that it does not go with."""
+    is_rsa = isinstance(private, rsa.RSAPrivateKey)
+    chosen = algorithm or ("RS256" if is_rsa else "ES256")
+    if is_rsa != (chosen in ("RS256", "PS256")) or (isinstance(private, ec.EllipticCurvePrivateKey) and not isinstance(private.curve, ec.SECP256R1)):
+        kind = f"RSA {private.key_size}" if isinstance(private, rsa.RSAPrivateKey) else f"EC {private.curve.name}"
+        raise KeyRefused(f"a key of the kind {kind} does not sign by {chosen}: RS256 and PS256 want RSA, ES256 wants EC secp256r1")
+    return JwsKey(private, chosen, hashlib.sha256(certificate_der).hexdigest() if certificate_der else None)
+
+
+def read_jws_key(data: bytes, algorithm: str | None) -> JwsKey:
+    """From PEM: a private key without a password, perhaps with its certificate. Raises KeyRefused."""
+    try:
+        private = serialization.load_pem_private_key(data, None)
+        found = x509.load_pem_x509_certificates(data) if b"-----BEGIN CERTIFICATE-----" in data else []
+    except (ValueError, TypeError) as fault:
+        raise KeyRefused(f"the file holds no private key that opens without a password: {fault}") from None
+    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise KeyRefused(f"the key is {type(private).__name__}; RSA and elliptic curves are taken")
+    return jws_key(private, found[0].public_bytes(serialization.Encoding.DER) if found else None, algorithm)
+
+
+def sign_jws(key: JwsKey, data: bytes) -> bytes:
+    """RFC 7518, 3.3 to 3.5: ES256 as both numbers, 32 bytes each."""
+    if isinstance(key.private, rsa.RSAPrivateKey):
+        how = padding.PKCS1v15() if key.algorithm == "RS256" else padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
+        return key.private.sign(data, how, hashes.SHA256())
+    numbers = decode_dss_signature(key.private.sign(data, ec.ECDSA(hashes.SHA256())))
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
 # At rest.

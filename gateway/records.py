@@ -357,6 +357,8 @@ class ToDeliver:
     sha256: str
     tried_from: Instant
     """When its schedule began: with the delivery, or with a person's retry."""
+    accepted: str | None = None
+    """Its destination has it, and is asked by this what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +372,8 @@ class Claimed:
     """The breaker's."""
 
 
-AttemptOutcome = Literal["delivered", "temporary", "unknown", "permanent", "destination"]
+AttemptOutcome = Literal["delivered", "temporary", "unknown", "permanent", "destination", "accepted", "pending"]
+"""`pending`: what was accepted is still not decided; no attempt, and not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +405,12 @@ class Settled:
     breaker: BreakerTerms = USUAL
     owed_since: Instant = 0
     """When the delivery came to be; told in metrics alone."""
+    confirmed: str | None = None
+    """The id under which the destination has it."""
+    words: str | None = None
+    """What of a refusal may be told to a partner; None: what usually may."""
+    accepted: str | None = None
+    """By what the destination is asked later."""
 
 
 @dataclass(frozen=True, slots=True)

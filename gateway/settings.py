@@ -295,6 +295,8 @@ def masked(value: Any, name: str = "") -> Any:
     """The settings for showing: secrets and passwords in URLs as ***."""
     if isinstance(value, dict):
         return {key: masked(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [masked(one, name) for one in value]
     if isinstance(value, str):
-        return "***" if SECRET.search(name) else re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", value)
+        return "***" if SECRET.search(name) and not name.endswith("_url") else re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", value)
     return value

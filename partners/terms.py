@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SPANS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Model(BaseModel):
@@ -17,7 +17,7 @@ class Model(BaseModel):
 
 
 def _span(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*([smhd])", value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*(ms|[smhd])", value.strip())):
         return timedelta(**{SPANS[match[2]]: int(match[1])})
     if isinstance(value, timedelta):
         return value

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from gateway.__main__ import app
 from gateway.commands.erp import WRONG_TOKEN, samples
 from gateway.contract.endpoint import CLAUSES, FOREIGN, Endpoint, Tried, held_to_it
-from gateway.settings import Target
 from gateway.simulators.erp import PretendErp
-from gateway.targets.rest import RestTarget
+from gateway.targets.kinds import make
+from gateway.targets.terms import Target
 
 Handler = Callable[[web.Request, PretendErp], Awaitable[web.StreamResponse]]
 TOKEN = "the-right-one"
@@ -43,7 +43,7 @@ def tried(handler: Handler, *, look_up: str = "/events/{id}") -> dict[str, Tried
     async def act() -> list[Tried]:
         async with serving(handler, PretendErp()) as url:
             terms = Target(url=f"{url}/events", token=TOKEN, repeats="look_up", look_up_url=f"{url}{look_up}")
-            targets = RestTarget("target:check", terms), RestTarget("target:check", terms.model_copy(update={"token": WRONG_TOKEN}))
+            targets = make("check", terms), make("check", terms.model_copy(update={"token": WRONG_TOKEN}))
             try:
                 return await held_to_it(Endpoint(targets[0], stranger=targets[1], samples=samples(), looks_up=True))
             finally:

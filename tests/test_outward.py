@@ -28,6 +28,7 @@ class Listening:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.tokens = 0
+        self.no_tokens = False
         self.accept: Any = lambda headers: True
         self.url = ""
 
@@ -38,6 +39,8 @@ class Listening:
         if inside is not None and (der := inside.getpeercert(binary_form=True)):
             headers["their certificate"] = hashlib.sha256(der).hexdigest()
         if request.path == "/token":
+            if self.no_tokens:
+                return web.json_response({"error": "invalid_client"}, status=400)
             self.tokens += 1
             self.requests.append((request.path, headers, body))
             return web.json_response({"access_token": f"token-{self.tokens}", "token_type": "Bearer", "expires_in": 3600})
@@ -109,6 +112,27 @@ def test_an_oauth2_token_is_fetched_once_and_anew_when_it_is_refused(tmp_path: P
             await gateway.sent("northway", document("214-status.edi"))
             await gateway.settle(lambda: there.requests[-1][1]["authorization"] == "Bearer token-2")
             assert there.tokens == 2
+
+    asyncio.run(act())
+
+
+def test_a_token_server_that_refuses_us_parks_and_nothing_dies(tmp_path: Path):
+    """It says so with 400 (RFC 6749, 5.2), which of the partner's own address would mean that it will not take the document."""
+
+    async def act() -> None:
+        async with listening() as there, running(tmp_path) as gateway:
+            await with_secrets(gateway)
+            there.no_tokens = True
+            oauth2 = f'oauth2: {{token_url: "{there.url}/token", client_id: us, secret: word}}'
+            await with_terms(gateway, f'way_back: push, push_url: "{there.url}/in", push: {{{oauth2}}}')
+            await gateway.sent("northway", NOTICE)
+            told: list[str] = []
+            while not told:
+                await asyncio.sleep(0.05)
+                told = [one["text"] for one in await gateway.operate("alarms") if one["kind"] == "destination.parked"]
+            assert "400 invalid_client" in told[0]
+            there.no_tokens = False
+            await gateway.settle(lambda: any(path == "/in" for path, _, _ in there.requests))
 
     asyncio.run(act())
 

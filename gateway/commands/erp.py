@@ -12,8 +12,8 @@ from gateway.commands.translate import translate
 from gateway.contract.endpoint import Endpoint, Tried, held_to_it
 from gateway.errors import TemporaryFailure
 from gateway.exits import FAILED, GOOD, SERVICE_MISSING
-from gateway.settings import Target
-from gateway.targets.rest import RestTarget
+from gateway.targets.kinds import make
+from gateway.targets.terms import Target
 
 SAMPLES = ("856-notice.edi", "214-status.edi", "940-order.edi", "945-shipped.edi")
 WRONG_TOKEN = "not-the-token"  # noqa: S105 - it is none
@@ -35,8 +35,8 @@ def check(target: Target, *, as_json: bool) -> int:
     """0 held, 1 something is wrong, 69 nobody answers."""
 
     async def act() -> list[Tried]:
-        ours = RestTarget("target:check", target)
-        stranger = RestTarget("target:check", target.model_copy(update={"token": WRONG_TOKEN})) if target.token else None
+        ours = make("check", target)
+        stranger = make("check", target.model_copy(update={"token": WRONG_TOKEN})) if target.token else None
         try:
             return await held_to_it(Endpoint(ours, stranger=stranger, samples=samples(), looks_up=target.repeats == "look_up"))
         finally:

@@ -136,6 +136,8 @@ def _delivery(delivery: dict[str, Any]) -> None:
         status = f" {attempt['status']}" if attempt["status"] else ""
         text = f": {attempt['text']}" if attempt["text"] else ""
         console.print(f"    {attempt['at'][:23].replace('T', ' ')}  {attempt['outcome']}{status} in {attempt['milliseconds']} ms{text}", markup=False)
+    if delivery.get("confirmed"):
+        console.print(f"    it has it as {delivery['confirmed']}", markup=False)
     if delivery["confirmation"]:
         console.print(f"    it said: {delivery['confirmation'][:200]}", markup=False)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from gateway.clock import Instant, now
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
-from gateway.targets.base import Confirmation, Destination
+from gateway.targets.base import Accepted, Confirmation, Destination
 
 AT_ONCE = 5
 LARGE = 900_000
@@ -65,7 +65,8 @@ class Endpoint:
         return given | own | attributes
 
     async def send(self, event: dict[str, Any], *, body: bytes | None = None, attempts: int = 0, by: Destination | None = None) -> Confirmation:
-        return await (by or self._destination).deliver(_delivery(event, now(), attempts=attempts), _body(event) if body is None else body)
+        said = await (by or self._destination).deliver(_delivery(event, now(), attempts=attempts), _body(event) if body is None else body)
+        return Confirmation(said.status, said.answer) if isinstance(said, Accepted) else said
 
     async def outcome(self, event: dict[str, Any], **more: Any) -> Confirmation | CrossdockError:
         try:

@@ -20,7 +20,7 @@ from gateway.settings import Retries
 from gateway.store import breaker
 from gateway.store.payloads import DAMAGED, PayloadDamaged, checked
 from gateway.store.store import Store, landed
-from gateway.targets.base import Destination
+from gateway.targets.base import Accepted, Confirmation, Destination
 
 LEASE = timedelta(seconds=15)
 IDLE = 0.25
@@ -165,18 +165,17 @@ class DeliverStage:
             journal.trouble("deliver: COMMIT 3", error)
             return
         reach("deliver.committed")
-        if ours:
+        if ours and settled.outcome != "pending":
             self._on_settled(settled)
             journal.attempted(settled.delivery, settled.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
 
-    async def _send(self, destination: Destination, delivery: ToDeliver) -> tuple[int, bytes, str]:
+    async def _send(self, destination: Destination, delivery: ToDeliver) -> Confirmation | Accepted:
         data = delivery.data
         if data is None:
             data = await asyncio.to_thread(self._store.files.read, delivery.sha256)
         else:
             checked(data, delivery.sha256)
-        confirmation = await destination.deliver(delivery, data)
-        return confirmation.status, confirmation.answer, "it had it already" if confirmation.looked_up else ""
+        return await destination.deliver(delivery, data)
 
     async def _renew(self, attempts: set[Attempt]) -> None:
         """Every third of the lease, for all that is being sent: one task for a destination costs an attempt that is soon over nothing.
@@ -203,7 +202,7 @@ class DeliverStage:
         """What came of one try; None where its lease was lost."""
         started = self._clock()
         try:
-            status, answer, text = await self._send(destination, delivery)
+            said = await self._send(destination, delivery)
         except UnknownOutcome as error:
             return await self._later(delivery, started, "unknown", error, error.retry_after)
         except TemporaryFailure as error:
@@ -211,7 +210,7 @@ class DeliverStage:
         except DestinationFault as error:
             return await self._later(delivery, started, "destination", error, self._retries.park)
         except PermanentFailure as error:
-            return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer)
+            return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer, words=error.words)
         except PayloadDamaged as error:
             return self._settled(delivery, started, "permanent", text=f"{DAMAGED}: {error}")
         except asyncio.CancelledError:
@@ -219,7 +218,16 @@ class DeliverStage:
         except Exception as error:
             journal.trouble(f"deliver: {delivery.id}", error)
             return self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}")
-        return self._settled(delivery, started, "delivered", status=status, answer=answer, text=text)
+        if isinstance(said, Accepted):
+            return self._accepted(delivery, started, said)
+        text = "it had it already" if said.looked_up else ""
+        return self._settled(delivery, started, "delivered", status=said.status, answer=said.answer, text=text, confirmed=said.confirmed)
+
+    def _accepted(self, delivery: ToDeliver, started: Instant, said: Accepted) -> Settled:
+        outcome: AttemptOutcome = "accepted" if said.is_new else "pending"
+        text, next_due = "it has this, and has not said yet what becomes of it", self._clock() + span(said.again)
+        settled = self._settled(delivery, started, outcome, status=said.status, text=text, answer=said.answer, next_due=next_due)
+        return replace(settled, accepted=said.ticket)
 
     async def _later(
         self, delivery: ToDeliver, started: Instant, outcome: AttemptOutcome, error: TemporaryFailure | DestinationFault, wait: timedelta | None
@@ -228,7 +236,8 @@ class DeliverStage:
         now, asked = self._clock(), span(wait or timedelta(0))
         pause = asked if outcome == "destination" else max(span(backoff(delivery.attempts, self._retries)), asked)
         settled = self._settled(delivery, started, outcome, status=error.status, text=str(error), answer=error.answer, next_due=now + pause)
-        settled = replace(settled, is_fault=error.status not in BUSY, asked=asked)
+        is_shared = isinstance(error, TemporaryFailure) and error.is_shared
+        settled = replace(settled, is_fault=error.status not in BUSY and not is_shared, asked=asked)
         if outcome == "destination" or not await self._is_over(delivery, now + pause):
             return settled
         return replace(settled, outcome="permanent", text=f"given up after {delivery.attempts + 1} attempts: {error}")
@@ -251,11 +260,13 @@ class DeliverStage:
         text: str = "",
         answer: bytes = b"",
         next_due: Instant = 0,
+        confirmed: str | None = None,
+        words: str | None = None,
     ) -> Settled:
         now = self._clock()
         return Settled(
             delivery=delivery.id, lane=delivery.lane, fence=delivery.fence, partner=delivery.partner, destination=delivery.destination,
             message=delivery.message, node=self._node, on_dead=delivery.on_dead, started_at=started, duration=max(0, now - started),
             outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due, in_doubt=delivery.unknown_outcome,
-            breaker=self._breaker, owed_since=delivery.created_at,
+            breaker=self._breaker, owed_since=delivery.created_at, confirmed=confirmed, words=words,
         )  # fmt: skip

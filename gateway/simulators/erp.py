@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from gateway.simulators.chaos import Chaos, Kind
+from gateway.targets.cloudevents import BATCH, STRUCTURED
 
 HELD_BACK = 0.5
 A_BYTE = 0.02
@@ -41,6 +42,8 @@ class Behaviour:
     """Event types answered 422."""
     ignore_keys: bool = False
     """Like a real ERP that was measured: every request is a new effect, and a doubled notice empties the first shipment."""
+    refuse_batches: int = 0
+    """The status that every batch is refused with, whole."""
     dead: bool = False
     """Every request is cut off at once."""
 
@@ -95,28 +98,46 @@ class PretendErp:
             behaviour.fail -= 1
             headers = {"Retry-After": str(behaviour.retry_after)} if behaviour.retry_after is not None else {}
             return web.json_response({"error": "told to fail"}, status=behaviour.status, headers=headers)
-        attributes = {key[3:].lower(): unquote(value) for key, value in request.headers.items() if key.lower().startswith("ce-")}
         key = request.headers.get("Idempotency-Key", "").strip('"')
         try:
-            data = json.loads(body)
+            value = json.loads(body)
         except ValueError:
             return web.json_response({"error": "the body is no JSON"}, status=400)
-        self.asked[key] += 1
-        if not key or attributes.get("id") != key:
-            return web.json_response({"error": "Idempotency-Key and ce-id must be there and be the same"}, status=400)
-        if attributes.get("type", "") in behaviour.refuse_types:
-            return web.json_response({"error": f"we do not take {attributes.get('type')}", "field": "type"}, status=422)
-        if self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
-            self.met[fault] += 1
-            return await self._misbehave(fault, request, lambda: self._apply(key, attributes, data))
-        confirmation = self._apply(key, attributes, data)
+        told: Any
+        if request.content_type == BATCH:
+            if behaviour.refuse_batches:
+                return web.json_response({"error": "one at a time, please"}, status=behaviour.refuse_batches)
+            said = [(str(one.get("id")), *self._one(str(one.get("id")), *_event(one))) for one in value]
+            status, told = 207, [{"id": name, "status": status, "body": one} for name, status, one in said]
+        else:
+            binary = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
+            attributes, data = _event(value) if request.content_type == STRUCTURED else (binary, value)
+            if wrong := self._wrong(key, attributes):
+                return web.json_response(wrong[1], status=wrong[0])
+            if self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
+                self.met[fault] += 1
+                return await self._misbehave(fault, request, lambda: self._apply(key, attributes, data))
+            status, told = 200, {"confirmation": self._apply(key, attributes, data)}
         if behaviour.cut_after_commit > 0:
             behaviour.cut_after_commit -= 1
             return _cut(request)
         if behaviour.fail_after_commit > 0:
             behaviour.fail_after_commit -= 1
             return web.json_response({"error": "failed after the effect"}, status=500)
-        return web.json_response({"confirmation": confirmation})
+        return web.json_response(told, status=status)
+
+    def _one(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
+        """Status and answer for one event."""
+        return self._wrong(key, attributes) or (200, {"confirmation": self._apply(key, attributes, data)})
+
+    def _wrong(self, key: str, attributes: dict[str, str]) -> tuple[int, Any] | None:
+        """Status and answer where it is not taken; that it was asked for is counted."""
+        self.asked[key] += 1
+        if not key or attributes.get("id") != key:
+            return 400, {"error": "Idempotency-Key and ce-id must be there and be the same"}
+        if attributes.get("type", "") in self.behaviour.refuse_types:
+            return 422, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
+        return None
 
     async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:
         if fault == "too many":
@@ -201,6 +222,11 @@ async def _a_byte_at_a_time(request: web.Request, body: bytes) -> web.StreamResp
             await answer.write(body[number : number + 1])
             await asyncio.sleep(A_BYTE)
     return answer
+
+
+def _event(value: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """A structured CloudEvent as (attributes, data)."""
+    return {key: one for key, one in value.items() if key not in ("data", "specversion", "datacontenttype")}, value.get("data") or {}
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -141,8 +141,8 @@ def begun(tx: Connection, health: Health, claim: LaneClaim) -> None:
 
 
 def is_answer(item: Settled) -> bool:
-    """Whether it shows that the destination works: delivered, or refused by its own word."""
-    return item.outcome == "delivered" or (item.outcome == "permanent" and item.status is not None and not item.is_fault)
+    """Whether it shows that the destination works: delivered, taken in, or refused by its own word."""
+    return item.outcome in ("delivered", "accepted", "pending") or (item.outcome == "permanent" and item.status is not None and not item.is_fault)
 
 
 def heard(health: Health, item: Settled) -> Health:

@@ -21,7 +21,7 @@ SOON = 5_000
 _TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
 _CHOSEN = one_of(
     "SELECT l.id AS lane_id, l.fence, l.lease_until, l.next_due, d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload,"
-    " d.attributes, d.attempts, d.unknown_outcome, d.on_dead, d.created_at, COALESCE(d.tried_from, d.created_at) AS tried_from, d.fallback, p.data,"
+    " d.attributes, d.attempts, d.unknown_outcome, d.on_dead, d.created_at, COALESCE(d.tried_from, d.created_at) AS tried_from, d.fallback, d.accepted, p.data,"
     " p.location, p.sha256 FROM lanes l LEFT JOIN deliveries d ON d.id = l.head AND d.state = 'due' LEFT JOIN payloads p ON p.id = d.payload"
     " WHERE l.id IN :keys"
 )
@@ -155,5 +155,5 @@ def _left(partner: str, claim: LaneClaim, buckets: Buckets, in_flight: Counter[s
 def _to_deliver(row: Any, fence: int) -> ToDeliver:
     return ToDeliver(
         row.id, row.lane, fence, row.partner, row.destination, row.kind, row.message, row.document, row.event, row.payload, row.attributes,
-        row.attempts, bool(row.unknown_outcome), row.on_dead, row.created_at, row.data, row.location, row.sha256, row.tried_from,
+        row.attempts, bool(row.unknown_outcome), row.on_dead, row.created_at, row.data, row.location, row.sha256, row.tried_from, row.accepted,
     )  # fmt: skip

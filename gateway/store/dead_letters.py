@@ -30,11 +30,11 @@ class Cause(NamedTuple):
 
 
 CAUSES = (
-    Cause("delivery-outcome-unknown", "delivery", ("an earlier attempt may have had its effect%",)),
+    Cause("delivery-outcome-unknown", "delivery", ("an earlier attempt may have had its effect%", "it took this at first, and did not say within %")),
     Cause("delivery-given-up", "delivery", ("given up after %",)),
     Cause("delivery-damaged", "delivery", (f"{DAMAGED}%",)),
     Cause("delivery-fault", "delivery", ("our own fault: %",)),
-    Cause("delivery-refused", "delivery", ("answered %",)),
+    Cause("delivery-refused", "delivery", ("answered %", "it took this at first, and says now: %", "it took this at first, and refuses it since: %")),
     Cause("delivery-failed", "delivery"),
     Cause("document-rejected", "document", state="rejected"),
     Cause("document-conflict", "document", ("% was told before (%",)),

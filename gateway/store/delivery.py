@@ -27,13 +27,19 @@ _PUT_ATTEMPT = text(
     " SELECT id, attempts + 1, :partner, :node, :started_at, :duration, :outcome, :status, :text, :answer FROM deliveries WHERE id = :delivery"
 )
 _DELIVERED = text(
-    "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation WHERE id = :delivery"
+    "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, done_at = :at, reason = NULL, confirmation = :confirmation,"
+    " confirmed = :confirmed WHERE id = :delivery"
 )
 _AGAIN = text(
     "UPDATE deliveries SET attempts = attempts + 1, next_due = :next_due, reason = :text, unknown_outcome = :unknown,"
     " fallback = CASE WHEN :unknown THEN NULL ELSE fallback END WHERE id = :delivery"
 )
 """What may have had its effect unseen never goes to a fallback."""
+_ACCEPTED = text(
+    "UPDATE deliveries SET attempts = attempts + :attempts, next_due = :next_due, reason = :text, accepted = :accepted, unknown_outcome = false,"
+    " fallback = NULL WHERE id = :delivery"
+)
+"""Nor does what a destination has taken in."""
 _TRIED = text("UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery")
 _DEAD = text("UPDATE deliveries SET state = 'dead', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
 _BLOCK = text("UPDATE lanes SET lease_until = 0, fence = fence + 1, next_due = NULL, blocked = true WHERE id = :lane")
@@ -43,11 +49,13 @@ _ONE = text(
     " FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane WHERE d.id = :id"
 )
 _RETRY = text(
-    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false WHERE id = :id"
+    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false,"
+    " accepted = CASE WHEN state = 'due' THEN accepted END WHERE id = :id"
 )
+"""A dead letter is sent again; of what its destination has, and has not decided, it is asked again."""
 REDELIVER = text(
-    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position"
-    " WHERE id = :id"
+    "UPDATE deliveries SET state = 'due', next_due = :at, tried_from = :at, reason = NULL, done_at = NULL, unknown_outcome = false, position = :position,"
+    " accepted = NULL WHERE id = :id"
 )
 _BACK = text("UPDATE deliveries SET destination = fell_from, lane = :lane, fell_from = NULL WHERE id = :id")
 _SKIP = text("UPDATE deliveries SET state = 'skipped', reason = :reason, done_at = :at WHERE id = :id")
@@ -69,14 +77,17 @@ class DeliveryVerbs:
         """COMMIT 3. False where the lane has another holder by now, or this attempt was settled already: such a write changes nothing."""
         fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
         ours = [item for item in items if fences.get(item.lane) == item.fence]
-        many(tx, _PUT_ATTEMPT, [_attempt(item) for item in ours])
+        many(tx, _PUT_ATTEMPT, [_attempt(item) for item in ours if item.outcome != "pending"])
         health = breaker.steer(tx, ours, self.ticks, is_sqlite=self.is_sqlite)
         by: dict[str, list[Settled]] = defaultdict(list)
         for item in sorted(ours, key=lambda item: item.lane):
             by[item.outcome].append(item)
-        confirmed = [{"delivery": item.delivery, "at": item.at, "confirmation": _words(item.answer)} for item in by["delivered"]]
+        confirmed = [
+            {"delivery": item.delivery, "at": item.at, "confirmation": _words(item.answer), "confirmed": item.confirmed} for item in by["delivered"]
+        ]
         many(tx, _DELIVERED, confirmed)
         self._tell(tx, by["delivered"])
+        self._accepted(tx, [*by["accepted"], *by["pending"]])
         self._again(tx, [*by["temporary"], *by["unknown"], *by["destination"]], health)
         stays, saved = self._bury(tx, by["permanent"])
         many(tx, NEXT_HEAD, [{"lane": item.lane} for item in sorted(ours, key=lambda item: item.lane) if item.lane not in stays])
@@ -84,6 +95,21 @@ class DeliveryVerbs:
         done = [item for item in by["delivered"] if item.delivery.startswith(RECEIPTS)]
         many(tx, _FORGET_LANE, [{"lane": item.lane} for item in done])
         return [fences.get(item.lane) == item.fence for item in items]
+
+    def _accepted(self, tx: Connection, items: list[Settled]) -> None:
+        """What is to be asked for later. That there is nothing new leaves no trace but the time."""
+        rows = [
+            {
+                "delivery": item.delivery,
+                "attempts": int(item.outcome == "accepted"),
+                "next_due": item.next_due,
+                "text": item.text,
+                "accepted": item.accepted,
+            }
+            for item in items
+        ]
+        many(tx, _ACCEPTED, rows)
+        self._tell(tx, [item for item in items if item.outcome == "accepted"])
 
     def _again(self, tx: Connection, items: list[Settled], health: Mapping[str, breaker.Health]) -> None:
         """What comes again later; at a destination that rests, with its next probe: it does not wait longer for the others' failures."""

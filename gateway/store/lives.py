@@ -189,6 +189,7 @@ def _deliveries(tx: Connection, message: str) -> list[dict[str, Any]]:
             {
                 "id": row.id, "kind": row.kind, "destination": row.destination, "state": "sending" if leased else row.state, "reason": row.reason,
                 "fell_from": row.fell_from, "event": row.event, "document": row.document, "attempts": attempts.get(row.id, []), "confirmation": row.confirmation,
+                "confirmed": row.confirmed,
                 "next_due": as_text(row.next_due) if row.state == "due" else None, "done_at": as_text(row.done_at) if row.done_at else None,
                 "behind_dead_letter": bool(lane and lane.blocked and row.state == "due"),
             }

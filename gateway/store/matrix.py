@@ -31,7 +31,7 @@ _PAGE = text(
     " AND (:direction = 'in' OR answers IS NULL) ORDER BY arrival DESC LIMIT :limit"
 )
 _DELIVERIES = one_of(
-    "SELECT id, message, kind, state, reason, event, outgoing, done_at, confirmation, next_due FROM deliveries WHERE message IN :keys ORDER BY id"
+    "SELECT id, message, kind, state, reason, event, outgoing, done_at, confirmation, confirmed, next_due FROM deliveries WHERE message IN :keys ORDER BY id"
 )
 _GROUPS = one_of(
     "SELECT message, interchange, ordinal, functional, control, verdict FROM groups WHERE message IN :keys ORDER BY interchange, ordinal"
@@ -168,7 +168,8 @@ def _confirmed(events: list[Any]) -> Cell:
     if not events:
         return NONE
     said = [one for one in events if one.confirmation]
-    text_ = f"{len(said)} of {len(events)}"
+    ids = ", ".join(one.confirmed for one in said if one.confirmed)
+    text_ = f"{len(said)} of {len(events)}" + (f": {ids}" if ids else "")
     at = max((one.done_at for one in said if one.done_at), default=None)
     return cell("done" if len(said) == len(events) else "waiting", at, text_, [f"answer:{one.id}" for one in said])
 

@@ -77,15 +77,17 @@ def told_by_erp(tx: Connection, settled: list[Settled], at: Instant) -> None:
     said = {item.delivery: item for item in settled if item.outcome in ("delivered", "permanent")}
     waiting = in_lists(tx, _WAITING, said)
     refused = [row for row in waiting if said[row.delivery].outcome == "permanent"]
-    many(tx, _REFUSED, [{"id": row.id, "note": AGREED, "text": _words(said[row.delivery].answer), "at": at} for row in refused])
+    many(tx, _REFUSED, [{"id": row.id, "note": AGREED, "text": _words(said[row.delivery]), "at": at} for row in refused])
     taken = {row.id for row in waiting if row.mode == "all"} - {row.id for row in refused}
     many(tx, _TAKEN, [{"id": key, "at": at} for key in sorted(taken)])
 
 
-def _words(answer: bytes) -> str:
-    """What an ERP's answer says to a person, if it is JSON with a field for that; never its other insides."""
+def _words(item: Settled) -> str:
+    """What an ERP's answer says to a person: where its target's settings say, or in a field that is usual for that; never its other insides."""
+    if item.words:
+        return item.words[:MOST_WORDS]
     try:
-        value = json.loads(answer)
+        value = json.loads(item.answer)
     except ValueError:
         value = None
     if isinstance(value, dict):

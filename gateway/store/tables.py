@@ -397,6 +397,8 @@ deliveries = Table(
     Column("fallback", String(80), comment="where it goes when its destination has been open for too long, or will not take it"),
     Column("fallback_after", Instant, comment="microseconds that the destination may be open before that"),
     Column("fell_from", String(80), comment="its first destination, once it has gone to the fallback"),
+    Column("accepted", Text, comment="its destination has it, and is asked by this what became of it"),
+    Column("confirmed", String(200), comment="the id under which the destination has it"),
     Column("tried_from", Instant, comment="when its schedule began, if not with its row: a person's retry, a fallback"),
 )
 Index(

@@ -1,6 +1,7 @@
 """What every target (an ERP) and every transport (a partner) is to the deliver stage: one call, and its failures as types."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from gateway.records import ToDeliver
@@ -14,6 +15,21 @@ class Confirmation:
     answer: bytes
     looked_up: bool = False
     """True if we did not send: it had it already."""
+    confirmed: str | None = None
+    """The id under which it has it, where its answer tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The destination has it, and says later what becomes of it: the delivery comes back to it with this ticket."""
+
+    status: int
+    answer: bytes
+    ticket: str
+    again: timedelta
+    """When to ask."""
+    is_new: bool
+    """False if it was asked, and has nothing new to say."""
 
 
 class Destination(Protocol):
@@ -26,7 +42,7 @@ class Destination(Protocol):
         """Attempts at once."""
         ...
 
-    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation | Accepted:
         """Raises TemporaryFailure, UnknownOutcome, PermanentFailure or DestinationFault (gateway.errors)."""
         ...
 

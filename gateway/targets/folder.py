@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure
 from gateway.records import ToDeliver
 from gateway.targets.base import Confirmation
-from gateway.targets.cloud import structured
+from gateway.targets.cloudevents import structured
 from gateway.targets.terms import Folder
 
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
@@ -31,7 +31,7 @@ class FolderTarget:
         if delivery.kind != "event":
             raise PermanentFailure("a folder takes events alone")
         attributes = json.loads(delivery.attributes)
-        body = structured(attributes, data)
+        body = structured(attributes, data) + b"\n"
         file = self.settings.path / f"{attributes['id']}.json"
         try:
             was_there = await asyncio.to_thread(put_once, file, body, delivery.fence)

@@ -1,8 +1,8 @@
-"""One POST to somebody else's server: bounded in time and answer, no redirects, every trouble sorted once. Used by targets and transports."""
+"""One request to somebody else's server: bounded in time and answer, no redirects, every trouble sorted once. Used by targets and transports."""
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,8 +56,9 @@ async def send(
     max_answer: int,
     patience: timedelta | None = None,
     context: ssl.SSLContext | None = None,
+    method: str = "POST",
 ) -> Answer:
-    """One POST; the answer of a 2xx. Everything else is raised as the failure that it is.
+    """One request; the answer of a 2xx. Everything else is raised as the failure that it is.
 
     A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
     """
@@ -65,7 +66,7 @@ async def send(
     if context is not None:
         more["ssl"] = context
     try:
-        async with session.post(url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
+        async with session.request(method, url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
             answer = await bounded_read(response, max_answer)
             retry_after = retry_after_of(response.headers.get("Retry-After"), datetime.now(UTC))
             status = response.status
@@ -86,9 +87,3 @@ async def send(
     if failure is not None:
         raise failure
     return Answer(status, fields, answer)
-
-
-async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers: Mapping[str, str], *, max_answer: int) -> tuple[int, bytes]:
-    """(status, answer) of a 2xx; raises as `send` does."""
-    answer = await send(session, url, data, headers.items(), max_answer=max_answer)
-    return answer.status, answer.body

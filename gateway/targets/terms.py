@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from gateway.targets.erp_terms import AcceptedTerms, AnswerTerms, ApiKey, BatchTerms, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
 from partners.terms import Model, Size, Span
 
 
@@ -30,14 +31,42 @@ class Target(TargetQuota):
 
     kind: Literal["rest"] = "rest"
     url: str = Field(pattern=r"^https?://")
+    mode: Literal["binary", "structured"] = Field(
+        default="binary", description="an event's attributes as headers and its data as the body, or all of it as one JSON object"
+    )
+    batch: BatchTerms | None = Field(default=None, description="several events in one request")
     repeats: Literal["native_key", "look_up", "unsafe"] = Field(
         default="native_key",
         description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
     )
     look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
-    token: str | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    token: HeaderValue | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    basic: Login | None = Field(default=None, description="HTTP Basic")
+    oauth2: OAuth2Client | None = Field(default=None, description="bearer tokens by client credentials")
+    api_key: ApiKey | None = Field(default=None, description="a word in a header of the ERP's own")
+    signing_secrets: SigningSecrets = Field(
+        default_factory=list, max_length=3, description="whsec_…: each POST is signed by Standard Webhooks; several while one replaces another"
+    )
+    tls: ClientTls | None = Field(default=None, description="whom we trust there, and the certificate that we show")
+    answer: AnswerTerms = Field(default=AnswerTerms(), description="JSON pointers: where in its answers what stands")
+    accepted: AcceptedTerms | None = Field(default=None, description="its 202 means taken, not done: where it is asked what became of it")
     timeout: Span = timedelta(seconds=30)
     max_answer: Size = 1 << 20
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Target":
+        named = self.api_key is not None and self.api_key.header.lower() == "authorization"
+        if sum((self.token is not None, self.basic is not None, self.oauth2 is not None, named)) > 1:
+            raise ValueError("token, basic, oauth2 and an api_key in Authorization are ways to say one thing; keep one of them")
+        if self.batch is not None and self.batch.most > self.concurrency:
+            raise ValueError(
+                f"batch.most: {self.batch.most} events never come together with concurrency: {self.concurrency}; raise the one or lower the other"
+            )
+        if self.batch is not None and self.accepted is not None and self.accepted.poll == "location":
+            raise ValueError("accepted.poll: location cannot tell the events of a batch apart; use an address with {id}, or a JSON pointer")
+        if self.tls is not None and self.url.startswith("http:"):
+            raise ValueError("tls needs a url that begins with https")
+        return self
 
     @model_validator(mode="after")
     def _look_up_needs_a_url(self) -> "Target":

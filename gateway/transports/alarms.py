@@ -1,18 +1,17 @@
 """Letters about alarms on their way: by mail, or to a webhook. To the deliver stage they are destinations like any other."""
 
 import asyncio
-import base64
-import hmac
 import json
 from datetime import timedelta
 
 from gateway.alarms.wording import mail
-from gateway.clock import SECOND, Clock
+from gateway.clock import Clock
 from gateway.errors import DestinationFault, PermanentFailure
 from gateway.records import ToDeliver
 from gateway.settings import AlarmMail, AlarmWebhook
 from gateway.targets.base import Confirmation
 from gateway.targets.http import open_session, send
+from gateway.targets.signatures import standard_webhooks
 from gateway.transports.mail import send_mail
 
 MAX_ANSWER = 64 * 1024
@@ -50,9 +49,7 @@ class AlarmByWebhook:
         if self._terms.token:
             headers.append(("Authorization", f"Bearer {self._terms.token}"))
         if self._terms.secret:
-            at = str(self._clock() // SECOND)
-            code = hmac.digest(self._terms.key, f"{delivery.id}.{at}.".encode() + data, "sha256")
-            headers += [("webhook-id", delivery.id), ("webhook-timestamp", at), ("webhook-signature", f"v1,{base64.b64encode(code).decode()}")]
+            headers += standard_webhooks([self._terms.key], identity=delivery.id, at=self._clock(), data=data)
         try:
             answer = await send(self._session, self._terms.url, data, headers, max_answer=MAX_ANSWER, patience=PATIENCE)
         except PermanentFailure as error:

@@ -3,29 +3,25 @@
 Used by pushes, webhooks and AS2.
 """
 
-import base64
-import hmac
-import json
-import os
 import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from gateway.as2.ring import KeyRing
-from gateway.clock import SECOND, Clock
-from gateway.errors import DestinationFault, TemporaryFailure
+from gateway.clock import Clock
+from gateway.errors import DestinationFault
 from gateway.keys import pem_of_key
 from gateway.targets.addresses import GuardedResolver, check_literal
 from gateway.targets.http import Answer, open_session, send
+from gateway.targets.proofs import basic, client_secret_basic
+from gateway.targets.signatures import standard_webhooks
+from gateway.targets.tls import client_context, key_named
+from gateway.targets.tokens import MOST_TOKEN, Tokens
 from partners.channels import Basic, Credentials, OAuth2
 
-EARLY = 60
-"""Seconds before its end at which a token is not used any more."""
-MOST_TOKEN = 64 * 1024
 PATIENCE = timedelta(seconds=30)
 Secrets = Callable[[str], bytes | None]
 """The bytes behind a secret's name, or None."""
@@ -37,7 +33,7 @@ class Outward:
     def __init__(self, partner: str, *, ring: KeyRing, secrets: Secrets, clock: Clock, concurrency: int) -> None:
         self._partner, self._ring, self._secrets, self._clock, self._concurrency = partner, ring, secrets, clock, concurrency
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._tokens: dict[OAuth2, tuple[str, int]] = {}
+        self._tokens: dict[tuple[OAuth2, str | None, bool], Tokens] = {}
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -51,13 +47,14 @@ class Outward:
         context = tls_context(self._ring, self._partner, terms.certificate)
         given = [*headers, *self._signed(terms, data, identity)]
         for again in (False, True):
-            authorization = await self._authorization(terms, context)
+            authorization = await self._authorization(terms)
             try:
                 return await send(session, url, data, [*given, *authorization], max_answer=max_answer, patience=patience, context=context)
             except DestinationFault as fault:
                 # A token may be ended before its time; the next one is asked for, once.
-                if again or fault.status != 401 or terms.oauth2 is None or self._tokens.pop(terms.oauth2, None) is None:
+                if again or fault.status != 401 or terms.oauth2 is None:
                     raise
+                self._tokens_of(terms.oauth2, terms).refused(authorization[0][1].removeprefix("Bearer "))
         raise AssertionError
 
     def _session(self, url: str, *, private: bool) -> aiohttp.ClientSession:
@@ -73,42 +70,31 @@ class Outward:
         return known(name, self._secrets)
 
     def _signed(self, terms: Credentials, data: bytes, identity: str) -> list[tuple[str, str]]:
-        """Standard Webhooks: the time is that of the attempt, the id that of the delivery."""
-        if not terms.sign:
-            return []
-        at = str(self._clock() // SECOND)
-        codes = [hmac.digest(self._secret(name), f"{identity}.{at}.".encode() + data, "sha256") for name in terms.sign]
-        value = " ".join(f"v1,{base64.b64encode(code).decode()}" for code in codes)
-        return [("webhook-id", identity), ("webhook-timestamp", at), ("webhook-signature", value)]
+        return standard_webhooks(map(self._secret, terms.sign), identity=identity, at=self._clock(), data=data)
 
-    async def _authorization(self, terms: Credentials, context: ssl.SSLContext | None) -> list[tuple[str, str]]:
+    async def _authorization(self, terms: Credentials) -> list[tuple[str, str]]:
         if terms.bearer is not None:
             return [("Authorization", f"Bearer {self._secret(terms.bearer).decode()}")]
         if terms.basic is not None:
             return [basic_header(terms.basic, self._secrets)]
         if terms.oauth2 is not None:
-            return [("Authorization", f"Bearer {await self._token(terms.oauth2, terms, context)}")]
+            return [("Authorization", f"Bearer {await self._tokens_of(terms.oauth2, terms).token()}")]
         return []
 
-    async def _token(self, oauth2: OAuth2, terms: Credentials, context: ssl.SSLContext | None) -> str:
-        now = self._clock() // SECOND
-        token, until = self._tokens.get(oauth2, ("", 0))
-        if now < until:
-            return token
-        form = {"grant_type": "client_credentials"} | ({"scope": oauth2.scope} if oauth2.scope else {})
-        user = quote_plus(oauth2.client_id) + ":" + quote_plus(self._secret(oauth2.secret).decode())
-        headers = [("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}"), ("Content-Type", "application/x-www-form-urlencoded")]
-        session = self._session(oauth2.token_url, private=terms.private)
-        answer = await send(session, oauth2.token_url, urlencode(form).encode(), headers, max_answer=MOST_TOKEN, patience=PATIENCE, context=context)
-        try:
-            value: dict[str, Any] = json.loads(answer.body)
-            token, seconds = str(value["access_token"]), int(value.get("expires_in", 300))
-        except (ValueError, KeyError, TypeError):
-            raise TemporaryFailure(f"{oauth2.token_url} answered with no token", status=answer.status, answer=answer.body[:1000]) from None
-        if not token.isascii() or not token.isprintable():
-            raise TemporaryFailure(f"{oauth2.token_url} answered with no token")
-        self._tokens[oauth2] = token, now + max(seconds - EARLY, 1)
-        return token
+    def _tokens_of(self, oauth2: OAuth2, terms: Credentials) -> Tokens:
+        key = oauth2, terms.certificate, terms.private
+        if key not in self._tokens:
+
+            async def ask(form: bytes, headers: list[tuple[str, str]]) -> Answer:
+                session = self._session(oauth2.token_url, private=terms.private)
+                context = tls_context(self._ring, self._partner, terms.certificate)
+                return await send(session, oauth2.token_url, form, headers, max_answer=MOST_TOKEN, patience=PATIENCE, context=context)
+
+            self._tokens[key] = Tokens(
+                oauth2.token_url, ask, form={"scope": oauth2.scope} if oauth2.scope else {},
+                proof=lambda: client_secret_basic(oauth2.client_id, self._secret(oauth2.secret)), clock=self._clock,
+            )  # fmt: skip
+        return self._tokens[key]
 
 
 def known(name: str, secrets: Secrets) -> bytes:
@@ -120,9 +106,7 @@ def known(name: str, secrets: Secrets) -> bytes:
 
 
 def basic_header(terms: Basic, secrets: Secrets) -> tuple[str, str]:
-    """RFC 7617."""
-    both = f"{terms.user}:".encode() + known(terms.secret, secrets)
-    return "Authorization", f"Basic {base64.b64encode(both).decode()}"
+    return basic(terms.user, known(terms.secret, secrets))
 
 
 _contexts: dict[tuple[tuple[str, ...], str | None], ssl.SSLContext] = {}
@@ -134,24 +118,10 @@ def tls_context(ring: KeyRing, partner: str, certificate: str | None = None) -> 
     None where nothing is agreed, which means the public authorities. Raises DestinationFault for a key that we do not have.
     """
     pinned = ring.tls(partner)
-    key = ring.signing(certificate) if certificate is not None else None
-    if certificate is not None and key is None:
-        raise DestinationFault(f"no key of ours is called {certificate}, or it is not in use today (crossdock keys list)")
+    key = key_named(certificate, ring.signing) if certificate is not None else None
     if not pinned and key is None:
         return None
     name = tuple(sorted(one.fingerprint for one in pinned)), key.certificate.fingerprint if key else None
     if name not in _contexts:
-        context = ssl.create_default_context() if not pinned else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        for one in pinned:
-            context.load_verify_locations(cadata=one.der)
-        if key is not None:
-            # The library reads keys from files only: this one lies in memory, and has no name in any folder.
-            descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
-            try:
-                os.write(descriptor, pem_of_key(key))
-                context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-            finally:
-                os.close(descriptor)
-        _contexts[name] = context
+        _contexts[name] = client_context([one.der for one in pinned], pem_of_key(key) if key else None)
     return _contexts[name]
