@@ -73,15 +73,15 @@ class Credentials:
         if settings.api_key is not None:
             self._fixed.append((settings.api_key.header, settings.api_key.secret))
         if settings.oauth2 is not None:
-            tls = (
-                TlsTerms(settings.oauth2.tls, keys)
-                if settings.oauth2.tls
-                else self._tls
-                if same_server(settings.oauth2.token_url, settings.url)
-                else None
-            )
+            tls = self._tls_of(settings.oauth2, settings, keys)
             self._tokens = TokenServer(settings.oauth2, session, tls, timeout=settings.timeout, keys=keys, clock=clock).tokens
         self._signing = [signing_key(secret) for secret in settings.signing_secrets]
+
+    def _tls_of(self, terms: OAuth2Client, settings: Target, keys: Keys) -> TlsTerms | None:
+        """What is agreed for the target's own server is for no other."""
+        if terms.tls is not None:
+            return TlsTerms(terms.tls, keys)
+        return self._tls if same_server(terms.token_url, settings.url) else None
 
     def context(self) -> ssl.SSLContext | None:
         """None means the public authorities, and no certificate of ours."""
