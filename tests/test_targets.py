@@ -32,7 +32,7 @@ from gateway.store.store import Store
 from gateway.targets.base import Destination
 from gateway.targets.kinds import KINDS, make
 from gateway.targets.nats import Stream, confirmed, failure_of, pattern_of, subject_of
-from gateway.targets.nats_link import Passing
+from gateway.targets.nats_link import Link, Passing
 from tests.kill.documents import order
 from tests.peers import nats as peers
 from tests.running import running
@@ -569,6 +569,33 @@ def test_after_the_window_it_looks_before_it_repeats(nats_rig: NatsRig):
             await asyncio.sleep(2.5)
             await target.deliver(event("doubled"), DATA)
             assert Counter(name for name, _ in await nats_rig.effects())["edoubled-r1"] == 2, "what the look prevents"
+
+    asyncio.run(act())
+
+
+@pytest.mark.big
+@NO_SERVER
+def test_a_look_that_was_cut_off_reads_on_where_it_was(nats_rig: NatsRig, monkeypatch: pytest.MonkeyPatch):
+    honest, read = Link.ids_since, []
+
+    async def cut_off(self: Link, *given: Any, **more: Any) -> AsyncIterator[tuple[int, str]]:
+        """Fifty at a time."""
+        left = 50
+        async for one in honest(self, *given, **more):
+            if not left:
+                raise Passing("cut off")
+            left -= 1
+            read.append(one[0])
+            yield one
+
+    async def act() -> None:
+        async with nats_rig.open(), nats_target(nats_rig) as target:
+            for number in range(120):
+                await target.deliver(event(number), DATA)
+            monkeypatch.setattr(Link, "ids_since", cut_off)
+            assert not (await target.deliver(event("new", in_doubt=True, age=HOUR), DATA)).looked_up
+            assert read == list(range(1, 121))
+            assert (await target.deliver(event(110, in_doubt=True, age=HOUR), DATA)).looked_up
 
     asyncio.run(act())
 

@@ -35,6 +35,8 @@ SLACK = 5 * SECOND
 SKEW = 10 * MINUTE
 """So much the servers' clocks may differ from ours."""
 LOOKS_AT_ONCE = 4
+MOST_PLACES = 10_000
+"""Looks that were not ended, whose places are kept."""
 PASSING = frozenset({10008, 10009, 10118, 10158})
 """JetStream's errors that a moment mends: no leader, offline, and the same id is being stored just now."""
 TOO_LARGE = frozenset({10054, 10097})
@@ -93,6 +95,7 @@ class NatsTarget:
         self._link: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
         self._is_closed = False
+        self._read_up_to: dict[tuple[str, str], int] = {}
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._wait = settings.ack_wait.total_seconds()
 
@@ -287,10 +290,22 @@ class NatsTarget:
                     f"an earlier attempt may have been taken, and stream {stream.name} no longer holds everything since then: look whether {message.id}"
                     " came through, then retry or skip this delivery by hand"
                 )
-            async with aclosing(link.ids_since(stream.name, message.subject, as_datetime(since), wait=self._wait)) as held:
+            return await self._search(link, message, today.name, as_datetime(since))
+
+    async def _search(self, link: Link, message: Message, stream: str, since: datetime) -> Confirmation | None:
+        """Reads on where an earlier attempt's time was over: a long look ends, too. What comes later has a higher sequence."""
+        place = (stream, message.id)
+        after = self._read_up_to.pop(place, 0)
+        try:
+            async with aclosing(link.ids_since(stream, message.subject, since, after=after, wait=self._wait)) as held:
                 async for sequence, found in held:
                     if found == message.id:
-                        return Confirmation(0, json.dumps({"stream": stream.name, "seq": sequence}).encode(), looked_up=True)
+                        return Confirmation(0, json.dumps({"stream": stream, "seq": sequence}).encode(), looked_up=True)
+                    after = sequence
+        except (Passing, asyncio.CancelledError):
+            if len(self._read_up_to) < MOST_PLACES:
+                self._read_up_to[place] = after
+            raise
         return None
 
 

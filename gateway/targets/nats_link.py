@@ -137,11 +137,17 @@ class Link:
             raise Unheard(f"nobody takes {subject} now")
         return message.data
 
-    async def ids_since(self, stream: str, subject: str, since: datetime, *, wait: float) -> AsyncGenerator[tuple[int, str], None]:
-        """(sequence, Nats-Msg-Id) of each message of this subject that the stream has taken since then; headers alone are read. Raises Passing."""
+    async def ids_since(self, stream: str, subject: str, since: datetime, *, after: int, wait: float) -> AsyncGenerator[tuple[int, str], None]:
+        """(sequence, Nats-Msg-Id) of each message of this subject that the stream has taken since then, or after that sequence if there is one.
+
+        Headers alone are read. Raises Passing.
+        """
+        start: dict[str, Any] = {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": since}
+        if after:
+            start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": after + 1}
         context = self._client.jetstream(timeout=wait)
         config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since, headers_only=True, ack_policy=AckPolicy.NONE, mem_storage=True,
+            **start, headers_only=True, ack_policy=AckPolicy.NONE, mem_storage=True,
             inactive_threshold=30, num_replicas=1,
         )  # fmt: skip
         look = None
