@@ -47,3 +47,15 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
     opened = Store(database_url, tmp_path / "payloads")
     yield opened
     opened.close()
+
+
+LONGEST_FIRST = (
+    "test_kill", "test_cli", "test_rest_polling", "test_rest_batch", "test_targets", "test_store_machine", "test_translate_workers", "test_replays",
+    "test_x12_grammar", "test_as2_exchange", "test_sftp_cut", "test_sftp_killed", "test_replay_killed", "test_as2_killed", "test_door_http",
+)  # fmt: skip
+"""Files with few tests that take long, or with many of them. Begun first, so that none is alone at work when all others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.clock import DAY
 from gateway.errors import StoreUnavailable
@@ -18,6 +19,7 @@ from gateway.store import store as store_module
 from gateway.store import writer
 from gateway.store.payloads import Payload
 from gateway.store.store import Store, promised
+from tests.faults.promise import empty_database
 
 
 def incoming(number: int, *, body: bytes | None = None, key: str | None = None, at: int = 1_000_000) -> Incoming:
@@ -298,3 +300,36 @@ def test_who_waits_outside_is_answered_though_the_store_stands_still(store: Stor
     wait([held], timeout=60)
     assert first.result(20).outcome == "new"
     assert store.keep_message(incoming(2, key="k", body=b"ISA1")).result(20).id == f"{1:026d}"
+
+
+@pytest.mark.parametrize("again_and_again", [False, True], ids=["once", "again and again"])
+def test_a_connection_that_is_lost_within_a_lone_member_is_the_stores_own_trouble(postgresql: str, tmp_path: Path, again_and_again: bool):
+    """The rollback to its savepoint hid what had happened: the member failed with an error that no stage knows, and the stage's loop ended."""
+    store = Store(empty_database(postgresql), tmp_path / "payloads")
+    lost: list[int] = []
+
+    def verb(tx, items):
+        if again_and_again or not lost:
+            pid = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            with store.database.reading.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+            lost.append(pid)
+        tx.exec_driver_sql("SELECT 1")
+        return ["done"] * len(items)
+
+    future = store.writer.submit(verb, None)
+    if again_and_again:
+        with pytest.raises(StoreUnavailable):
+            future.result(20)
+    else:
+        assert future.result(20) == "done"
+    assert lost
+    assert store.keep_message(incoming(1)).result(20).outcome == "new", "the next one has a connection of its own"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "error", [PendingRollbackError("gone"), PoolTimeout("nobody gave one back"), InterfaceError("SELECT", {}, Exception("closed"))], ids=str
+)
+def test_every_way_of_having_no_connection_is_the_stores_own_trouble(error: Exception):
+    assert isinstance(writer._as_ours(error), StoreUnavailable)

@@ -51,7 +51,7 @@ class Herald:
             try:
                 await self.tell()
                 self._silent_since = None
-            except CrossdockError as error:
+            except Exception as error:  # a loop that ended here would tell nobody anything any more
                 journal.trouble("alarms", error)
                 await self._silence(error)
             await asyncio.sleep(LOOK)
@@ -81,7 +81,7 @@ class Herald:
 
     # ---- without the store
 
-    async def _silence(self, error: CrossdockError) -> None:
+    async def _silence(self, error: Exception) -> None:
         now = self._clock()
         self._silent_since = self._silent_since or now
         if now - self._silent_since > SILENT and now - self._told_silence > span(self._settings.again_after):

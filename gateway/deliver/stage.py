@@ -136,7 +136,8 @@ class DeliverStage:
         )  # fmt: skip
         try:
             claimed = await landed(self._store.claim_lanes(claim))
-        except StoreUnavailable as error:
+        except Exception as error:
+            # Whatever it is: a loop that ended here would leave the destination without a word.
             journal.trouble("deliver: claim", error)
             await asyncio.sleep(PATIENCE_WITH_STORE)
             return Claimed([])

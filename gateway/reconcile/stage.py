@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway import journal
 from gateway.clock import SECOND, Clock, new_id
-from gateway.errors import CrossdockError, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.reconcile.wording import word
 from gateway.records import OwedAnswer, WrittenAnswer
 from gateway.store.owed import due_answers
@@ -54,7 +54,7 @@ class ReconcileStage:
             try:
                 more = await self._write_owed()
                 await self._find_overdue()
-            except CrossdockError as error:
+            except Exception as error:  # a loop that ended here would leave receipts unwritten, and nothing would be overdue
                 journal.trouble("reconcile", error)
                 await asyncio.sleep(PATIENCE_WITH_STORE)
                 continue

@@ -79,7 +79,7 @@ class ReplayStage:
         now = self._clock()
         try:
             jobs = await landed(self._store.claim_replays(JobClaim(self._node, now, now + span(LEASE), room)))
-        except StoreUnavailable as error:
+        except Exception as error:  # a loop that ended here would leave all jobs where they are
             journal.trouble("replay: claim", error)
             await asyncio.sleep(PATIENCE_WITH_STORE)
             return []

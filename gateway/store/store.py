@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, CertificateChange, CertificateRow, Decided, Frozen, StoredReceipt
 from gateway.clock import Clock, Instant, Ticks, now
@@ -305,8 +306,8 @@ class Store:
         try:
             with self.database.reading.connect() as connection:
                 return query(connection)
-        except (OperationalError, InterfaceError) as error:
-            raise StoreUnavailable(f"the database cannot be asked: {error.orig}") from error
+        except (OperationalError, InterfaceError, PendingRollbackError, PoolTimeout) as error:
+            raise StoreUnavailable(f"the database cannot be asked: {getattr(error, 'orig', None) or error}") from error
 
     def close(self) -> None:
         self.writer.close()

@@ -14,7 +14,8 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
@@ -220,9 +221,10 @@ class Writer:
             results = verb(connection, items)
             if len(results) != len(items):
                 raise AssertionError(f"{verb.__qualname__} gave {len(results)} results for {len(items)} items")
-        except Exception:
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT member")
-            connection.exec_driver_sql("RELEASE SAVEPOINT member")
+        except Exception as error:
+            if not _ends_transaction(error):  # else there is no savepoint to go back to, and trying would hide what has happened
+                connection.exec_driver_sql("ROLLBACK TO SAVEPOINT member")
+                connection.exec_driver_sql("RELEASE SAVEPOINT member")
             raise
         connection.exec_driver_sql("RELEASE SAVEPOINT member")
         return results
@@ -267,6 +269,8 @@ FULL_OR_BROKEN = (
 
 def _ends_transaction(error: Exception) -> bool:
     """Faults after which the transaction cannot go on: the connection is gone, SQLite rolled all back, or PostgreSQL chose us in a deadlock."""
+    if isinstance(error, PendingRollbackError):
+        return True
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated:
@@ -279,6 +283,8 @@ def _ends_transaction(error: Exception) -> bool:
 
 def _worth_another_try(error: Exception) -> bool:
     """A full disk will not empty itself in a moment; a lost connection, a lock or a deadlock may pass."""
+    if isinstance(error, PendingRollbackError):
+        return True
     if not isinstance(error, DBAPIError):
         return False
     state = str(getattr(error.orig, "sqlstate", "") or "")
@@ -293,7 +299,11 @@ def _as_ours(error: Exception) -> Exception:
         broken = StoreBroken(f"the disk did not take a commit: {error.orig}")
         broken.__cause__ = error
         return broken
-    if isinstance(error, DBAPIError) and (_ends_transaction(error) or error.connection_invalidated or "OperationalError" in type(error).__name__):
+    if isinstance(error, PendingRollbackError | PoolTimeout):
+        failure = StoreUnavailable(f"the database's connection was lost: {error}")
+        failure.__cause__ = error
+        return failure
+    if isinstance(error, DBAPIError) and (_ends_transaction(error) or isinstance(error, OperationalError | InterfaceError)):
         failure = StoreUnavailable(f"the database refused the write: {error.orig}")
         failure.__cause__ = error
         return failure

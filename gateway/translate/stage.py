@@ -102,7 +102,8 @@ class TranslateStage:
         now = self._clock()
         try:
             lanes = await landed(self._store.claim_messages(TranslateClaim(self._node, now, now + span(LEASE), room, MESSAGES)))
-        except StoreUnavailable as error:
+        except Exception as error:
+            # Whatever it is: a loop that ended here would leave every partner waiting, and nobody would know why.
             journal.trouble("translate: claim", error)
             await asyncio.sleep(PATIENCE_WITH_STORE)
             return []

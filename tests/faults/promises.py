@@ -106,7 +106,7 @@ PROMISES = {
     "P21": Promise(
         "one partner floods at fifty times: the others wait as if it were not there, and it gets what it may have",
         nobody_starves.prove,
-        short={"rounds": 1, "flood": 400, "quota": 60},
+        short={"rounds": 1, "flood": 1000, "quota": 60},
         full={"rounds": 20, "flood": 1000, "quota": 1000},
         sabotages=("turns-without-end", "workers-first-come"),
     ),
