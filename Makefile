@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/crossdock demo
 
 test: setup-test
-	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
 
 # Foreign stacks for the tests, in an environment of their own: some are GPL, so they are never imported by us. Debian programs are unpacked beside them.
 $(PEER)/.ready: requirements/peers.txt tests/peers/patch_oscrypto.py tests/peers/debian.sh

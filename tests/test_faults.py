@@ -10,7 +10,7 @@ from tests.faults.promise import CannotBeTried
 from tests.faults.promises import PROMISES
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(1500)]
-LONG = {"P1", "P2"}
+LONG = {"P1", "P2", "P3", "P5", "P18"}
 """They run in the other half of `make test-all`."""
 
 

@@ -15,7 +15,6 @@ from gateway.clock import SECOND
 from gateway.simulators.erp import PretendErp
 from gateway.store.store import landed
 from gateway.translate.pool import Pool
-from gateway.translate.stage import TOGETHER
 from tests.faults.partners import agree, status
 from tests.faults.promise import Proof, Trial
 from tests.faults.sabotage import sabotaged
@@ -54,7 +53,8 @@ class Calls:
 
     def __init__(self, pool: Pool) -> None:
         self.ahead: list[int] = []
-        honest, begun = pool.take, 0
+        self.honest = honest = pool.take
+        begun = 0
 
         async def take(partner: str) -> Any:
             nonlocal begun
@@ -94,15 +94,30 @@ async def prove(trial: Trial, proof: Proof) -> None:
         await runner.cleanup()
 
 
+async def _standing_in_line(pool: Pool, least: int) -> int:
+    """How many calls wait for a worker, once there are so many and no more come."""
+    seen = -1
+    async with asyncio.timeout(30):
+        while (count := sum(len(calls) for calls in pool._waiting.values())) < least or count != seen:
+            seen = count
+            await asyncio.sleep(0.2)
+    return count
+
+
 async def _one_round(trial: Trial, proof: Proof, gateway: Running, erp: GatedErp, calls: Calls, round_: int) -> None:
     stage, flood = gateway.node.translate, trial.size("flood")
     erp.gate = asyncio.Semaphore(0)
     await stage.stop()
     sent = [await _send(gateway, FLOOD, f"F{round_}-{number}", round_ * flood + number) for number in range(flood)]
+    # All workers are away until the flood's calls stand in line, and behind them the others'.
+    pool = gateway.node.pool
+    away = [await calls.honest(FLOOD) for _ in range(pool.size)]
     stage.start()
-    while len(await _translated(gateway, sent)) < TOGETHER:
-        await asyncio.sleep(0.01)
+    in_line = await _standing_in_line(pool, 2)
     steady = {name: await _send(gateway, name, f"{name}-{round_}".upper(), round_) for name in STEADY}
+    await _standing_in_line(pool, in_line + len(STEADY))
+    for worker in away:
+        pool.give_back(worker)
     times = await _decided(gateway, [*sent, *steady.values()])
     proof.count("documents of the flood", flood)
     proof.count("documents of the others", len(steady))
