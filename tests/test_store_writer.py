@@ -1,8 +1,6 @@
 """Group commit: what must hold when many members share a transaction and something goes wrong at any statement."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from concurrent.futures import wait
 from pathlib import Path
@@ -19,7 +17,7 @@ from gateway.store import store as store_module
 from gateway.store import writer
 from gateway.store.payloads import Payload
 from gateway.store.store import Store, promised
-from tests.faults.promise import empty_database
+from tests.databases import empty_database, locked_by_a_stranger
 
 
 def incoming(number: int, *, body: bytes | None = None, key: str | None = None, at: int = 1_000_000) -> Incoming:
@@ -242,15 +240,6 @@ def test_a_failed_sync_is_never_tried_again_and_stops_the_node(store: Store):
     assert [type(error).__name__ for error in told] == ["StoreBroken"]
 
 
-LOCKS = """
-import sqlite3, sys
-stranger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-stranger.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
-
-
 def test_a_lock_that_somebody_else_holds_is_waited_for_once_and_not_once_for_each_member(tmp_path: Path):
     """A queue of members, each with a wait of its own and three tries, kept partners without an answer for minutes."""
     store = Store(f"sqlite:///{tmp_path / 'crossdock.db'}", tmp_path / "payloads")
@@ -262,9 +251,7 @@ def test_a_lock_that_somebody_else_holds_is_waited_for_once_and_not_once_for_eac
         waits.append(1)
 
     event.listen(store.database.writing, "begin", begun, insert=True)
-    with subprocess.Popen([sys.executable, "-c", LOCKS, tmp_path / "crossdock.db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
-        assert stranger.stdout is not None
-        assert stranger.stdout.readline() == b"locked\n"
+    with locked_by_a_stranger(tmp_path / "crossdock.db"):
         futures = [store.keep_message(incoming(number)) for number in range(40)]
         wait(futures, timeout=60)
         assert all(isinstance(future.exception(), StoreUnavailable) for future in futures)

