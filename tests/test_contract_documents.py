@@ -48,6 +48,7 @@ def test_every_reference_leads_somewhere(name: str):
             if isinstance(value.get("$ref"), str):
                 found: Any = whole
                 for step in value["$ref"].removeprefix("#/").split("/"):
+                    assert step in found, value["$ref"]
                     found = found[step]
             for one in value.values():
                 look(one)
@@ -61,7 +62,7 @@ def test_events_of_the_fixtures_are_what_the_documents_say():
         for one in json.loads(golden_path(file).read_text(encoding="utf-8"))["sets"]:
             for event in one["events"]:
                 whole = {"components": {"schemas": schemas}, "$ref": f"#/components/schemas/{event['type']}"}
-                Draft202012Validator(whole).validate(event["data"])
+                assert not list(Draft202012Validator(whole).iter_errors(event["data"]))
 
 
 def test_every_problem_of_a_release_is_named():

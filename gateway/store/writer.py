@@ -296,15 +296,12 @@ def _worth_another_try(error: Exception) -> bool:
 def _as_ours(error: Exception) -> Exception:
     """The store's own failures. After a failed sync nothing may be tried again: the kernel may have dropped what it did not write."""
     if isinstance(error, DBAPIError) and "disk I/O error" in str(error.orig):
-        broken = StoreBroken(f"the disk did not take a commit: {error.orig}")
-        broken.__cause__ = error
-        return broken
-    if isinstance(error, PendingRollbackError | PoolTimeout):
+        failure: StoreUnavailable = StoreBroken(f"the disk did not take a commit: {error.orig}")
+    elif isinstance(error, PendingRollbackError | PoolTimeout):
         failure = StoreUnavailable(f"the database's connection was lost: {error}")
-        failure.__cause__ = error
-        return failure
-    if isinstance(error, DBAPIError) and (_ends_transaction(error) or isinstance(error, OperationalError | InterfaceError)):
+    elif isinstance(error, DBAPIError) and (_ends_transaction(error) or isinstance(error, OperationalError | InterfaceError)):
         failure = StoreUnavailable(f"the database refused the write: {error.orig}")
-        failure.__cause__ = error
-        return failure
-    return error
+    else:
+        return error
+    failure.__cause__ = error
+    return failure
