@@ -74,7 +74,7 @@ faults: setup-test
 # Needs uv; writes the two lock files again, hashes for every platform.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra test pyproject.toml -o requirements/test.txt
+	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra s3 --extra test pyproject.toml -o requirements/test.txt
 	uv pip compile --quiet --universal --generate-hashes requirements/peers.in -o requirements/peers.txt
 
 clean:

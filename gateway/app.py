@@ -51,6 +51,7 @@ from gateway.sftp.gatekeeper import Gatekeeper
 from gateway.sftp.host_keys import all_keys, host_keys, opened
 from gateway.store import profiles as profile_rows
 from gateway.store.alarms import waiting_outboxes
+from gateway.store.bucket import open_bucket
 from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
@@ -99,7 +100,8 @@ def lock(data_dir: Path) -> int:
 
 
 def open_store(settings: Settings, clock: Clock = now) -> Store:
-    store = Store(settings.database_url, settings.data_dir / "payloads", clock)
+    bucket = open_bucket(settings.payloads) if settings.payloads is not None else None
+    store = Store(settings.database_url, settings.data_dir / "payloads", clock, bucket)
     store.vault = vault_of(settings.data_dir, settings.key_secret)
     return store
 

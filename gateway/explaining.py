@@ -138,7 +138,7 @@ def _reader(store: Store, source: Any) -> ReadAt:
         data = checked(bytes(source.data), source.sha256)
         return lambda offset, length: data[offset : offset + length]
     store.files.verify(source.sha256)
-    path = store.files.path(source.sha256)
+    path = store.files.local(source.sha256)
 
     def read(offset: int, length: int) -> bytes:
         with path.open("rb") as file:

@@ -9,6 +9,7 @@ import os
 import re
 from datetime import timedelta
 from functools import reduce
+from importlib.util import find_spec
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -77,6 +78,37 @@ class SftpListener(Listener):
     port: int = Field(default=2222, ge=0, le=65535, description="opened once a partner's profile has channels.sftp; 0 takes a free port")
     connections: int = Field(default=500, ge=1, le=10_000)
     connections_of_address: int = Field(default=20, ge=1, le=10_000)
+
+
+class Bucket(Model):
+    """A bucket that all nodes keep their payload files in, S3 or what speaks as S3 does. What is in the data directory is then a copy."""
+
+    bucket: str = Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{2,62}(/[^\s]*)?$", description="s3://NAME, or s3://NAME/FOLDER")
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", description="where it is; none: Amazon's, of the region")
+    region: str = "us-east-1"
+    virtual_hosted: bool = Field(default=False, description="the bucket's name in the host's, where its provider wants it so")
+    access_key: str | None = Field(default=None, description="none: by the machine's role")
+    secret_key: str | None = Field(default=None, description="CROSSDOCK_PAYLOADS__SECRET_KEY or …_FILE keeps it out of the file")
+    timeout: Span = Field(default=timedelta(seconds=30), description="for one request with its repeats")
+    cache: Size = Field(default=10 << 30, description="copies that the data directory keeps; those used least lately go first")
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> "Bucket":
+        if find_spec("obstore") is None:
+            raise ValueError("a bucket needs its client library, an extra: pip install 'crossdock[s3]'")
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key go together")
+        return self
+
+
+class Retention(Model):
+    """How long what is over is kept. Nothing goes that an open duty needs, however old it is."""
+
+    messages: Span | None = Field(
+        default=None,
+        ge=timedelta(days=1),
+        description="messages with their documents, events and receipts, and what knows them for duplicates; none: for ever. A profile may say otherwise",
+    )
 
 
 class Limits(Model):
@@ -214,6 +246,8 @@ class Settings(Model):
     library: Path | None = Field(default=None, description="a folder with your own mappings/, guides/ and schemas/")
     workers: int = Field(default=2, ge=1, le=64, description="translation processes")
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
+    payloads: Bucket | None = Field(default=None, description="a bucket for payloads over 64 KiB, which several nodes need; none: files here")
+    retention: Retention = Retention()
     limits: Limits = Limits()
     retries: Retries = Retries()
     alarms: Alarms = Alarms()

@@ -9,9 +9,8 @@ from gateway.clock import SECOND, Instant
 from gateway.records import Claimed, Origin, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
 from gateway.store import alarms
-from gateway.store.intake import PUT_PAYLOAD
+from gateway.store.payload_rows import put_payloads
 from gateway.store.payloads import Payload
-from gateway.store.sql import many
 from gateway.store.store import Store
 from gateway.store.writes import delivery_row, queue
 
@@ -47,7 +46,7 @@ def put(
         )  # fmt: skip
 
     def verb(tx: Connection, items: list[Any]) -> list[None]:
-        many(tx, PUT_PAYLOAD, [payload.row()])
+        put_payloads(tx, [payload.row()])
         queue(tx, rows)
         return [None] * len(items)
 

@@ -23,6 +23,7 @@ OWNERS = {
     "yaml": ("partners/positioned.py",),
     "nats": ("gateway/targets/nats",),
     "structlog": ("gateway/journal.py",),
+    "obstore": ("gateway/store/bucket.py",),
 }
 STAGES = ("receive", "translate", "deliver", "compose", "reconcile", "replay")
 CALLS_OUT = {"open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint"}

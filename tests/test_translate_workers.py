@@ -306,7 +306,7 @@ def test_a_damaged_payload_is_never_handed_on(tmp_path: Path):
             assert status_code == 202
             import hashlib
 
-            path = store.files.path(hashlib.sha256(large).hexdigest())
+            path = store.files.local(hashlib.sha256(large).hexdigest())
             damaged = bytearray(path.read_bytes())
             damaged[500] ^= 1
             path.write_bytes(bytes(damaged))

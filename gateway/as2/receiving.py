@@ -140,7 +140,7 @@ class Receiver:
     async def take(self, caller: Caller, headers: Headers, spool: Spool, settled: tuple[str, bytes | None], source: str) -> Answer:
         """The answer to a message whose body is whole. Raises Refused, StoreUnavailable; whatever else goes wrong is told in a receipt."""
         digest, data = settled
-        body = memoryview(data) if data is not None else mapped(self._store.files.path(digest))
+        body = memoryview(data) if data is not None else mapped(await asyncio.to_thread(self._store.files.local, digest))
         may_be = len(body) <= MOST_RECEIPT
         hidden = may_be and caller.request.receipt is None and headers.content_type.value in PKCS7_MIME
         if hidden or (may_be and receipt_inside(headers, body, limits_of(caller.channel)) is not None):
@@ -401,7 +401,7 @@ class Receiver:
             # No receipt: one that says no would forbid the partner to send it again.
             await landed(self._store.set_as2_aside(AsideAs2(row.id, row.partner, row.message_id, f"{DAMAGED}: {error}", self._clock())))
             return
-        view = memoryview(data) if data is not None else mapped(self._store.files.path(found.sha256))
+        view = memoryview(data) if data is not None else mapped(await asyncio.to_thread(self._store.files.local, found.sha256))
         caller = Caller(read_request(headers), revision)
         payload = Payload(row.payload, row.partner, row.size, row.sha256, data)
         arrived = Arrived(

@@ -214,6 +214,11 @@ class DeliverStage:
             return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer, words=error.words)
         except PayloadDamaged as error:
             return self._settled(delivery, started, "permanent", text=f"{DAMAGED}: {error}")
+        except StoreUnavailable as error:
+            journal.trouble(f"deliver: {delivery.id}", error)
+            ours = TemporaryFailure(f"not sent, for our own store could not be asked: {error}")
+            ours.is_shared = True  # no failure of the destination's
+            return await self._later(delivery, started, "temporary", ours, None)
         except asyncio.CancelledError:
             return None
         except Exception as error:

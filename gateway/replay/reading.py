@@ -6,7 +6,6 @@ Knows the workers only as something that turns jobs into rows, and nothing of wh
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.clock import as_text
@@ -125,7 +124,7 @@ class Reader:
 
     def _job(self, task: _Task, terms: Terms, blob_start: int) -> Row:
         portion = task.portion
-        path = None if portion.payload.data is not None else str(Path(self._files.path(portion.payload.sha256)).absolute())
+        path = None if portion.payload.data is not None else str(self._files.local(portion.payload.sha256).absolute())
         places = [{"i": one.interchange - 1, "g": one.group - 1, "s": one.ordinal - 1, "o": one.byte_start} for one in task.documents]
         return {
             "message": portion.message, "partner": portion.partner, "revision": task.revision, "profile": None, "size": portion.size, "path": path,

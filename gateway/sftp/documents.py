@@ -118,7 +118,7 @@ class Documents:
             if row.data is not None:
                 return Reading(self, caller, found, checked(bytes(row.data), row.sha256))
             self._store.files.verify(row.sha256)
-            return Reading(self, caller, found, self._store.files.path(row.sha256).open("rb"))
+            return Reading(self, caller, found, self._store.files.local(row.sha256).open("rb"))
         except (PayloadDamaged, OSError) as error:
             journal.trouble("sftp: document", error)
             self._store.raise_alarm("payload.damaged", caller.partner, f"{found.delivery} in the outbox: {error}", self._clock(), found.delivery)

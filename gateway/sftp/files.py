@@ -20,7 +20,7 @@ from gateway.records import Incoming
 from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Refusal, fate, marked, markers_of
 from gateway.sftp.records import UNFINISHED, FileKept, FilePut, FileRow, FileState
 from gateway.store import sftp as rows
-from gateway.store.payloads import CHUNK, INLINE_LIMIT, Payload, Spool
+from gateway.store.payloads import CHUNK, INLINE_LIMIT, Payload, PayloadDamaged, Spool
 from gateway.store.store import Store
 from partners.book import Revision
 from partners.channels import SftpChannel
@@ -130,16 +130,16 @@ class Files:
             found = self._read(lambda tx: rows.payload_of(tx, payload))
             yield bytes(found.data)
             return
-        path = self._store.files.parts / row.id
-        if not path.exists() and row.sha256:
-            path = self._store.files.path(row.sha256)
         left = row.size
         try:
+            path = self._store.files.part(row.id, row.sha256)
+            if not path.exists() and row.sha256:
+                path = self._store.files.local(row.sha256)
             with path.open("rb") as file:
                 while left and (piece := file.read(min(CHUNK, left))):
                     left -= len(piece)
                     yield piece
-        except FileNotFoundError:
+        except (FileNotFoundError, PayloadDamaged):
             raise Refusal(FAILURE, "what there was of it is gone; send it anew") from None
 
     def charge(self, upload: "Upload", more: int) -> None:

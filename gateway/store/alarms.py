@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_text
 from gateway.records import AlarmClosed, AlarmRow, DiskLook, Told, Waited
-from gateway.store.intake import PUT_PAYLOAD
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, lane_id
+from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import in_lists, many, one_of, rows_of
 from partners.priority import PRIORITIES
 
@@ -111,7 +111,7 @@ def _tell(tx: Connection, told: Told, ticks: Ticks) -> int:
     if any(there.get(row.id) != (row.count, row.closed_at) for row in told.rows):
         return 0
     many(tx, _TOLD, [{"id": row.id, "at": told.at} for row in sorted(told.rows, key=lambda row: row.id)])
-    many(tx, PUT_PAYLOAD, [letter.payload.row() for letter in told.letters])
+    put_payloads(tx, [letter.payload.row() for letter in told.letters])
     attributes = json.dumps({"media_type": "application/json", "file_name": "alarms.json"})
     deliveries = [
         {

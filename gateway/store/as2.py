@@ -31,8 +31,9 @@ from gateway.store.as2_rows import (
     story,
 )
 from gateway.store.delivery import LANE_AGAIN, REDELIVER
-from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD, IntakeVerbs
+from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
+from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
@@ -108,7 +109,7 @@ class As2Verbs:
         others = self._take_places(tx, fresh)
         results = [others.get(item.id, there) for item, there in zip(items, results, strict=True)]
         fresh = [item for item in fresh if item.id not in others]
-        many(tx, PUT_PAYLOAD, [item.payload.row() for item in fresh])
+        put_payloads(tx, [item.payload.row() for item in fresh])
         many(
             tx,
             PUT_LIFE,
@@ -169,8 +170,8 @@ class As2Verbs:
         return {item.id: there[item.key] for item in new if item.key and there[item.key].id != item.id}
 
     def _write_decided(self, tx: Connection, fresh: list[Decided]) -> None:
-        many(tx, PUT_PAYLOAD, [item.arrived.payload.row() for item in fresh if not item.kept])
-        many(tx, PUT_PAYLOAD, [item.receipt.payload.row() for item in fresh if item.receipt])
+        put_payloads(tx, [item.arrived.payload.row() for item in fresh if not item.kept])
+        put_payloads(tx, [item.receipt.payload.row() for item in fresh if item.receipt])
         many(tx, _DECIDE, [decision(item) for item in fresh])
         self.intake.keep_messages(tx, [document for item in fresh for document in item.documents])
         writes = Writes()
@@ -238,7 +239,7 @@ class As2Verbs:
                      "mic_algorithm": item.mic_algorithm},
                 )
             )  # fmt: skip
-        many(tx, PUT_PAYLOAD, writes.payloads)
+        put_payloads(tx, writes.payloads)
         many(tx, _PUT, rows)
         many(tx, _PUT_AWAITED, awaited)
         many(tx, PUT_LIFE, writes.life)
@@ -282,7 +283,7 @@ class As2Verbs:
                 what = f"receipt of {row.partner} on {row.message_id}: {item.judgment}: {story}"
                 alarms.append({"id": f"{kind}:{row.id}", "kind": kind, "partner": row.partner, "message": row.message, "text": what, "at": item.at})
             rows[row.id] = replace(row, state=str(about["state"]))
-        many(tx, PUT_PAYLOAD, payloads)
+        put_payloads(tx, payloads)
         many(tx, _MOVE, moves)
         many(tx, _ANSWERED, receipts)
         many(tx, _SETTLE_AWAITED, settles)

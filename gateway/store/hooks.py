@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from gateway.clock import Instant, Ticks, as_text
 from gateway.records import Chunk
-from gateway.store.intake import PUT_PAYLOAD
+from gateway.store.payload_rows import put_payloads
 from gateway.store.payloads import Payload
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import in_lists, one_of
 from gateway.store.writes import delivery_row, queue
 from gateway.ways import HOOK
 
@@ -99,5 +99,5 @@ def _queue(
 
 
 def _put(tx: Connection, payloads: list[dict[str, Any]], deliveries: list[dict[str, Any]]) -> None:
-    many(tx, PUT_PAYLOAD, payloads)
+    put_payloads(tx, payloads)
     queue(tx, deliveries)

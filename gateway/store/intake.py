@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Ticks
 from gateway.records import Incoming, Kept, Outcome
+from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import in_lists, insert, many, one_of
 
 _ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys")
@@ -13,7 +14,6 @@ PUT_ANSWER = text(
     "INSERT INTO answers (partner, channel, key, sha256, message, at) VALUES (:partner, :channel, :key, :sha256, :message, :at)"
     " ON CONFLICT (partner, channel, key) DO UPDATE SET sha256 = excluded.sha256, message = excluded.message, at = excluded.at"
 )
-PUT_PAYLOAD = insert("payloads", "id", "partner", "size", "sha256", "data", "location", or_nothing=True)
 _PUT_MESSAGE = insert(
     "messages", "id", "partner", "direction", "channel", "state", "payload", "size", "sha256", "media_type", "file_name",
     "profile_revision", "arrival", "traceparent",
@@ -75,7 +75,7 @@ class IntakeVerbs:
 
     def write_messages(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:
         """Their rows, with the place of each in its channel's order."""
-        many(tx, PUT_PAYLOAD, [item.payload.row() for item, _ in fresh])
+        put_payloads(tx, [item.payload.row() for item, _ in fresh])
         many(
             tx,
             _PUT_MESSAGE,

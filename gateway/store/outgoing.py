@@ -85,8 +85,8 @@ class OutgoingVerbs:
         date, time = f"{when:%Y%m%d}", f"{when:%H%M}"
         data = stamp(item.parts, interchange_control=control, group_control=control, date6=date[2:], date8=date, time4=time)
         media_type, has_envelope = MEDIA_TYPES[item.format], item.format == "x12"
-        payload = self.files.keep(Payload.inline(f"message:{item.id}", item.partner, data))
-        event = self.files.keep(Payload.inline(f"event:{item.id}", item.partner, item.event))
+        payload = self.files.keep_in_commit(Payload.inline(f"message:{item.id}", item.partner, data))
+        event = self.files.keep_in_commit(Payload.inline(f"event:{item.id}", item.partner, item.event))
         writes.payloads += [payload.row(), event.row()]
         document = f"{item.id}.1.1.1"
         channel = channel_of(item.destination)

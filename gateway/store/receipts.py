@@ -65,7 +65,7 @@ def send_receipt(writes: Writes, cause: Cause, receipt: Receipt, answers: str, c
         time4=f"{when:%H%M}",
     )
     outgoing = new_id(cause.at)
-    payload = files.keep(Payload.inline(f"message:{outgoing}", cause.partner, data))
+    payload = files.keep_in_commit(Payload.inline(f"message:{outgoing}", cause.partner, data))
     writes.payloads.append(payload.row())
     writes.outgoing.append(
         {

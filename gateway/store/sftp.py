@@ -13,7 +13,8 @@ from gateway.records import Kept, Settled
 from gateway.sftp.records import LISTED, UNFINISHED, FileKept, FilePut, FileRow, PickUp, SshKeyRow
 from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs
-from gateway.store.intake import PUT_PAYLOAD, IntakeVerbs
+from gateway.store.intake import IntakeVerbs
+from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import insert, many, rows_of
 
 FILE = ("id", "partner", "folder", "name", "state", "size", "mtime", "sha256", "payload", "message", "duplicate", "reason", "at", "who")
@@ -110,7 +111,7 @@ class SftpVerbs:
             leftovers = [other.id for other in others if other.state in UNFINISHED]
         if item.payload is not None:
             many(tx, _DROP_PAYLOAD, [{"id": item.payload.id}])
-            many(tx, PUT_PAYLOAD, [item.payload.row()])
+            put_payloads(tx, [item.payload.row()])
         many(tx, _PUT_FILE, [_values(row)])
         return FileKept(row.message, row.duplicate, leftovers)
 

@@ -43,6 +43,7 @@ from gateway.store import alarms, certificates, controls, destinations, profiles
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.breaker import BreakerVerbs
+from gateway.store.bucket import Bucket
 from gateway.store.claims import ClaimVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.edits import Edited, EditedEvent, EditVerbs
@@ -64,9 +65,9 @@ Value = TypeVar("Value")
 class Store:
     """Opens, migrates and owns one database and one folder of payload files."""
 
-    def __init__(self, url: str, payload_folder: Path, clock: Clock = now) -> None:
+    def __init__(self, url: str, payload_folder: Path, clock: Clock = now, bucket: Bucket | None = None) -> None:
         payload_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.files = PayloadFiles(payload_folder)
+        self.files = PayloadFiles(payload_folder, bucket)
         self.database = Database(url)
         self.ticks = Ticks(clock)
         self.database.check_settings()

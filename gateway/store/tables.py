@@ -3,11 +3,13 @@
 Instants are integers (gateway.clock). Every row carries its partner, so that the tables can be spread by it later.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text, text
 
-metadata = MetaData()
+from gateway.store import node_tables
+from gateway.store.schema import Instant, metadata
 
-Instant = BigInteger
+__all__ = ["metadata", "node_tables"]
+
 BY_BYTES = String(80).with_variant(String(80, collation="C"), "postgresql")
 """Text in the order of its bytes, as SQLite has it, so that what begins alike is a range of an index."""
 
@@ -21,6 +23,8 @@ payloads = Table(
     Column("data", LargeBinary, comment="the bytes, up to the inline limit"),
     Column("location", String(200), comment="sha256 of the content-addressed file, for larger ones"),
 )
+IN_A_FILE = text("location IS NOT NULL")
+Index("payloads_by_location", payloads.c.location, sqlite_where=IN_A_FILE, postgresql_where=IN_A_FILE)
 
 messages = Table(
     "messages",
@@ -79,6 +83,7 @@ answers = Table(
     Column("message", String(26), nullable=False),
     Column("at", Instant, nullable=False),
 )
+Index("answers_by_message", answers.c.message)
 
 translate_lanes = Table(
     "translate_lanes",
@@ -89,6 +94,7 @@ translate_lanes = Table(
     Column("lease_until", Instant, nullable=False, server_default=text("0")),
     Column("node", String(40)),
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("last_arrival", Instant, nullable=False, server_default=text("0"), comment="of the message that came last, by whichever node"),
 )
 Index("translate_lanes_due", translate_lanes.c.next_due)
 
@@ -421,6 +427,8 @@ Index(
 )
 TAKEN = text("state = 'delivered' AND event IS NULL")
 Index("deliveries_taken", deliveries.c.destination, deliveries.c.done_at, sqlite_where=TAKEN, postgresql_where=TAKEN)
+OPEN_DELIVERY = text("state IN ('due', 'dead')")
+Index("deliveries_open_payload", deliveries.c.payload, sqlite_where=OPEN_DELIVERY, postgresql_where=OPEN_DELIVERY)
 Index("deliveries_dead", deliveries.c.created_at, sqlite_where=deliveries.c.state == "dead", postgresql_where=deliveries.c.state == "dead")
 
 attempts = Table(
@@ -535,6 +543,7 @@ owed = Table(
     Column("at", Instant, nullable=False),
     Column("answer", String(26), comment="the message of ours that tells it"),
 )
+Index("owed_by_message", owed.c.message)
 DUE = text("state = 'due'")
 Index("owed_due", owed.c.at, sqlite_where=DUE, postgresql_where=DUE)
 

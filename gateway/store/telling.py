@@ -25,7 +25,7 @@ def tell_event(
     files: PayloadFiles,
 ) -> None:
     """Keeps the event as this revision; where it has a destination, queues its delivery."""
-    payload = files.keep(Payload.inline(f"event:{event_id}", chunk.partner, event.data))
+    payload = files.keep_in_commit(Payload.inline(f"event:{event_id}", chunk.partner, event.data))
     writes.payloads.append(payload.row())
     writes.events.append(
         {

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 from gateway.clock import Instant, Ticks
 from gateway.records import Acknowledgment, AlarmClosed, Cause, Chunk
 from gateway.store.alarms import close_alarms, raise_alarms
-from gateway.store.intake import PUT_LIFE, PUT_PAYLOAD
+from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
+from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import insert, many
 from gateway.store.stock import StockTold
 from partners.priority import RECEIPTS
@@ -159,7 +160,7 @@ class Writes:
         many(tx, _PUT_REFERENCE, self.references)
         many(tx, _PUT_CONTENT, [self.contents[place] for place in sorted(self.contents)])
         many(tx, _PUT_IDENTITY, [self.identities[key] for key in sorted(self.identities)])
-        many(tx, PUT_PAYLOAD, self.payloads)
+        put_payloads(tx, self.payloads)
         many(tx, _PUT_EVENT, self.events)
         self.stock.put(tx)
         many(tx, _PUT_OUTGOING, self.outgoing)

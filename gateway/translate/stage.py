@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from gateway import journal
@@ -296,7 +295,7 @@ class TranslateStage:
         hold: bool = False,
         alone: bool = False,
     ) -> dict[str, Any]:
-        path = None if message.data is not None else str(Path(self._store.files.path(message.location or message.sha256)).absolute())
+        path = None if message.data is not None else str(self._store.files.local(message.location or message.sha256).absolute())
         return {
             "message": message.id, "partner": message.partner, "revision": message.profile_revision, "profile": None, "size": message.size,
             "path": path, "blob_start": blob_start, "received_at": as_text(message.arrival), "resume": json.loads(resume) if resume else None,

@@ -171,7 +171,7 @@ class As2Send:
             yield checked(bytes(found.data), found.sha256)
             return
         self._store.files.verify(found.sha256)
-        with self._store.files.path(found.sha256).open("rb") as file:
+        with self._store.files.local(found.sha256).open("rb") as file:
             yield file
 
     async def _judge(self, delivery: ToDeliver, row: As2Row, answer: Answer, revision: Revision, channel: As2Channel) -> Confirmation:

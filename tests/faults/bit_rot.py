@@ -57,7 +57,7 @@ class Rot:
 
         def verb(tx: Connection, items: list[Any]) -> list[None]:
             row = tx.execute(text("SELECT data, sha256 FROM payloads WHERE id = :id"), {"id": payload}).one()
-            file = files.path(row.sha256)
+            file = files.local(row.sha256)
             damaged = bytearray(row.data if row.data is not None else file.read_bytes())
             damaged[self.chance.randrange(len(damaged))] ^= 1 << self.chance.randrange(8)
             if row.data is None:
