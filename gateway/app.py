@@ -9,7 +9,6 @@ import shutil
 import signal
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from gateway.alarms.stage import Herald
 from gateway.as2.judging import Judge
 from gateway.as2.receiving import Receiver
 from gateway.as2.ring import KeyRing
-from gateway.clock import DAY, MINUTE, Clock, now, span
+from gateway.chores import Chore, Chores
+from gateway.clock import SECOND, Clock, now, span, wall
 from gateway.compose.stage import ComposeStage
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
@@ -40,7 +40,7 @@ from gateway.keys import vault_of
 from gateway.metrics import Metrics
 from gateway.receive.stage import ReceiveStage
 from gateway.reconcile.stage import ReconcileStage
-from gateway.records import DiskLook, Settled, Waited
+from gateway.records import AlarmClosed, DiskLook, Settled
 from gateway.replay.reading import Reader
 from gateway.replay.stage import ReplayStage
 from gateway.scheduling import UNBOUND, BreakerTerms, Quota, Quotas, Rate, quotas
@@ -49,10 +49,11 @@ from gateway.sftp.documents import Documents
 from gateway.sftp.files import Files
 from gateway.sftp.gatekeeper import Gatekeeper
 from gateway.sftp.host_keys import all_keys, host_keys, opened
+from gateway.shared_work import WARN_EVERY, SharedWork
+from gateway.steady import JUMP, SteadyClock
+from gateway.store import nodes
 from gateway.store import profiles as profile_rows
-from gateway.store.alarms import waiting_outboxes
 from gateway.store.bucket import open_bucket
-from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
 from gateway.targets.kinds import make
@@ -73,12 +74,11 @@ NODE_FILE = "node.json"
 LOCK_FILE = "crossdock.lock"
 NODE_NAME_FILE = "node.name"
 PROFILE_LOOK = 5
-CHASE_EVERY = 5
-WARN_EVERY = timedelta(minutes=5)
-CONTROLS_SINCE = 7 * DAY
-"""How far back gaps in partners' control numbers are looked for."""
-CONTROLS_SETTLED = 15 * MINUTE
-"""So long numbers may pass each other on their way."""
+CHORES_LOOK = 5
+STOPPING = 20.0
+"""Seconds that requests and attempts under way have, once a node stops."""
+COPY_IN_USE = 3600
+"""Seconds for which a copy of a payload stays after its last use, however full the disk."""
 SWEEP_EVERY = timedelta(minutes=10)
 SPOOL_KEPT = timedelta(hours=24)
 
@@ -108,7 +108,11 @@ def open_store(settings: Settings, clock: Clock = now) -> Store:
 
 class Node:
     def __init__(self, settings: Settings, clock: Clock = now, pool: type[Pool] = Pool) -> None:
+        """With a SteadyClock the node keeps it in step with the other nodes' and the database's; any other is taken as it is."""
         self.settings = settings
+        self._steady = clock if isinstance(clock, SteadyClock) else None
+        self._clock_told = False
+        self.draining = False
         self._pool_of = pool
         library.use(settings.library)
         self.clock = clock
@@ -130,6 +134,9 @@ class Node:
         self.store = await asyncio.to_thread(open_store, self.settings, self.clock)
         loop = asyncio.get_running_loop()
         self.store.on_broken = lambda error: void(loop.call_soon_threadsafe(self._broken, error))
+        if self._steady is not None and not self.store.database.is_sqlite:
+            self._steady.set(await landed(self.store.read(nodes.shared_now)))
+        self.started_at = self.clock()
         await asyncio.to_thread(self.store.forget_leases, self.name)
         self.book = Book([])
         self.metrics = Metrics(self.store)
@@ -178,7 +185,9 @@ class Node:
         self.as2.start()
         self.poller.start()
         self.herald.start()
+        self.chores = Chores(self.store, self._shared_work(), node=self.name, clock=self.clock)
         await self._listen()
+        await self._beat()
         self._tick()
         notes = self.store.database.notes
         journal.started(self.name, _version(), self.store.database.url.render_as_string(hide_password=True), self.addresses, notes)
@@ -268,7 +277,9 @@ class Node:
         self._write_node_file()
 
     async def _serve(self, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=STOPPING, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190
+        )
         await runner.setup()
         self._runners.append(runner)
         assert runner.server is not None
@@ -413,17 +424,28 @@ class Node:
             )
             await landed(self.store.raise_alarm("profile.target", revision.profile.partner, what, self.clock()))
 
-    # ---- ticks
+    # ---- ticks: what each node does for itself, and whose turn it is for the rest
 
     def _tick(self) -> None:
         self._scheduler = AsyncIOScheduler()
-        self._scheduler.add_job(self._look_for_profiles, "interval", seconds=PROFILE_LOOK, max_instances=1, coalesce=True)
-        self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY.total_seconds(), max_instances=1, coalesce=True)
-        self._scheduler.add_job(self._chase, "interval", seconds=CHASE_EVERY, max_instances=1, coalesce=True)
+        for work, every in (
+            (self._look_for_profiles, PROFILE_LOOK),
+            (self._beat, nodes.BEAT / SECOND),
+            (self._look_for_chores, CHORES_LOOK),
+            (self._sweep, SWEEP_EVERY.total_seconds()),
+        ):
+            self._scheduler.add_job(work, "interval", seconds=every, max_instances=1, coalesce=True)
         self._scheduler.add_job(
-            self._warn, "interval", seconds=WARN_EVERY.total_seconds(), max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
+            self._look_at_disk, "interval", seconds=WARN_EVERY / SECOND, max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
         )
         self._scheduler.start()
+
+    async def _look_for_chores(self) -> None:
+        self.chores.look()
+
+    def _shared_work(self) -> dict[str, Chore]:
+        work = SharedWork(self.store, self.settings, clock=self.clock, book=lambda: self.book, on_queued=self.deliver.wake)
+        return work.chores()
 
     async def _look_for_profiles(self) -> None:
         try:
@@ -431,38 +453,46 @@ class Node:
         except StoreUnavailable as error:
             journal.trouble("profiles", error)
 
-    async def _chase(self) -> None:
+    async def _beat(self) -> None:
+        """Tells the other nodes that this one is there, and keeps its clock in step with theirs."""
+        state = "stopped" if self.stopping.is_set() and not self.draining else "draining" if self.draining else "serving"
         try:
-            if await landed(self.store.chase_as2(self.clock())):
-                self.deliver.wake()
+            await landed(self.store.beat(nodes.Beat(self.name, state, _version(), self.addresses, self.started_at, self.clock())))
+            if self._steady is not None:
+                await self._keep_in_step(self._steady)
         except StoreUnavailable as error:
-            journal.trouble("as2: chase", error)
+            journal.trouble("beat", error)
 
-    async def _warn(self) -> None:
-        """Looks for what nobody trips over: certificates that run out, documents that nobody fetches, a disk that fills up."""
-        now = self.clock()
+    async def _keep_in_step(self, steady: SteadyClock) -> None:
+        before = steady()
+        reference = wall() if self.store.database.is_sqlite else await landed(self.store.read(nodes.database_now))
+        asked_for = steady() - before
+        if asked_for > SECOND:
+            return  # an answer that took so long says too little of when it was made
+        behind = steady.agree(reference + asked_for // 2)
+        if abs(behind) > JUMP and not self._clock_told:
+            which = "this machine's clock" if self.store.database.is_sqlite else "the clock of the database's machine"
+            way = "ahead of" if behind > 0 else "behind"
+            what = f"{which} is {abs(behind) / SECOND:.0f} s {way} node {self.name}'s, which follows it slowly, so that nothing runs out at once"
+            await landed(self.store.raise_alarm("clock.jumped", "-", what, self.clock(), self.name))
+        elif abs(behind) <= JUMP and self._clock_told:
+            await landed(self.store.close_alarm(AlarmClosed(f"clock.jumped:{self.name}", self.clock(), "crossdock", "the clocks agree again")))
+        self._clock_told = abs(behind) > JUMP
+
+    async def _look_at_disk(self) -> None:
         free = shutil.disk_usage(self.store.files.folder).free
+        what = f"{free:,} bytes are free where node {self.name} keeps its data; below {self.settings.limits.disk_free:,} it takes nothing"
         try:
-            await landed(self.store.warn_of_certificates(now))
-            since = now - span(self.settings.alarms.outbox_after)
-            late = await landed(self.store.read(lambda tx: waiting_outboxes(tx, since)))
-            await landed(self.store.warn_of_outboxes(Waited(late, now)))
-            for revision in self.book:
-                if revision.profile.identities.control_numbers == "sequential":
-                    look = ControlLook(revision.profile.partner, now - CONTROLS_SINCE, now - CONTROLS_SETTLED, now)
-                    found = await landed(self.store.read(partial(look_for_gaps, look=look)))
-                    await landed(self.store.tell_gaps(found))
-            what = f"{free:,} bytes are free where node {self.name} keeps its data; below {self.settings.limits.disk_free:,} it takes nothing"
-            await landed(self.store.warn_of_disk(DiskLook(self.name, what, free < 2 * self.settings.limits.disk_free, now)))
+            await landed(self.store.warn_of_disk(DiskLook(self.name, what, free < 2 * self.settings.limits.disk_free, self.clock())))
         except StoreUnavailable as error:
-            journal.trouble("warnings", error)
+            journal.trouble("disk", error)
 
     async def _sweep(self) -> None:
-        removed = await asyncio.to_thread(self.store.files.sweep, SPOOL_KEPT.total_seconds(), time.time())
-        for revision in self.book:
-            if revision.profile.channels.sftp is not None:
-                removed += await asyncio.to_thread(self.files.expire, revision.profile.partner, revision.profile.channels.sftp)
-        journal.swept("spool files of uploads that never ended", removed)
+        """What lies about on this node's own disk."""
+        files = self.store.files
+        journal.swept("spool files of uploads that never ended", await asyncio.to_thread(files.sweep, SPOOL_KEPT.total_seconds(), time.time()))
+        if self.settings.payloads is not None:
+            journal.swept("copies of payloads", await asyncio.to_thread(files.shed, self.settings.payloads.cache, time.time() - COPY_IN_USE))
 
     # ---- down
 
@@ -473,17 +503,23 @@ class Node:
             loop.add_signal_handler(number, self.stopping.set)
         await self.stopping.wait()
         journal.stopping(self.name, self.fault or "asked to")
+        self.draining = True
+        if self.fault is None and self.settings.drain:
+            await self._beat()
+            await asyncio.sleep(self.settings.drain.total_seconds())
         if self.fault is not None:
             await self.herald.last_words(self.fault)
         await self.stop()
 
     async def stop(self) -> None:
         """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused."""
+        self.stopping.set()
         for server in self._servers:
             server.close()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.stop)
         self._scheduler.shutdown(wait=False)
+        await self.chores.stop()
         await self.poller.stop()
         for runner in self._runners:
             await runner.cleanup()
@@ -494,6 +530,12 @@ class Node:
         await self.herald.stop()
         await self.deliver.stop()
         await self.pool.stop()
+        self.draining = False
+        try:
+            await asyncio.to_thread(self.store.forget_leases, self.name)  # another node goes on at once
+        except StoreUnavailable as error:
+            journal.trouble("leases", error)
+        await self._beat()
         await asyncio.to_thread(self.store.close)
         (self.settings.data_dir / NODE_FILE).unlink(missing_ok=True)
         os.close(self._lock)

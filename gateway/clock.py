@@ -25,8 +25,22 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
-def now() -> Instant:
+def wall() -> Instant:
+    """What this machine's own clock says."""
     return time.time_ns() // 1000
+
+
+_kept_by: Clock = wall
+
+
+def now() -> Instant:
+    return _kept_by()
+
+
+def keep_time_by(clock: Clock) -> None:
+    """For this process: everybody's `now`."""
+    global _kept_by
+    _kept_by = clock
 
 
 def as_datetime(instant: Instant) -> datetime:

@@ -102,6 +102,11 @@ def overdue(count: int) -> None:
         _line("overdue", acknowledgments=count)
 
 
+def chore(name: str, told: str) -> None:
+    """Work that one node does for all is done."""
+    _line("chore", chore=name, told=told)
+
+
 def swept(what: str, count: int) -> None:
     if count:
         _line("swept", what=what, count=count)

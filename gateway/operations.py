@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import dead, editing, evidence, finding, promoting, steering
+from gateway import dead, editing, evidence, finding, node_people, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -115,6 +115,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **evidence.OPERATIONS,
     **steering.OPERATIONS,
     **finding.OPERATIONS,
+    **node_people.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,
@@ -132,6 +133,7 @@ CHANGING = (
     | replay_people.CHANGING
     | people.CHANGING
     | steering.CHANGING
+    | node_people.CHANGING
     | sftp_people.CHANGING
 )
 """After these the node looks at its rows at once."""

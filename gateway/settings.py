@@ -248,6 +248,11 @@ class Settings(Model):
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     payloads: Bucket | None = Field(default=None, description="a bucket for payloads over 64 KiB, which several nodes need; none: files here")
     retention: Retention = Retention()
+    drain: Span = Field(
+        default=timedelta(0),
+        le=timedelta(minutes=5),
+        description="from SIGTERM on: so long /readyz is 503 while the doors still take everything, for a balancer to see it",
+    )
     limits: Limits = Limits()
     retries: Retries = Retries()
     alarms: Alarms = Alarms()

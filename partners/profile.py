@@ -253,6 +253,12 @@ class Promotion(Model):
     )
 
 
+class Retention(Model):
+    """How long what is over is kept; in place of the installation's own word."""
+
+    messages: SpanOrNone = Field(default=None, description="messages with their documents, events and receipts; none: for ever")
+
+
 class Profile(Model):
     """All of one partner's terms."""
 
@@ -269,6 +275,7 @@ class Profile(Model):
     promotion: Promotion | None = None
     calendar: Calendar | None = Field(default=None, description="when its people are at work")
     duplicates: Duplicates = Duplicates()
+    retention: Retention = Retention()
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +292,30 @@ class Profile(Model):
                     f"agreements: {one.send} reminds the partner, and channels.http.webhook and channels.mail are missing: a reminder goes there"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _is_kept_while_it_counts(self) -> "Profile":
+        kept = self.retention.messages
+        name, window = max(self._windows().items(), key=lambda item: item[1])
+        if kept is not None and kept < window:
+            raise ValueError(
+                f"retention.messages is {kept.days} days, and {name} looks back {window.days} days: what came before is known by its message; keep them as long"
+            )
+        return self
+
+    def _windows(self) -> dict[str, timedelta]:
+        """By its path, how far back each rule against duplicates looks."""
+        found = {"duplicates.interchange.within": self.duplicates.interchange.within, "duplicates.meaning.within": self.duplicates.meaning.within}
+        found["channels.http.duplicate_window"] = self.channels.http.duplicate_window
+        if self.channels.sftp is not None:
+            found["channels.sftp.duplicate_window"] = self.channels.sftp.duplicate_window
+        if self.channels.as2 is not None:
+            found["channels.as2.receive.duplicate_window"] = self.channels.as2.receive.duplicate_window
+        return found | {f"channels.sftp_poll[{number}].duplicate_window": one.duplicate_window for number, one in enumerate(self.channels.sftp_poll)}
+
+    def longest_window(self) -> timedelta:
+        """For so long a message is needed to know another as its duplicate."""
+        return max(self._windows().values())
 
     @model_validator(mode="after")
     def _each_set_once(self) -> "Profile":

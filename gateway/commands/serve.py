@@ -23,9 +23,14 @@ def serve(config: Path | None, given: dict[str, Any]) -> int:
         print(error, file=sys.stderr)
         return SETTINGS
     from gateway.app import Node
+    from gateway.clock import keep_time_by
+    from gateway.steady import SteadyClock
+
+    steady = SteadyClock()
+    keep_time_by(steady)
 
     async def run() -> None:
-        node = Node(settings)
+        node = Node(settings, steady)
         await node.start()
         _settle_in()
         await node.run()

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands import shown_finding, shown_targets, shown_work
+from gateway.commands import shown_finding, shown_nodes, shown_targets, shown_work
 from gateway.commands.screen import console, state_of, table_of
 
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
@@ -441,5 +441,7 @@ SHOWERS: dict[str, Callable[[Any], None]] = {
     "sftp.files": _files, "sftp.hostkeys": _ssh_keys, "sftp.keys": _ssh_keys, "sftp.key.generate": _ssh_key, "sftp.key.import": _ssh_key,
     "sftp.key.retire": _ssh_key, "keys.secret": _secret, "sftp.scan": _scanned, "sftp.selftest": _selftest, "sftp.polls": _polls, "sftp.poll": _polled, "as2.selftest": _selftest, "partners.apply": _applied, "partners.promote": _applied, "partners.rollback": _applied, "partners.list": _partners, "partners.show": _partner,
     "targets": lambda value: shown_targets.targets(console, value), "targets.show": lambda value: shown_targets.target(console, value),
+    "nodes": lambda value: shown_nodes.nodes(console, value), "nodes.forget": lambda value: shown_nodes.forgotten(console, value),
+    "prune": lambda value: shown_nodes.due(console, value), "prune.look": lambda value: shown_nodes.look(console, value),
     "targets.steer": lambda value: shown_targets.steered(console, value),
 }  # fmt: skip

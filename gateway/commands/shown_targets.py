@@ -11,7 +11,7 @@ SECONDS = 19
 """Characters of an RFC 3339 time down to its seconds."""
 
 
-def _time(text: str | None) -> str:
+def time_text(text: str | None) -> str:
     return text[:SECONDS].replace("T", " ") if text else ""
 
 
@@ -31,19 +31,19 @@ def targets(console: Console, value: list[dict[str, Any]]) -> None:
         dead = f"{one['dead']:,}" + (f", {one['blocked_lanes']:,} lanes wait" if one["blocked_lanes"] else "")
         today = f"{one['used_today']:,}" + (f" of {one['daily']:,}" if one["daily"] else "")
         rate = f"{one['rate']:g}/s" if one["rate"] else ""
-        table.add_row(one["destination"], _state(one), f"{one['due']:,}", _time(one["oldest_due"]), str(one["in_flight"]), dead, rate, today)
+        table.add_row(one["destination"], _state(one), f"{one['due']:,}", time_text(one["oldest_due"]), str(one["in_flight"]), dead, rate, today)
     console.print(table)
     for one in value:
         if one["state"] != "closed":
-            probe = f", next probe {_time(one['next_probe'])}" if one["next_probe"] else ""
-            since = f" since {_time(one['since'])}{probe}: {one['reason'] or ''} ({one['who'] or ''})"
+            probe = f", next probe {time_text(one['next_probe'])}" if one["next_probe"] else ""
+            since = f" since {time_text(one['since'])}{probe}: {one['reason'] or ''} ({one['who'] or ''})"
             console.print(Text.assemble((one["destination"], "bold"), " is ", _state(one), since))
 
 
 def target(console: Console, value: dict[str, Any]) -> None:
     targets(console, [value])
     for step in value["life"]:
-        console.print(f"  {_time(step['at'])}  {step['step']:<10} {step['text']} ({step['who']})", markup=False)
+        console.print(f"  {time_text(step['at'])}  {step['step']:<10} {step['text']} ({step['who']})", markup=False)
 
 
 def steered(console: Console, value: dict[str, Any]) -> None:

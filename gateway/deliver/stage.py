@@ -23,6 +23,8 @@ from gateway.store.store import Store, landed
 from gateway.targets.base import Accepted, Confirmation, Destination
 
 LEASE = timedelta(seconds=15)
+LAST_ATTEMPTS = 15.0
+"""Seconds that attempts under way have when the node stops."""
 IDLE = 0.25
 """Seconds between looks while nothing wakes us."""
 MOST_CLAIMED = 100
@@ -83,7 +85,7 @@ class DeliverStage:
             event.set()
 
     async def stop(self) -> None:
-        """Ends the loops; attempts under way are finished first, for as long as their own time-outs let them."""
+        """Ends the loops; attempts under way are finished first, for some seconds. What came of one that is cut then, nobody knows, and the next attempt acts by that."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -112,8 +114,12 @@ class DeliverStage:
                     except TimeoutError:
                         pass
         finally:
-            if attempts:
-                await asyncio.wait([attempt.task for attempt in attempts if attempt.task], timeout=LEASE.total_seconds())
+            if tasks := [attempt.task for attempt in attempts if attempt.task]:
+                _, late = await asyncio.wait(tasks, timeout=LAST_ATTEMPTS)
+                for task in late:
+                    task.cancel()
+                if late:
+                    await asyncio.wait(late)
             renewing.cancel()
 
     @staticmethod

@@ -91,7 +91,7 @@ class EditVerbs:
         dead = self._dead_of(tx, item)
         if dead is None:
             return Kept("", f"{item.edited_from} waits for nobody any more; only what is held, rejected or dead is edited")
-        self.intake.write_messages(tx, [(item.incoming, self.ticks())])
+        self.intake.write_messages(tx, [(item.incoming, self.intake.take_places(tx, [item.incoming])[item.incoming.id])])
         kept: ChunkKept = self.translation.keep_chunks(tx, [item.chunk])[0]
         documents = tx.execute(_DOCUMENT, {"message": item.incoming.id}).all()
         wrong = [one for one in documents if one.state != "translated"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -20,6 +21,8 @@ SQLITE_SAFE = (3, 51, 3)
 """SQLite before this can corrupt a WAL that two connections write and checkpoint at once."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 0x43524F5353
+"""One node at a time brings the schema up to date (PostgreSQL's advisory lock, held for that transaction)."""
 
 
 def sqlite_driver() -> ModuleType:
@@ -95,12 +98,24 @@ class Database:
                     )
 
     def migrate(self, revision: str = "head") -> None:
-        """Brings the schema to the newest revision, or to a named one; safe to call at every start."""
+        """Brings the schema to the newest revision, or to a named one; safe to call at every start, and by several nodes at once.
+
+        Raises StoreUnavailable where a newer version was there before.
+        """
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.writing.connect() as connection, connection.begin():
             config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+            try:
+                command.upgrade(config, revision)
+            except CommandError as error:
+                raise StoreUnavailable(
+                    f"this database was brought up to date by a newer version of Crossdock, which knows more than this one: {error}. Install that version."
+                ) from error
 
     def close(self) -> None:
         self.writing.dispose()

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from gateway.clock import Ticks
+from gateway.clock import Instant, Ticks
 from gateway.records import Incoming, Kept, Outcome
 from gateway.store.payload_rows import put_payloads
-from gateway.store.sql import in_lists, insert, many, one_of
+from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 
 _ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys")
 PUT_ANSWER = text(
@@ -24,6 +24,15 @@ _WAKE_LANE = text(
     " ON CONFLICT (partner, channel) DO UPDATE SET next_due = COALESCE(translate_lanes.next_due, excluded.next_due)"
 )
 """A lane is due since the first message that waits in it: were it due since the last, a steady stream would keep it just out of a claim's reach."""
+_TAKE_PLACES = text(
+    "INSERT INTO translate_lanes (partner, channel, next_due, last_arrival)"
+    " SELECT * FROM unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[]), CAST(:nows AS BIGINT[]), CAST(:lasts AS BIGINT[]))"
+    " ON CONFLICT (partner, channel) DO UPDATE SET next_due = COALESCE(translate_lanes.next_due, excluded.next_due),"
+    " last_arrival = GREATEST(translate_lanes.last_arrival, excluded.next_due - 1) + excluded.last_arrival - excluded.next_due + 1"
+    " RETURNING partner, channel, last_arrival"
+)
+"""The same where other nodes keep messages, too: the lane's row says who came after whom, whatever their clocks say. The first of n messages of a lane comes at
+`now`, the last at `now` + n - 1, or behind the last of another node's. Looking for what is known comes after it: then no other node keeps the same meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class IntakeVerbs:
         A key that is known with the same bytes is a duplicate, with other bytes a conflict. Without a key the SHA-256 of the bytes is the key,
         for as long as the item's window says.
         """
+        arrivals = self.take_places(tx, items)
         known = {(row.partner, row.channel, row.key): row for row in in_lists(tx, _ANSWERS, [key for item in items for key in _keys(item)])}
         seen: dict[tuple[str, str, str], tuple[str, str, int]] = {key: (row.sha256, row.message, row.at) for key, row in known.items()}
         results: list[Kept] = []
@@ -62,7 +72,7 @@ class IntakeVerbs:
                 outcome: Outcome = "new" if earlier[1] == item.id else "duplicate" if earlier[0] == digest else "conflict"
                 results.append(Kept(earlier[1], earlier[2], outcome))
                 continue
-            at = self.ticks()
+            at = arrivals[item.id]
             results.append(Kept(item.id, at, "new"))
             fresh.append((item, at))
             for key in _keys(item):
@@ -73,8 +83,30 @@ class IntakeVerbs:
         many(tx, PUT_ANSWER, [replies[place] for place in sorted(replies)])
         return results
 
-    def write_messages(self, tx: Connection, fresh: list[tuple[Incoming, int]]) -> None:
-        """Their rows, with the place of each in its channel's order."""
+    def take_places(self, tx: Connection, items: list[Incoming]) -> dict[str, Instant]:
+        """By its id, the arrival of each, if it is new. Over several nodes this is also the moment from which nobody else keeps anything in its lane."""
+        if tx.dialect.name == "sqlite":  # one process: its ticks are the order
+            return {item.id: self.ticks() for item in items}
+        lanes: dict[tuple[str, str], list[Instant]] = {}
+        for item in items:
+            lanes.setdefault((item.partner, item.channel), []).append(self.ticks())
+        places = sorted(lanes)
+        if not places:
+            return {}
+        firsts = [lanes[place][0] for place in places]
+        values = {
+            "partners": [partner for partner, _ in places], "channels": [channel for _, channel in places], "nows": firsts,
+            "lasts": [first + len(lanes[place]) - 1 for place, first in zip(places, firsts, strict=True)],
+        }  # fmt: skip
+        follow = {(row.partner, row.channel): row.last_arrival - len(lanes[row.partner, row.channel]) for row in rows_of(tx, _TAKE_PLACES, values)}
+        arrivals = {}
+        for item in items:
+            follow[item.partner, item.channel] += 1
+            arrivals[item.id] = follow[item.partner, item.channel]
+        return arrivals
+
+    def write_messages(self, tx: Connection, fresh: list[tuple[Incoming, Instant]]) -> None:
+        """Their rows, with the place of each in its channel's order (`take_places`)."""
         put_payloads(tx, [item.payload.row() for item, _ in fresh])
         many(
             tx,
@@ -103,8 +135,9 @@ class IntakeVerbs:
                 for item, at in fresh
             ],
         )
-        lanes = {(item.partner, item.channel): at for item, at in fresh}
-        many(tx, _WAKE_LANE, [{"partner": partner, "channel": channel, "now": at} for (partner, channel), at in sorted(lanes.items())])
+        if tx.dialect.name == "sqlite":  # elsewhere their places have woken them
+            lanes = {(item.partner, item.channel): at for item, at in fresh}
+            many(tx, _WAKE_LANE, [{"partner": partner, "channel": channel, "now": at} for (partner, channel), at in sorted(lanes.items())])
 
 
 def _keys(item: Incoming) -> list[str]:

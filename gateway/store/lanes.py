@@ -55,6 +55,7 @@ _FORGET = [
     text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
     text("UPDATE replay_jobs SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
     text("UPDATE sftp_polls SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
+    text("UPDATE chores SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
 ]
 
 

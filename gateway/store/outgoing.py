@@ -15,6 +15,7 @@ from gateway.store import awaited
 from gateway.store.intake import PUT_ANSWER
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
+from gateway.store.serial import take_turn
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
 from gateway.ways import MEDIA_TYPES, channel_of
@@ -54,6 +55,7 @@ class OutgoingVerbs:
 
     def keep_outgoing(self, tx: Connection, items: list[Outgoing]) -> list[OutgoingKept]:
         """Each document once: a key that is known with the same body is a duplicate, with another a conflict."""
+        take_turn(tx, "release", [item.partner for item in items])
         seen = {
             (row.partner, row.key): (row.sha256, row.message, row.at)
             for row in in_lists(tx, _ANSWERS, [key for item in items for key in _keys(item)])

@@ -39,7 +39,7 @@ from gateway.records import (
 from gateway.replay.records import Asked, Job, JobClaim, JobLease, Progress, StateChange
 from gateway.scheduling import LaneClaim, Steering
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
-from gateway.store import alarms, certificates, controls, destinations, profiles, replays, sftp, sftp_polls
+from gateway.store import alarms, certificates, controls, destinations, nodes, payload_rows, profiles, pruning, replays, sftp, sftp_polls
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.breaker import BreakerVerbs
@@ -238,6 +238,43 @@ class Store:
 
     def change_replay(self, item: StateChange) -> "Future[tuple[str, bool]]":
         return self.writer.submit(self._jobs.change, item)
+
+    # ---- nodes among themselves
+
+    def beat(self, item: nodes.Beat) -> "Future[Instant]":
+        return self.writer.submit(nodes.beat, item)
+
+    def watch_nodes(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(nodes.watch, now)
+
+    def forget_node(self, name: str, before: Instant) -> "Future[bool]":
+        return self.writer.submit(nodes.forget, (name, before))
+
+    def hasten(self, chore: str) -> "Future[None]":
+        return self.writer.submit(nodes.hasten, chore)
+
+    def claim_chore(self, item: nodes.ChoreClaim) -> "Future[int | None]":
+        return self.writer.submit(nodes.claim_chores, item)
+
+    def renew_chore(self, name: str, fence: int, until: Instant) -> "Future[bool]":
+        return self.writer.submit(nodes.renew_chores, (name, fence, until))
+
+    def end_chore(self, item: nodes.ChoreEnd) -> "Future[bool]":
+        return self.writer.submit(nodes.end_chores, item)
+
+    # ---- what is over
+
+    def prune(self, item: pruning.Ask) -> "Future[pruning.Pruned]":
+        return self.writer.submit(pruning.prune, item)
+
+    def take_drops(self, now: Instant, limit: int) -> "Future[list[str]]":
+        return self.writer.submit(payload_rows.take_drops, (now, limit))
+
+    def end_drops(self, files: list[str], at: Instant) -> "Future[None]":
+        return self.writer.submit(payload_rows.end_drops, (files, at))
+
+    def drop_unnamed(self, files: list[str], at: Instant) -> "Future[None]":
+        return self.writer.submit(payload_rows.drop_unnamed, (files, at))
 
     # ---- people
 

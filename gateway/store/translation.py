@@ -19,6 +19,7 @@ from gateway.store.past import KnownEvent, Past, SeenContent, SeenInterchange, p
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import compose
 from gateway.store.repeated import answer_again
+from gateway.store.serial import take_turn
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.standings import rank_of
 from gateway.store.telling import tell_event
@@ -39,6 +40,7 @@ class TranslationVerbs:
 
     def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
+        take_turn(tx, "translate", [chunk.partner for chunk in items])
         past = past_of(tx, items)
         writes = Writes()
         settling = Settling(tx, items, ticks=self.ticks, files=self.files)

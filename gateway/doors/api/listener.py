@@ -38,6 +38,8 @@ class AdminDoor:
     async def readyz(self, request: web.Request) -> web.Response:
         """Whether we can keep what comes: the database writes, the writer keeps up, the disk has room. 503 names what is not so."""
         wrong = [self._node.fault] if self._node.fault else []
+        if self._node.draining:
+            wrong.append("it is about to stop, and finishes what it has begun")
         try:
             async with asyncio.timeout(PATIENCE):
                 await landed(self._node.store.writer.submit(_nothing, None))
@@ -71,6 +73,7 @@ class AdminDoor:
             self._node.deliver.wake()
             self._node.replay.wake()
             self._node.poller.soon()
+            self._node.chores.look()
         return web.json_response(value)
 
 

@@ -1,0 +1,85 @@
+"""Work of the whole installation that one node at a time does: sweeps, looks, pruning. Whose turn it is, a leased row says.
+
+What must be done by every node for itself (its own disk, its own keys in memory) is no chore.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway import journal
+from gateway.clock import MINUTE, SECOND, Clock, Instant
+from gateway.errors import StoreUnavailable
+from gateway.store import nodes
+from gateway.store.store import Store, landed
+
+LEASE = 2 * MINUTE
+AGAIN_AFTER_FAULT = 30 * SECOND
+
+
+class TurnLost(Exception):
+    """Another node has the chore by now; whatever is left of it is that one's."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One node's turn at one chore. Long work asks `still_ours` before each of its steps."""
+
+    store: Store
+    clock: Clock
+    name: str
+    fence: int
+
+    async def still_ours(self) -> None:
+        """Raises TurnLost."""
+        if not await landed(self.store.renew_chore(self.name, self.fence, self.clock() + LEASE)):
+            raise TurnLost(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    every: Instant
+    work: Callable[[Turn], Awaitable[str]]
+    """Does it, and says in a few words what came of it; "" for nothing worth a word."""
+
+
+class Chores:
+    def __init__(self, store: Store, chores: dict[str, Chore], *, node: str, clock: Clock) -> None:
+        self._store, self._chores, self._node, self._clock = store, chores, node, clock
+        self._task: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Called every few seconds: does what is due, one after another; not beside itself."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._do_due())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _do_due(self) -> None:
+        try:
+            now = self._clock()
+            for name in await landed(self._store.read(lambda tx: nodes.due_chores(tx, list(self._chores), now))):
+                await self._do(name, self._chores[name])
+        except StoreUnavailable as error:
+            journal.trouble("chores", error)
+
+    async def _do(self, name: str, chore: Chore) -> None:
+        now = self._clock()
+        fence = await landed(self._store.claim_chore(nodes.ChoreClaim(name, self._node, now, now + LEASE)))
+        if fence is None:
+            return
+        wait = chore.every
+        try:
+            told = await chore.work(Turn(self._store, self._clock, name, fence))
+        except TurnLost:
+            return
+        except Exception as error:  # one chore that fails must not stop the others; it comes again
+            journal.trouble(f"chores: {name}", error)
+            told, wait = f"failed: {type(error).__name__}: {error}", min(AGAIN_AFTER_FAULT, chore.every)
+        now = self._clock()
+        await landed(self._store.end_chore(nodes.ChoreEnd(name, fence, now + wait, told, now)))
+        if told:
+            journal.chore(name, told)

@@ -1,0 +1,139 @@
+"""The chores of an installation, each for one node at a time: what nobody trips over is looked for, what is over goes.
+
+Stages have work of their own; none of it is here.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from gateway.chores import Chore, Turn
+from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
+from gateway.records import Waited
+from gateway.settings import Settings
+from gateway.store import payload_rows, pruning
+from gateway.store.alarms import waiting_outboxes
+from gateway.store.controls import ControlLook, look_for_gaps
+from gateway.store.store import Store, landed
+from partners.book import Book
+from partners.profile import Profile
+
+CHASE_EVERY = 5 * SECOND
+WATCH_EVERY = 15 * SECOND
+WARN_EVERY = 5 * MINUTE
+PRUNE_EVERY = HOUR
+LOOK_FOR_FILES = DAY
+CONTROLS_SINCE = 7 * DAY
+"""How far back gaps in partners' control numbers are looked for."""
+CONTROLS_SETTLED = 15 * MINUTE
+"""So long numbers may pass each other on their way."""
+MESSAGES_AT_ONCE = 50
+FILES_AT_ONCE = 200
+BREATH = 0.02
+"""Seconds between two commits of pruning: partners' messages go first."""
+
+
+class SharedWork:
+    def __init__(self, store: Store, settings: Settings, *, clock: Clock, book: Callable[[], Book], on_queued: Callable[[], None]) -> None:
+        self._store, self._settings, self._clock, self._book, self._on_queued = store, settings, clock, book, on_queued
+
+    def chores(self) -> dict[str, Chore]:
+        return {
+            "nodes": Chore(WATCH_EVERY, self._watch),
+            "receipts": Chore(CHASE_EVERY, self._chase),
+            "warnings": Chore(WARN_EVERY, self._warn),
+            "unfinished files": Chore(10 * MINUTE, self._expire),
+            "prune": Chore(PRUNE_EVERY, self._prune),
+            "removed files": Chore(10 * MINUTE, self._remove_files),
+            "unnamed files": Chore(LOOK_FOR_FILES, self._look_for_unnamed),
+        }
+
+    async def _watch(self, turn: Turn) -> str:
+        lost = await landed(self._store.watch_nodes(self._clock()))
+        return f"{lost} nodes are lost" if lost else ""
+
+    async def _chase(self, turn: Turn) -> str:
+        """Receipts of AS2 messages that partners owe us."""
+        chased = await landed(self._store.chase_as2(self._clock()))
+        if chased:
+            self._on_queued()
+        return f"{chased} messages are sent again or reported" if chased else ""
+
+    async def _warn(self, turn: Turn) -> str:
+        """Certificates that run out, documents that nobody fetches, numbers that are missing."""
+        now = self._clock()
+        await landed(self._store.warn_of_certificates(now))
+        since = now - span(self._settings.alarms.outbox_after)
+        late = await landed(self._store.read(lambda tx: waiting_outboxes(tx, since)))
+        await landed(self._store.warn_of_outboxes(Waited(late, now)))
+        for revision in self._book():
+            if revision.profile.identities.control_numbers == "sequential":
+                look = ControlLook(revision.profile.partner, now - CONTROLS_SINCE, now - CONTROLS_SETTLED, now)
+                found = await landed(self._store.read(partial(look_for_gaps, look=look)))
+                await landed(self._store.tell_gaps(found))
+        return ""
+
+    async def _expire(self, turn: Turn) -> str:
+        """Files by SFTP that were never whole."""
+        removed = 0
+        for revision in self._book():
+            channel = revision.profile.channels.sftp
+            if channel is not None:
+                now = self._clock()
+                parts = await landed(self._store.expire_files(revision.profile.partner, now - span(channel.keep), now))
+                await asyncio.to_thread(self._store.files.drop_parts, parts)
+                removed += len(parts)
+        return f"{removed} files were never whole" if removed else ""
+
+    # ---- what is over
+
+    async def _prune(self, turn: Turn) -> str:
+        """Messages that are older than their partner's retention, and that nothing needs any more."""
+        told = []
+        for profile in [revision.profile for revision in self._book()]:
+            kept = kept_for(profile, self._settings)
+            if kept is None:
+                continue
+            before, after, removed = self._clock() - kept, 0, 0
+            while True:
+                await turn.still_ours()
+                pruned = await landed(self._store.prune(pruning.Ask(profile.partner, before, after, MESSAGES_AT_ONCE, self._clock())))
+                removed += pruned.removed
+                if pruned.last is None:
+                    break
+                after = pruned.last
+                await asyncio.sleep(BREATH)
+            if removed:
+                told.append(f"{profile.partner}: {removed} messages from before {as_text(before)}")
+        return "; ".join(told)
+
+    async def _remove_files(self, turn: Turn) -> str:
+        """Payload files that no row names any more (payload_rows)."""
+        removed = 0
+        while True:
+            await turn.still_ours()
+            files = await landed(self._store.take_drops(self._clock(), FILES_AT_ONCE))
+            for one in files:
+                await asyncio.to_thread(self._store.files.remove, one)
+            await landed(self._store.end_drops(files, self._clock()))
+            removed += len(files)
+            if len(files) < FILES_AT_ONCE:
+                return f"{removed} payload files" if removed else ""
+
+    async def _look_for_unnamed(self, turn: Turn) -> str:
+        """Payload files without a row: a crash came between their sync and their commit, and nobody was told yes."""
+        found, pages = 0, self._store.files.stored()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            await turn.still_ours()
+            old = [one.name for one in page if one.at < self._clock() - payload_rows.GRACE]
+            unnamed = await landed(self._store.read(partial(payload_rows.unnamed, files=old)))
+            if unnamed:
+                await landed(self._store.drop_unnamed(unnamed, self._clock()))
+            found += len(unnamed)
+        return f"{found} payload files that no message names" if found else ""
+
+
+def kept_for(profile: Profile, settings: Settings) -> Instant | None:
+    """How long the partner's messages are kept, in microseconds; never less than anything about them still counts. None: for ever."""
+    wanted = profile.retention.messages if "messages" in profile.retention.model_fields_set else settings.retention.messages
+    return None if wanted is None else span(max(wanted, profile.longest_window()))
