@@ -1,0 +1,209 @@
+"""What is over and old goes, with all that hangs on it; what an open duty needs stays, whatever it is."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.clock import DAY, Instant, now
+from gateway.records import AlarmClosed
+from gateway.settings import read_settings
+from gateway.shared_work import kept_for
+from gateway.store import pruning
+from gateway.store.payloads import INLINE_LIMIT
+from partners.profile import ProfileError, read_profile
+from tests.kill.documents import notice, status
+from tests.running import ROOT, Running, running
+from tests.test_way_out import asked
+
+KEPT = 500 * DAY
+BY_MESSAGE = (
+    "messages", "payloads", "interchanges", "groups", "documents", "findings", "document_references", "events", "deliveries", "attempts", "life",
+    "answers", "interchanges_seen", "contents", "identities", "owed", "awaited",
+)  # fmt: skip
+
+
+def counts(gateway: Running) -> dict[str, int]:
+    def count(tx: Any) -> dict[str, int]:
+        return {table: tx.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() for table in BY_MESSAGE}
+
+    return gateway.node.store.read(count).result(20)
+
+
+def prune(gateway: Running, at: Instant, partners: tuple[str, ...] = ("northway", "lake3pl", "harbor")) -> int:
+    """How many messages went, at that instant, as a node does it: some at a time."""
+    removed = 0
+    for partner in partners:
+        after = 0
+        while True:
+            pruned = gateway.node.store.prune(pruning.Ask(partner, at - KEPT, after, 2, at)).result(20)
+            removed += pruned.removed
+            if pruned.last is None:
+                break
+            after = pruned.last
+    return removed
+
+
+async def picked_up(gateway: Running, partner: str) -> None:
+    """Everything in the partner's outbox, once there is something."""
+    box = gateway.partner(partner)
+    waits = f"SELECT 1 FROM deliveries WHERE destination = 'outbox:{partner}' AND state = 'due'"
+    await gateway.settle(lambda: has(gateway, waits), "nothing for it")
+    while has(gateway, waits):
+        await box.pick_up(gateway.session)
+
+
+def has(gateway: Running, query: str) -> bool:
+    return gateway.node.store.read(lambda tx: tx.exec_driver_sql(query).first()).result(20) is not None
+
+
+def settled(gateway: Running) -> bool:
+    return not has(gateway, "SELECT 1 FROM deliveries WHERE state = 'due' LIMIT 1")
+
+
+def test_what_is_over_goes_with_all_that_hangs_on_it(tmp_path: Path, database_url: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            for one in (status(1), status(2), notice(3)):
+                await gateway.sent(one.partner, one.body, key=f"key-{one.subject}")
+            await gateway.settle(lambda: len(gateway.effects()) >= 3, "no events")
+            later = now() + KEPT + DAY
+            before = counts(gateway)
+            kept = prune(gateway, later)
+            assert kept == 0, "their 997s have not been fetched"
+            assert counts(gateway) == before
+            await picked_up(gateway, "northway")
+            await gateway.settle(lambda: settled(gateway), "not all is settled")
+            assert prune(gateway, now() + KEPT - DAY) == 0, "they are not old enough"
+            assert prune(gateway, later) == 6, "three messages and their 997s"
+            left = {table: number for table, number in counts(gateway).items() if number}
+            assert left == {}, "nothing hangs on what is gone"
+            lanes = gateway.node.store.read(lambda tx: tx.exec_driver_sql("SELECT count(*) FROM lanes").scalar_one()).result(20)
+            assert lanes == 0
+            again = await gateway.sent("northway", status(1).body, key="key-again")
+            assert again["state"] == "translated", "what was forgotten is new, under the same event id"
+            await gateway.settle(lambda: gateway.effects(status(1).subject)[0].count >= 1)
+            assert len(gateway.effects(status(1).subject)) == 1
+
+    asyncio.run(act())
+
+
+async def dead(gateway: Running) -> None:
+    gateway.erp.behaviour.refuse_types = ["org.crossdock.shipment.status.v1"]
+    await gateway.sent("northway", status(1).body)
+    await gateway.settle(lambda: has(gateway, "SELECT 1 FROM deliveries WHERE state = 'dead'"))
+    await picked_up(gateway, "northway")
+
+
+async def held(gateway: Running) -> None:
+    await gateway.sent("northway", b"this is no interchange")
+
+
+async def awaited(gateway: Running) -> None:
+    sent, _ = await gateway.release(asked(), key="order-1")
+    assert sent == 202
+    await picked_up(gateway, "lake3pl")
+
+
+async def alarmed(gateway: Running) -> None:
+    value = await gateway.sent("northway", status(1).body)
+    await picked_up(gateway, "northway")
+    await gateway.settle(lambda: settled(gateway))
+    sql = f"INSERT INTO alarms (id, kind, partner, message, text, count, first_at, last_at) VALUES ('x', 'message.held', 'northway', '{value['id']}', 't', 1, 1, 1)"
+    gateway.node.store.writer.submit(lambda tx, items: [tx.exec_driver_sql(sql) and None for _ in items], None).result(20)
+
+
+async def replayed(gateway: Running) -> None:
+    await gateway.sent("northway", status(1).body)
+    await picked_up(gateway, "northway")
+    await gateway.settle(lambda: settled(gateway))
+    await gateway.node.replay.stop()
+    await gateway.operate("replays.start", since="1d", partner="northway")
+
+
+@pytest.mark.parametrize("duty", [dead, held, awaited, alarmed, replayed])
+def test_what_an_open_duty_needs_stays(tmp_path: Path, database_url: str, duty: Any):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await duty(gateway)
+            await asyncio.sleep(0.3)
+            later, before = now() + 10 * KEPT, counts(gateway)
+            prune(gateway, later)
+            kept = counts(gateway)
+            for table in ("messages", "payloads", "documents", "events", "awaited"):
+                # Its 997 has been fetched: nothing needs that any more.
+                assert kept[table] == before[table] - (duty in (dead, alarmed) and table in ("messages", "payloads")), table
+            if duty is alarmed:
+                gateway.node.store.close_alarm(AlarmClosed("x", later, "tester", "looked at")).result(20)
+                assert prune(gateway, later) >= 1
+                assert counts(gateway)["messages"] == 0
+
+    asyncio.run(act())
+
+
+def test_large_bytes_go_after_their_row(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            body = status(1).body + b"\n" * (INLINE_LIMIT + 1)
+            await gateway.sent("northway", body)
+            await picked_up(gateway, "northway")
+            await gateway.settle(lambda: settled(gateway))
+            store = gateway.node.store
+            (kept,) = list((tmp_path / "var" / "payloads").glob("??/??/*"))
+            later = now() + KEPT + DAY
+            assert prune(gateway, later) == 2
+            assert kept.exists()
+            assert store.take_drops(later + DAY + 1, 10).result(20) == [kept.name]
+            store.files.remove(kept.name)
+            store.end_drops([kept.name], later + DAY + 1).result(20)
+            assert not kept.exists()
+
+    asyncio.run(act())
+
+
+def test_a_node_prunes_by_itself(tmp_path: Path, database_url: str):
+    """Its hour is brought forward by a person; time is that of the test."""
+    at = [now()]
+
+    async def act() -> None:
+        async with running(tmp_path, database_url, clock=lambda: at[0], retention={"messages": "500d"}) as gateway:
+            await gateway.sent("northway", status(1).body)
+            await picked_up(gateway, "northway")
+            await gateway.settle(lambda: settled(gateway))
+            at[0] += KEPT + DAY
+            await gateway.operate("prune")
+            gateway.node.chores.look()
+            await gateway.settle(lambda: counts(gateway)["messages"] == 0, "nothing was pruned")
+            work = {one["name"]: one for one in (await gateway.operate("nodes"))["work"]}
+            assert work["prune"]["told"].startswith("northway: 2 messages from before")
+            (node,) = (await gateway.operate("nodes"))["nodes"]
+            assert node["addresses"] == gateway.node.addresses
+
+    asyncio.run(act())
+
+
+# ---- how long
+
+
+PROFILE = (ROOT / "partners" / "profiles" / "northway.yaml").read_text(encoding="utf-8")
+
+
+def test_a_profile_keeps_at_least_what_its_rules_look_back_for():
+    with pytest.raises(ProfileError, match=r"retention\.messages is 200 days, and duplicates\.meaning\.within looks back 400 days"):
+        read_profile(PROFILE + "\nretention: {messages: 200d}\n", "northway.yaml")
+    profile = read_profile(PROFILE + "\nretention: {messages: 200d}\nduplicates: {meaning: {within: 180d}}\n", "northway.yaml")
+    assert profile.retention.messages == timedelta(days=200)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "days"),
+    [(None, "", None), ("30d", "", 400), ("900d", "", 900), ("900d", "{messages: none}", None), (None, "{messages: 500d}", 500)],
+    ids=["for ever", "the longest window", "the setting", "the profile's own: for ever", "the profile's own"],
+)
+def test_how_long_a_partners_messages_are_kept(ours: str | None, theirs: str, days: int | None):
+    settings = read_settings(None, {"retention": {"messages": ours}}, environment={})
+    profile = read_profile(PROFILE + (f"\nretention: {theirs}\n" if theirs else ""), "northway.yaml")
+    kept = kept_for(profile, settings)
+    assert (None if kept is None else kept // DAY) == days
