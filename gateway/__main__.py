@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import backup as backup_commands
 from gateway.commands import dead as dead_commands
 from gateway.commands import finding as finding_commands
 from gateway.commands import nodes as node_commands
@@ -49,6 +50,8 @@ app.add_typer(sftp_commands.sftp, name="sftp")
 app.add_typer(target_commands.targets, name="targets")
 app.add_typer(node_commands.nodes, name="nodes")
 app.command("prune")(node_commands.prune)
+app.command("backup")(backup_commands.backup)
+app.command("restore")(backup_commands.restore)
 app.add_typer(dead_commands.dead, name="dead")
 app.command("skip")(dead_commands.skip)
 app.add_typer(replay_commands.replays, name="replays")

@@ -62,12 +62,13 @@ class Chores:
         try:
             now = self._clock()
             for name in await landed(self._store.read(lambda tx: nodes.due_chores(tx, list(self._chores), now))):
-                await self._do(name, self._chores[name])
+                await self.do(name)
         except StoreUnavailable as error:
             journal.trouble("chores", error)
 
-    async def _do(self, name: str, chore: Chore) -> None:
-        now = self._clock()
+    async def do(self, name: str) -> None:
+        """One of them, if it is due and nobody has it."""
+        chore, now = self._chores[name], self._clock()
         fence = await landed(self._store.claim_chore(nodes.ChoreClaim(name, self._node, now, now + LEASE)))
         if fence is None:
             return

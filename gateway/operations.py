@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import dead, editing, evidence, finding, node_people, promoting, steering
+from gateway import backup_people, dead, editing, evidence, finding, node_people, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -116,6 +116,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **steering.OPERATIONS,
     **finding.OPERATIONS,
     **node_people.OPERATIONS,
+    **backup_people.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,

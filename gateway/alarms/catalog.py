@@ -35,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "certificate.expiring": Kind("soon", "a certificate runs out; after its last day messages are refused", "crossdock keys list --expiring 60"),
     "clock.jumped": Kind("soon", "a clock was set, by more than clocks drift; nodes follow it slowly, so nothing has run out early, but times that are written are off until they meet", "crossdock nodes"),
     "control.gap": Kind("soon", "interchanges of the partner are missing between those that came", "crossdock messages --partner {partner}"),
+    "database.restored": Kind("now", "this database was restored from a backup; what was due then is in doubt, and what came since is missing", "crossdock dead"),
     "delivery.dead": Kind("now", "the destination will not take it, or its time is over; what follows in its lane may wait behind it", "crossdock dead"),
     "delivery.fallback": Kind("soon", "deliveries went to their fallback in place of their own destination", "crossdock targets"),
     "destination.parked": Kind("now", "a destination fails, so it rests, and one attempt is made now and then; nothing is lost, everything for it waits", "crossdock targets"),

@@ -5,6 +5,7 @@ Also brings our asynchronous receipts to their senders.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -88,7 +89,8 @@ class As2Send:
     async def _freeze(self, delivery: ToDeliver, data: bytes, revision: Revision, channel: As2Channel) -> As2Row:
         written, identity = await asyncio.get_running_loop().run_in_executor(self._pool, self._write, delivery, data, channel)
         now = self._clock()
-        message_id = f"<{identity}@{self._domain}>"
+        # Of the delivery alone: a node restored from a backup sends under the same id what it cannot know it has sent.
+        message_id = f"<{hashlib.sha256(delivery.id.encode()).hexdigest()[:32]}@{self._domain}>"
         us = revision.profile.us.as2
         wanted = self._wanted(channel)
         headers = (

@@ -1,0 +1,248 @@
+"""A backup is one moment of an installation, made while it works; a restored node knows that it does not know what came after."""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.backing_up import BackupRefused, Work, check_backup, make_backup, restore_backup
+from gateway.clock import as_text, now
+from gateway.store import backup as rows
+from gateway.store.engine import Database
+from gateway.store.payloads import INLINE_LIMIT, PayloadFiles
+from gateway.store.store import Store
+from tests.databases import empty_database
+from tests.kill.documents import status
+from tests.running import Running, running
+from tests.test_way_out import asked
+
+
+def made(store: Store, folder: Path) -> dict[str, Any]:
+    return make_backup(store, folder, version="0.1.0", work=Work())
+
+
+def content(tx: Any, *, without: tuple[str, ...] = ()) -> dict[str, list[tuple]]:
+    """Every row of every table that a backup has."""
+    return {table.name: sorted((tuple(row) for row in tx.execute(select(table))), key=repr) for table in rows.tables() if table.name not in without}
+
+
+async def filled(gateway: Running) -> None:
+    """Documents in and out, small and large, one that is due and cannot be delivered."""
+    await gateway.sent("northway", status(1).body, key="a")
+    await gateway.sent("northway", status(2).body + b"\n" * (INLINE_LIMIT + 1))
+    assert (await gateway.release(asked(), key="order-1"))[0] == 202
+    await gateway.settle(lambda: len(gateway.effects()) == 2)
+    gateway.erp.behaviour.dead = True
+    await gateway.sent("northway", status(3).body)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind, to restore into."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'elsewhere' / 'crossdock.db'}"
+    return empty_database(request.getfixturevalue("postgresql"))
+
+
+def test_everything_is_in_it_and_comes_back_on_either_database(tmp_path: Path, database_url: str, elsewhere: str):
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            await filled(gateway)
+            await gateway.node.deliver.stop()
+            store = gateway.node.store
+            manifest = await asyncio.to_thread(made, store, tmp_path / "backup")
+            before = store.read(content).result(20)
+            assert {name: told["rows"] for name, told in manifest["tables"].items()} == {name: len(found) for name, found in before.items()}
+            assert (manifest["payload_files"], manifest["damaged"]) == (1, [])
+            assert check_backup(tmp_path / "backup") == manifest
+            files = PayloadFiles(new_folder(tmp_path))
+            result = restore_backup(tmp_path / "backup", Database(elsewhere), files, ahead=500, work=Work())
+            there = Store(elsewhere, tmp_path / "there" / "payloads")
+            unlike = ("deliveries", "lanes", "translate_lanes", "counters", "alarms", "throttles", "turns", "destinations")
+            after = there.read(content).result(20)
+            for name, found in before.items():
+                assert name in unlike or after[name] == found, name
+            assert result["in_doubt"] == count(there, "SELECT count(*) FROM deliveries WHERE state = 'due'") >= 1
+            assert count(there, "SELECT count(*) FROM deliveries WHERE state = 'due' AND NOT unknown_outcome") == 0
+            query = "SELECT sum(value) FROM counters WHERE substr(scope, 1, 5) <> 'turn:'"
+            assert count(there, query) == count(store, query) + 500 * count(store, query.replace("sum(value)", "count(*)"))
+            assert [one.id for one in there.read(lambda tx: tx.exec_driver_sql("SELECT id FROM alarms").all()).result(20)].count(
+                "database.restored:-"
+            ) == 1
+            large = there.read(lambda tx: tx.exec_driver_sql("SELECT location FROM payloads WHERE location IS NOT NULL").scalar_one()).result(20)
+            assert len(there.files.read(large)) > INLINE_LIMIT
+            there.close()
+
+    asyncio.run(act())
+
+
+def new_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "there" / "payloads"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def count(store: Store, query: str) -> int:
+    return int(store.read(lambda tx: tx.exec_driver_sql(query).scalar_one()).result(20))
+
+
+def test_a_restored_node_goes_on_and_does_nothing_twice(tmp_path: Path):
+    """The ERP has had the event since the backup, and the partner the next order: the restored node asks the one, and numbers beyond the other."""
+
+    async def act() -> None:
+        async with running(tmp_path, target={"repeats": "look_up"}) as gateway:
+            await filled(gateway)
+            await asyncio.to_thread(made, gateway.node.store, tmp_path / "backup")
+            gateway.erp.behaviour.dead = False
+            await gateway.settle(lambda: len(gateway.effects()) == 3)
+            _, answer = await gateway.release(asked(5), key="order-2")
+            number = int(answer["control_numbers"]["interchange"])
+            effects = {key: effect.count for key, effect in gateway.erp.effects.items()}
+            folder = tmp_path / "restored" / "var"
+            (folder / "payloads").mkdir(parents=True)
+            restore_backup(tmp_path / "backup", Database(f"sqlite:///{folder / 'crossdock.db'}"), PayloadFiles(folder / "payloads"), work=Work())
+            url = gateway.erp_url
+            async with running(
+                tmp_path / "restored", target={"url": f"{url}/events", "look_up_url": f"{url}/events/{{id}}", "repeats": "look_up"}
+            ) as restored:
+                await restored.settle(
+                    lambda: count(restored.node.store, "SELECT count(*) FROM deliveries WHERE state = 'due' AND event IS NOT NULL") == 0
+                )
+                assert {key: effect.count for key, effect in gateway.erp.effects.items()} == effects, "it looked, and found its event there"
+                _, answer = await restored.release(asked(7), key="order-3")
+                assert int(answer["control_numbers"]["interchange"]) > number
+                again = await restored.sent("northway", status(1).body, key="a")
+                assert again["state"] == "translated"
+                assert len(again["interchanges"]) == 1
+                assert {key: effect.count for key, effect in gateway.erp.effects.items()} == effects
+
+    asyncio.run(act())
+
+
+def test_it_is_one_moment_however_much_is_kept_meanwhile(tmp_path: Path, database_url: str):
+    """No event without its message, no delivery without its event, while messages come all the time."""
+
+    async def act() -> None:
+        async with running(tmp_path, database_url) as gateway:
+            over = asyncio.Event()
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                while not over.is_set():
+                    sent += 1
+                    await gateway.sent("northway", status(1000 + sent).body)
+
+            task = asyncio.create_task(send())
+            before = 0
+            for number in range(3):
+                await gateway.settle(lambda before=before: sent > before + 2)
+                before = sent
+                answered = sent - 1
+                at = as_text(now())
+                manifest = await asyncio.to_thread(made, gateway.node.store, tmp_path / f"backup-{number}")
+                assert manifest["taken_at"] >= at[:19]
+                files = PayloadFiles(tmp_path / f"files-{number}")
+                database = Database(f"sqlite:///{tmp_path / f'{number}.db'}")
+                restore_backup(tmp_path / f"backup-{number}", database, files, work=Work())
+                with database.reading.connect() as tx:
+                    for child, parent, key in (
+                        ("documents", "messages", "message"),
+                        ("events", "messages", "message"),
+                        ("deliveries", "messages", "message"),
+                    ):
+                        lost = tx.exec_driver_sql(f"SELECT count(*) FROM {child} c WHERE NOT EXISTS (SELECT 1 FROM {parent} p WHERE p.id = c.{key})")
+                        assert lost.scalar_one() == 0
+                    kept = tx.exec_driver_sql("SELECT count(*) FROM messages WHERE direction = 'in'").scalar_one()
+                    assert kept >= answered, "what had its answer before it began is in it"
+                database.close()
+            over.set()
+            await task
+
+    asyncio.run(act())
+
+
+# ---- what is wrong is said
+
+
+def small(tmp_path: Path) -> Path:
+    store = Store(f"sqlite:///{tmp_path / 'a.db'}", tmp_path / "payloads")
+    made(store, tmp_path / "backup")
+    store.close()
+    return tmp_path / "backup"
+
+
+def restored(folder: Path, tmp_path: Path) -> None:
+    restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(new_folder(tmp_path)), work=Work())
+
+
+def change(manifest: Path, **members: Any) -> None:
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | members))
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), r"is no backup: it has no manifest\.json"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda folder: change(folder / "manifest.json", format=9), "is of format 9; this version reads 1"),
+        (lambda folder: change(folder / "manifest.json", tables={"users; DROP": {}}), "a table 'users; DROP' that this version does not know"),
+        (lambda folder: (folder / "tables" / "lanes.jsonl.gz").write_bytes(b"x"), r"lanes\.jsonl\.gz is not as it was written"),
+        (lambda folder: change(folder / "manifest.json", payload_files=1), "has 0 files; the manifest says 1"),
+        (lambda folder: change(folder / "manifest.json", bucket="s3://x"), r"its payloads lie in s3://x; set payloads\.bucket"),
+    ],
+)
+def test_a_backup_that_is_not_whole_is_not_restored(tmp_path: Path, harm: Any, words: str):
+    folder = small(tmp_path)
+    harm(folder)
+    with pytest.raises(BackupRefused, match=words):
+        restored(folder, tmp_path)
+
+
+def test_only_into_what_is_empty(tmp_path: Path):
+    folder = small(tmp_path)
+    restored(folder, tmp_path)
+    with pytest.raises(BackupRefused, match="is not empty"):
+        restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(tmp_path / "there" / "payloads"), work=Work())
+    store = Store(f"sqlite:///{tmp_path / 'c.db'}", tmp_path / "payloads")
+    with pytest.raises(BackupRefused, match="exists; a backup is a new folder"):
+        made(store, folder)
+    store.close()
+
+
+def test_what_is_damaged_is_told_and_keeps_nothing_else_from_being_saved(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            for number in (1, 2):
+                await gateway.sent("northway", status(number).body + b"\n" * (INLINE_LIMIT + number))
+            (first, _) = sorted((tmp_path / "var" / "payloads").glob("??/??/*"))
+            first.write_bytes(b"?")
+            manifest = await asyncio.to_thread(made, gateway.node.store, tmp_path / "backup")
+            assert manifest["payload_files"] == 1
+            assert [one.partition(":")[0] for one in manifest["damaged"]] == [first.name]
+            assert check_backup(tmp_path / "backup") == manifest
+
+    asyncio.run(act())
+
+
+def test_the_node_makes_one_while_a_command_looks(tmp_path: Path):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.sent("northway", status(1).body)
+            look = await gateway.operate("backup.begin", folder=str(tmp_path / "backup"))
+            until = threading.Event()
+            while look["result"] is None and look["failed"] is None:
+                until.wait(0.02)
+                look = await gateway.operate("backup.look")
+            assert look["failed"] is None
+            assert look["result"]["tables"]["messages"]["rows"] >= 1
+            look = await gateway.operate("backup.begin", folder=str(tmp_path / "backup"))
+            while look["failed"] is None:
+                look = await gateway.operate("backup.look")
+            assert "exists" in look["failed"]
+
+    asyncio.run(act())
