@@ -16,7 +16,7 @@ from gateway.__main__ import app
 from gateway.doors.problems import KINDS
 from gateway.failpoints import POINTS
 from gateway.operations import OVERRIDES
-from gateway.settings import Settings
+from gateway.settings import Settings, read_settings
 from partners.guides import shipped_guides
 from partners.profile import Profile, read_profile
 from translators.x12.options import LENIENCIES
@@ -140,6 +140,15 @@ def test_the_compose_trials_profiles_fit_their_tokens():
         token = re.search(rf"CROSSDOCK_PARTNER_TOKEN: ({profile.partner}-\S+)}}", compose)
         assert token
         assert [one.sha256 for one in profile.identities.tokens] == [hashlib.sha256(token[1].encode()).hexdigest()]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.three.yaml"])
+def test_the_compose_trials_settings_can_be_used(name: str):
+    text = (ROOT / "docker" / name).read_text(encoding="utf-8")
+    given = dict(re.findall(r"^ +(CROSSDOCK_(?!PARTNER_TOKEN)\w+): (\S+)", text, re.M))
+    settings = read_settings(None, {}, given)
+    assert settings.database == "postgresql://crossdock:crossdock-trial@postgres/crossdock"
+    assert (settings.payloads is not None) == (name == "compose.three.yaml")
 
 
 YAML_OF_A_PROFILE = re.compile(r"^```yaml\n((?:# [^\n]*\n)?partner: .*?)^```|<<'END'\n(partner: .*?)^END", re.M | re.S)
