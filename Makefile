@@ -74,9 +74,9 @@ faults: setup-test
 # Needs uv; writes the two lock files again, hashes for every platform.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra s3 --extra test pyproject.toml -o requirements/test.txt
+	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra otel --extra s3 --extra test pyproject.toml -o requirements/test.txt
 	uv pip compile --quiet --universal --generate-hashes requirements/peers.in -o requirements/peers.txt
-	@echo "requirements/extras.txt: copy nats-py, nkeys and obstore from requirements/test.txt"
+	@echo "requirements/extras.txt: copy what the extras need from requirements/test.txt"
 
 clean:
 	rm -rf $(VENV) $(PEER) .pytest_cache .ruff_cache .mypy_cache

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from gateway import journal
+from gateway import journal, traces
 from gateway.alarms.stage import Herald
 from gateway.as2.judging import Judge
 from gateway.as2.receiving import Receiver
@@ -137,6 +137,8 @@ class Node:
         if self._steady is not None and not self.store.database.is_sqlite:
             self._steady.set(await landed(self.store.read(nodes.shared_now)))
         self.started_at = self.clock()
+        if self.settings.traces is not None:
+            traces.use(self.settings.traces, node=self.name, version=_version())
         await asyncio.to_thread(self.store.forget_leases, self.name)
         self.book = Book([])
         self.metrics = Metrics(self.store)
@@ -536,6 +538,7 @@ class Node:
         except StoreUnavailable as error:
             journal.trouble("leases", error)
         await self._beat()
+        await asyncio.to_thread(traces.stop)
         await asyncio.to_thread(self.store.close)
         (self.settings.data_dir / NODE_FILE).unlink(missing_ok=True)
         os.close(self._lock)

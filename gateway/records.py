@@ -28,6 +28,9 @@ class Incoming:
     at: Instant
     who: str
     traceparent: str | None = None
+    """What is kept with it, for the steps that come."""
+    above: str | None = None
+    """The traceparent that its sender gave."""
 
 
 Outcome = Literal["new", "duplicate", "conflict"]

@@ -23,7 +23,7 @@ from partners.positioned import PositionedError, load
 from partners.terms import MAIL_ADDRESS, Model, Name, Size, Span
 
 PREFIX = "CROSSDOCK_"
-SECRET = re.compile(r"token|secret|password", re.I)
+SECRET = re.compile(r"token|secret|password|authorization", re.I)
 
 
 class SettingsError(ValueError):
@@ -98,6 +98,21 @@ class Bucket(Model):
             raise ValueError("a bucket needs its client library, an extra: pip install 'crossdock[s3]'")
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key go together")
+        return self
+
+
+class Traces(Model):
+    """Where spans go, by OTLP over HTTP (OpenTelemetry)."""
+
+    endpoint: str = Field(pattern=r"^https?://[^\s]+$", description="the collector's address, such as http://collector:4318/v1/traces")
+    headers: dict[str, str] = Field(default_factory=dict, description="that it wants, such as an Authorization")
+    ratio: float = Field(default=1.0, ge=0, le=1, description="of the traces that begin here; one that a partner or the ERP began is told as it says")
+    service: str = Field(default="crossdock", min_length=1, description="our name there")
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> "Traces":
+        if find_spec("opentelemetry") is None:
+            raise ValueError("traces need the libraries of an extra: pip install 'crossdock[otel]'")
         return self
 
 
@@ -248,6 +263,7 @@ class Settings(Model):
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     payloads: Bucket | None = Field(default=None, description="a bucket for payloads over 64 KiB, which several nodes need; none: files here")
     retention: Retention = Retention()
+    traces: Traces | None = Field(default=None, description="each step of each message's way as a span; none: the journal and metrics alone")
     drain: Span = Field(
         default=timedelta(0),
         le=timedelta(minutes=5),

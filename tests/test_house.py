@@ -23,6 +23,7 @@ OWNERS = {
     "yaml": ("partners/positioned.py",),
     "nats": ("gateway/targets/nats",),
     "structlog": ("gateway/journal.py",),
+    "opentelemetry": ("gateway/traces.py",),
     "obstore": ("gateway/store/bucket.py",),
 }
 STAGES = ("receive", "translate", "deliver", "compose", "reconcile", "replay")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway import journal
+from gateway import journal, traces
 from gateway.as2.judging import Judge, answered
 from gateway.as2.records import Arrived, As2Claim, As2Row, AsideAs2, Asked, Decided, Fields, StoredReceipt, as_fields, key_of
 from gateway.as2.ring import KeyRing
@@ -297,7 +297,7 @@ class Receiver:
                 Incoming(
                     id=identity, partner=arrived.partner, channel=AS2, payload=self._store.files.keep_pieces(f"message:{identity}", arrived.partner, [one.data]),
                     media_type=one.media_type[:120], file_name=one.file_name, profile_revision=arrived.profile_revision, key=f"{arrived.id}.{number}",
-                    window=span(caller.channel.receive.duplicate_window), at=arrived.at, who=f"{arrived.partner} by {AS2}",
+                    window=span(caller.channel.receive.duplicate_window), at=arrived.at, who=f"{arrived.partner} by {AS2}", traceparent=traces.begin(None),
                 )
             )  # fmt: skip
         return tuple(found)
@@ -359,6 +359,11 @@ class Receiver:
         journal.received(arrived.id, arrived.partner, AS2, arrived.payload.size, "refused" if decided.refusal else "new")
         if decided.documents:
             self._on_documents()
+        for one in decided.documents:
+            size = one.payload.size
+            traces.tell(
+                f"receive {AS2}", one.traceparent, None, arrived.at, self._clock(), kind="server", message=one.id, partner=one.partner, bytes=size
+            )
         if decided.receipt is not None and decided.receipt.url is not None:
             self._on_queued()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from gateway import journal, ways
+from gateway import journal, traces, ways
 from gateway.clock import SECOND, Clock, Instant, as_datetime, as_text, new_id, span
 from gateway.compose.request import ReleaseRequest
 from gateway.errors import Refused
@@ -80,8 +80,13 @@ class ComposeStage:
         agreement = _agreement(revision.profile, request)
         async with self._room:
             composed = await asyncio.to_thread(_composed, revision.profile, agreement, request, as_text(self._clock()))
-        item = self._outgoing(revision, agreement, request, composed, body=body, key=key, digest=digest, traceparent=traceparent)
+        began, own = self._clock(), traces.begin(traceparent)
+        item = self._outgoing(revision, agreement, request, composed, body=body, key=key, digest=digest, traceparent=own)
         kept = await promised(self._store.keep_outgoing(item))
+        traces.tell(
+            "release", own, traceparent, began, self._clock(), kind="server", message=kept.id, partner=request.partner, set=composed.set_id,
+            outcome=kept.outcome,
+        )  # fmt: skip
         journal.composed(kept.id, request.partner, composed.set_id, composed.subject, kept.outcome)
         return kept
 

@@ -4,12 +4,13 @@ Knows destinations only as `Destination`; what a failure means is decided in out
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from gateway import journal
+from gateway import journal, traces
 from gateway.clock import SECOND, Clock, Instant, span
 from gateway.deliver.backoff import backoff
 from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
@@ -28,6 +29,7 @@ LAST_ATTEMPTS = 15.0
 IDLE = 0.25
 """Seconds between looks while nothing wakes us."""
 MOST_CLAIMED = 100
+GOOD = frozenset({"delivered", "accepted"})
 BUSY = frozenset({409, 425})
 """Answers about one request that is still at work: no sign that the destination fails."""
 PATIENCE_WITH_STORE = 1.0
@@ -207,6 +209,19 @@ class DeliverStage:
 
     async def _outcome(self, destination: Destination, delivery: ToDeliver) -> Settled | None:
         """What came of one try; None where its lease was lost."""
+        if not traces.are_on():
+            return await self._tried(destination, delivery)
+        started, above = self._clock(), json.loads(delivery.attributes).get("traceparent")
+        own = traces.begin(above)
+        settled = await self._tried(destination, _below(delivery, own))
+        if settled is not None and settled.outcome != "pending":
+            traces.tell(
+                f"deliver {delivery.destination}", own, above, started, self._clock(), kind="client", delivery=delivery.id, partner=delivery.partner,
+                message=delivery.message, outcome=settled.outcome, status=settled.status, failed=None if settled.outcome in GOOD else settled.text,
+            )  # fmt: skip
+        return settled
+
+    async def _tried(self, destination: Destination, delivery: ToDeliver) -> Settled | None:
         started = self._clock()
         try:
             said = await self._send(destination, delivery)
@@ -282,3 +297,8 @@ class DeliverStage:
             outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due, in_doubt=delivery.unknown_outcome,
             breaker=self._breaker, owed_since=delivery.created_at, confirmed=confirmed, words=words,
         )  # fmt: skip
+
+
+def _below(delivery: ToDeliver, traceparent: str | None) -> ToDeliver:
+    """The same, with the attempt's own traceparent for its receiver to go on from."""
+    return replace(delivery, attributes=json.dumps(json.loads(delivery.attributes) | {"traceparent": traceparent}, separators=(",", ":")))

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from datetime import timedelta
 
-from gateway import journal
+from gateway import journal, traces
 from gateway.clock import Clock, new_id, span
 from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
@@ -84,13 +84,17 @@ class ReceiveStage:
         return Incoming(
             id=message, partner=partner, channel=channel, payload=Payload(f"message:{message}", partner, size, digest, data), media_type=media_type[:120],
             file_name=file_name[:255] if file_name else None, profile_revision=revision.number, key=key, window=span(window), at=now, who=who,
-            traceparent=traceparent,
+            traceparent=traces.begin(traceparent), above=traceparent,
         )  # fmt: skip
 
     def kept(self, item: Incoming, message: str, outcome: Outcome) -> None:
         """COMMIT 1 is done, under this id."""
         reach("receive.committed")
         journal.received(message, item.partner, item.channel, item.payload.size, outcome)
+        traces.tell(
+            f"receive {item.channel}", item.traceparent, item.above, item.at, self._clock(), kind="server", message=message, partner=item.partner,
+            bytes=item.payload.size, outcome=outcome,
+        )  # fmt: skip
 
     def wake(self, partner: str, channel: str) -> None:
         """There is something to translate in this lane."""

@@ -12,7 +12,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from gateway import journal
+from gateway import journal, traces
 from gateway.clock import SECOND, Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
@@ -333,7 +333,13 @@ class TranslateStage:
     def _tell(self, message: ToTranslate, kept: ChunkKept, *, whole: bool) -> None:
         if not kept.stale:
             journal.translated(message.id, message.partner, kept.states, kept.dropped, whole)
-            self._on_translated(message.partner, kept.states, (self._clock() - message.arrival) / SECOND if whole else None)
+            now = self._clock()
+            self._on_translated(message.partner, kept.states, (now - message.arrival) / SECOND if whole else None)
+            if whole and traces.are_on():
+                traces.tell(
+                    "translate", traces.begin(message.traceparent), message.traceparent, message.arrival, now, message=message.id, partner=message.partner,
+                    documents=sum(kept.states.values()),
+                )  # fmt: skip
 
 
 @dataclass(slots=True)
