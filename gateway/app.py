@@ -506,12 +506,16 @@ class Node:
         await self.stopping.wait()
         journal.stopping(self.name, self.fault or "asked to")
         self.draining = True
-        if self.fault is None and self.settings.drain:
-            await self._beat()
-            await asyncio.sleep(self.settings.drain.total_seconds())
+        await self._drain()
         if self.fault is not None:
             await self.herald.last_words(self.fault)
         await self.stop()
+
+    async def _drain(self) -> None:
+        """The doors stay open while a balancer finds out that they will close."""
+        if self.fault is None and self.settings.drain:
+            await self._beat()
+            await asyncio.sleep(self.settings.drain.total_seconds())
 
     async def stop(self) -> None:
         """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused."""

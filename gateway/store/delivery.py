@@ -16,12 +16,12 @@ from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import NEXT_HEAD, NEXT_HEAD_UNLESS_HELD, PUT_LANE, lane_id
 from gateway.store.owed import told_by_erp
 from gateway.store.receipts import RECEIPTS
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import held, in_lists, many, one_of
 
 KEPT_ANSWER = 64 * 1024
 KEPT_CONFIRMATION = 2_000
 
-_FENCES = one_of("SELECT id, fence FROM lanes WHERE id IN :keys")
+_FENCES = one_of("SELECT id, fence FROM lanes WHERE id IN :keys ORDER BY id")
 _PUT_ATTEMPT = text(
     "INSERT INTO attempts (delivery, number, partner, node, started_at, duration, outcome, status, text, answer)"
     " SELECT id, attempts + 1, :partner, :node, :started_at, :duration, :outcome, :status, :text, :answer FROM deliveries WHERE id = :delivery"
@@ -75,8 +75,8 @@ class DeliveryVerbs:
 
     def settle(self, tx: Connection, items: list[Settled]) -> list[bool]:
         """COMMIT 3. False where the lane has another holder by now, or this attempt was settled already: such a write changes nothing."""
-        fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
-        ours = [item for item in items if fences.get(item.lane) == item.fence]
+        fences = {row.id: row.fence for row in in_lists(tx, held(tx, _FENCES), [item.lane for item in items])}
+        ours = [item for item in items if _holds(fences, item)]
         many(tx, _PUT_ATTEMPT, [_attempt(item) for item in ours if item.outcome != "pending"])
         health = breaker.steer(tx, ours, self.ticks, is_sqlite=self.is_sqlite)
         by: dict[str, list[Settled]] = defaultdict(list)
@@ -94,7 +94,7 @@ class DeliveryVerbs:
         told_by_erp(tx, [item for item in ours if item.delivery not in saved], self.ticks())
         done = [item for item in by["delivered"] if item.delivery.startswith(RECEIPTS)]
         many(tx, _FORGET_LANE, [{"lane": item.lane} for item in done])
-        return [fences.get(item.lane) == item.fence for item in items]
+        return [_holds(fences, item) for item in items]
 
     def _accepted(self, tx: Connection, items: list[Settled]) -> None:
         """What is to be asked for later. That there is nothing new leaves no trace but the time."""
@@ -221,3 +221,8 @@ def _story(item: Settled) -> str:
     if item.outcome == "delivered":
         return f"{item.delivery} confirmed by {item.destination}" + (f" with {item.status}" if item.status else "")
     return f"{item.delivery} to {item.destination}: {item.text}"
+
+
+def _holds(fences: Mapping[str, int], item: Settled) -> bool:
+    """Whether the attempt's lane has had no other holder since."""
+    return fences.get(item.lane) == item.fence

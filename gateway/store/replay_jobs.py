@@ -17,7 +17,7 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip
-from gateway.store.sql import insert, many
+from gateway.store.sql import held, insert, many
 from gateway.store.telling import tell_event
 from gateway.store.writes import Writes
 
@@ -91,7 +91,7 @@ class ReplayJobVerbs:
         """(the job's state before, "" where there is no such job; whether the change fits it). Whoever works at it stops before its next commit."""
         results = []
         for item in items:
-            row = tx.execute(_ONE, {"id": item.job}).first()
+            row = tx.execute(held(tx, _ONE), {"id": item.job}).first()
             state = str(row.state) if row is not None else ""
             fits = state in CHANGES[item.state]
             if fits:
@@ -111,7 +111,7 @@ class ReplayJobVerbs:
         return row is not None and row.state == "running" and row.fence == fence
 
     def _keep(self, tx: Connection, item: Progress) -> dict[str, int] | None:
-        row = tx.execute(_ONE, {"id": item.job}).first()
+        row = tx.execute(held(tx, _ONE), {"id": item.job}).first()
         if row is None or not self._ours(row, item.fence):
             return None
         job = job_of(row)

@@ -12,7 +12,7 @@ from gateway.clock import Instant
 from gateway.records import Kept
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd
 from gateway.store.intake import IntakeVerbs
-from gateway.store.sql import many, rows_of
+from gateway.store.sql import held, many, rows_of
 
 ROW = ("poll", "name", "size", "mtime", "partner", "state", "seen_at", "listed_at", "sha256", "message", "moved")
 _NAMES = ", ".join(ROW)
@@ -80,7 +80,7 @@ class PollVerbs:
         return results
 
     def _holds(self, tx: Connection, item: PolledPut) -> bool:
-        row = tx.execute(_FENCE, {"id": item.row.poll}).first()
+        row = tx.execute(held(tx, _FENCE), {"id": item.row.poll}).first()
         return row is not None and row.fence == item.fence and row.lease_until > 0
 
 

@@ -73,6 +73,11 @@ def in_lists(tx: Connection, statement: TextClause, values: Iterable[Any]) -> li
     return found
 
 
+def held(tx: Connection, statement: TextClause) -> TextClause:
+    """The same query, whose rows no other node can change until this transaction's end. For what is looked at before it is written."""
+    return statement if tx.dialect.name == "sqlite" else text(f"{statement.text} FOR UPDATE")
+
+
 def insert(table: str, *columns: str, or_nothing: bool = False) -> TextClause:
     names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
     ending = " ON CONFLICT DO NOTHING" if or_nothing else ""

@@ -4,6 +4,7 @@ from tests.faults import (
     as2_duplicates,
     bad_answers,
     bit_rot,
+    clocks,
     database_away,
     disk_full,
     erp_away,
@@ -11,9 +12,11 @@ from tests.faults import (
     kept_order,
     killed,
     nobody_starves,
+    node_deaths,
     one_answer,
     poison,
     power_cut,
+    rolling_restart,
     soak,
 )
 from tests.faults.promise import Promise
@@ -82,12 +85,33 @@ PROMISES = {
         full={"partners": 100, "shipments": 25, "steps": 40},
         sabotages=("lanes-of-single-events", "last-word-stands"),
     ),
+    "P10": Promise(
+        "nodes die and freeze: others take over, and one that wakes after its lease writes nothing",
+        node_deaths.prove,
+        short={"nodes": 3, "rate": 15, "deaths": 3, "frozen": 1, "longer": 3, "between": 2},
+        full={"nodes": 3, "rate": 50, "deaths": 30, "frozen": 5, "longer": 45, "between": 10},
+        sabotages=("fences-not-looked-at",),
+    ),
+    "P12": Promise(
+        "clocks are set and differ, years end: no lease is stolen, no retry comes early, nothing is called overdue",
+        clocks.prove,
+        short={"nodes": 3, "rate": 12, "jumps": 3, "between": 6, "moments": 1},
+        full={"nodes": 3, "rate": 50, "jumps": 6, "between": 60, "moments": 3},
+        sabotages=("clock-followed-at-once",),
+    ),
     "P13": Promise(
         "every interchange gets exactly one answer, whatever is wrong with it",
         one_answer.prove,
         short={"files": 120, "altered": 120},
         full={"files": 5_000, "altered": 10_000},
         sabotages=("some-997s-forgotten", "rejected-without-ta1"),
+    ),
+    "P14": Promise(
+        "every node is restarted under load: no request is cut or refused, nothing is lost or done twice",
+        rolling_restart.prove,
+        short={"nodes": 3, "rate": 30, "restarts": 3},
+        full={"nodes": 3, "rate": 200, "restarts": 30},
+        sabotages=("doors-closed-at-once",),
     ),
     "P18": Promise(
         "an hour like the minute before: memory, files, threads and the log do not grow",

@@ -13,11 +13,13 @@ from aiohttp import ClientResponse
 from sqlalchemy import Connection
 
 from gateway.as2.records import Arrived
+from gateway.clock import Instant
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
 from gateway.scheduling import Quotas
-from gateway.store import as2, breaker, lives, payloads, search, standings, translation, writes
+from gateway.steady import SteadyClock
+from gateway.store import as2, breaker, delivery, lives, payloads, search, standings, translation, writes
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
@@ -188,6 +190,39 @@ def as2_ids_forgotten() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def fences_not_looked_at() -> Iterator[None]:
+    """Whoever comes with an outcome is believed, whoever has the lane by now."""
+    with replaced(delivery, "_holds", lambda fences, item: True):
+        yield
+
+
+@contextlib.contextmanager
+def clock_followed_at_once() -> Iterator[None]:
+    """A node's clock is what its reference says now."""
+
+    def agree(self: SteadyClock, reference: Instant) -> Instant:
+        behind = reference - self()
+        self.set(reference)
+        return behind
+
+    with replaced(SteadyClock, "agree", agree):
+        yield
+
+
+@contextlib.contextmanager
+def doors_closed_at_once() -> Iterator[None]:
+    """A node that is told to stop closes its doors before anybody knows."""
+
+    async def drain(self: Any) -> None:
+        pass
+
+    from gateway.app import Node
+
+    with replaced(Node, "_drain", drain):
+        yield
+
+
+@contextlib.contextmanager
 def leak() -> Iterator[None]:
     """Of each document that is kept, 64 KiB stay in memory."""
     honest, held = ReceiveStage.wake, list[bytes]()
@@ -203,6 +238,9 @@ def leak() -> Iterator[None]:
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
+    "fences-not-looked-at": fences_not_looked_at,
+    "clock-followed-at-once": clock_followed_at_once,
+    "doors-closed-at-once": doors_closed_at_once,
     "leak": leak,
     "retry-after-unheard": retry_after_unheard,
     "refusals-repeated": refusals_repeated,

@@ -11,10 +11,11 @@ packages=(
   rclone=1.60.1+dfsg-2+b5
   putty-tools=0.78-2+deb12u2
   strace=6.1-0.1
+  libfaketime=0.9.10-2.1
   libunwind8=1.6.2-3
 )
 if ! command -v apt-get > /dev/null || ! command -v dpkg-deb > /dev/null; then
-  echo "no Debian here: sshd, lftp, rclone, psftp and strace are not tried" >&2
+  echo "no Debian here: sshd, lftp, rclone, psftp, strace and faketime are not tried" >&2
   exit 0
 fi
 mkdir -p "$into/lists/partial" "$into/archives/partial" "$into/root"

@@ -1,0 +1,133 @@
+"""Several gateways, each a process of its own, on one PostgreSQL; a balancer that looks at their health; and one ERP."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+from aiohttp import web
+
+from gateway.simulators.erp import PretendErp
+from tests.faults.promise import Trial
+from tests.kill.documents import PARTNERS
+from tests.kill.harness import Gateway
+
+HEALTH_EVERY = 0.2
+TOKEN_OF_THE_CLUSTER = "the secret that all nodes of the trial share"
+
+
+class Node(Gateway):
+    """One process after another with one data directory. `admin` is where its health is."""
+
+    admin = ""
+    is_open = False
+    """Whether the balancer sends anybody here."""
+
+    def also(self, **environment: str) -> None:
+        self._environment |= environment
+
+    async def start(self, armed: str | None = None, *, chance: float | None = None, fresh: bool = False) -> None:
+        await super().start(armed, chance=chance, fresh=fresh)
+        self.admin = json.loads((self.data / "node.json").read_text(encoding="utf-8"))["admin"]
+
+    @property
+    def name(self) -> str:
+        return (self.data / "node.name").read_text(encoding="utf-8")
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    async def end(self) -> int | None:
+        """SIGTERM, as a deployment does; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        await asyncio.to_thread(self.process.wait, 60)
+        return self.process.returncode
+
+
+class Cluster:
+    """`nodes` on one database. Senders ask `url()`: one node after another of those whose health the balancer believes."""
+
+    def __init__(self, folder: Path, database: str, nodes: list[Node], erp: PretendErp, erp_url: str, session: aiohttp.ClientSession) -> None:
+        self.folder, self.database, self.nodes, self.erp, self.erp_url, self.session = folder, database, nodes, erp, erp_url, session
+        self._turn = itertools.count()
+
+    def url(self) -> str:
+        """Of a node that is open; where none is, of any: as a partner's request is refused by a balancer without nodes."""
+        there = [node for node in self.nodes if node.is_open] or self.nodes
+        return there[next(self._turn) % len(there)].url
+
+    async def look(self) -> None:
+        """What a balancer does, until it is cancelled."""
+        while True:
+            await asyncio.gather(*(self._look_at(node) for node in self.nodes))
+            await asyncio.sleep(HEALTH_EVERY)
+
+    async def _look_at(self, node: Node) -> None:
+        try:
+            async with self.session.get(f"{node.admin}/readyz", timeout=aiohttp.ClientTimeout(1)) as response:
+                node.is_open = response.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            node.is_open = False
+
+    def ask(self, query: str) -> list[Any]:
+        """All rows of a query."""
+        with psycopg.connect(self.database.replace("postgresql+psycopg", "postgresql")) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def delivered_twice(self) -> list[str]:
+        """Deliveries that two holders called delivered: the second's write should have been refused."""
+        return [
+            f"{row[0]} {row[1]} times"
+            for row in self.ask("SELECT delivery, count(*) FROM attempts WHERE outcome = 'delivered' GROUP BY delivery HAVING count(*) > 1")
+        ]
+
+
+@contextlib.asynccontextmanager
+async def cluster(trial: Trial, *, nodes: int = 3, environment: dict[str, str] | None = None, database: str | None = None) -> AsyncIterator[Cluster]:
+    """Nodes that serve, with the three partners of the kill test. Raises CannotBeTried without a PostgreSQL."""
+    url = database or trial.database()
+    erp = PretendErp()
+    runner = web.AppRunner(erp.app(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    erp_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    made = []
+    for number in range(nodes):
+        folder = trial.folder / f"node{number}"
+        folder.mkdir(parents=True)
+        node = Node(folder, erp_url, database=url, sabotage=trial.sabotage)
+        node.also(CROSSDOCK_KEY_SECRET=TOKEN_OF_THE_CLUSTER, **(environment or {}))
+        made.append(node)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        found = Cluster(trial.folder, url, made, erp, erp_url, session)
+        looking: asyncio.Task[None] | None = None
+        try:
+            for partner in PARTNERS:
+                await asyncio.to_thread(made[0].apply, partner)
+            for node in made:
+                await node.start()
+            looking = asyncio.create_task(found.look())
+            yield found
+        finally:
+            if looking is not None:
+                looking.cancel()
+            for node in made:
+                if node.alive:
+                    node.thaw()
+                    node.kill()  # how one ends in order, P14 tries
+            await runner.cleanup()
