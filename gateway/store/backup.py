@@ -17,8 +17,8 @@ from sqlalchemy import Boolean, Connection, LargeBinary, Table, select, text
 from gateway.clock import Instant
 from gateway.store.alarms import raise_alarms
 from gateway.store.engine import Database
-from gateway.store.schema import metadata
 from gateway.store.sql import many
+from gateway.store.tables import metadata
 
 LEFT_OUT = frozenset({"nodes", "chores", "payload_drops"})
 """What a database knows of the processes that use it now, and of files on their way out."""

@@ -16,6 +16,7 @@ from tests.faults import (
     one_answer,
     poison,
     power_cut,
+    restored,
     rolling_restart,
     soak,
 )
@@ -112,6 +113,13 @@ PROMISES = {
         short={"nodes": 3, "rate": 30, "restarts": 3},
         full={"nodes": 3, "rate": 200, "restarts": 30},
         sabotages=("doors-closed-at-once",),
+    ),
+    "P16": Promise(
+        "a backup under load, the machine lost, restored elsewhere: what had its yes is there, and nothing is done twice",
+        restored.prove,
+        short={"rate": 25, "before": 4, "after": 2},
+        full={"rate": 100, "before": 120, "after": 60},
+        sabotages=("restored-as-it-was",),
     ),
     "P18": Promise(
         "an hour like the minute before: memory, files, threads and the log do not grow",

@@ -19,7 +19,7 @@ from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
 from gateway.scheduling import Quotas
 from gateway.steady import SteadyClock
-from gateway.store import as2, breaker, delivery, lives, payloads, search, standings, translation, writes
+from gateway.store import as2, backup, breaker, delivery, lives, payloads, search, standings, translation, writes
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
@@ -223,6 +223,13 @@ def doors_closed_at_once() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def restored_as_it_was() -> Iterator[None]:
+    """A restored database believes that nothing has happened since its backup."""
+    with replaced(backup, "make_safe", lambda tx, **more: 0):
+        yield
+
+
+@contextlib.contextmanager
 def leak() -> Iterator[None]:
     """Of each document that is kept, 64 KiB stay in memory."""
     honest, held = ReceiveStage.wake, list[bytes]()
@@ -242,6 +249,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "clock-followed-at-once": clock_followed_at_once,
     "doors-closed-at-once": doors_closed_at_once,
     "leak": leak,
+    "restored-as-it-was": restored_as_it_was,
     "retry-after-unheard": retry_after_unheard,
     "refusals-repeated": refusals_repeated,
     "answers-read-whole": answers_read_whole,
