@@ -6,7 +6,9 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from aiohttp import web
 from gateway.simulators.erp import PretendErp
 from tests.faults.promise import Trial
 from tests.kill.documents import PARTNERS
-from tests.kill.harness import Gateway
+from tests.kill.harness import Gateway, profile_of
 
 HEALTH_EVERY = 0.2
 TOKEN_OF_THE_CLUSTER = "the secret that all nodes of the trial share"
@@ -27,6 +29,8 @@ class Node(Gateway):
     """One process after another with one data directory. `admin` is where its health is."""
 
     admin = ""
+    code: Path | None = None
+    """Another version's."""
     is_open = False
     """Whether the balancer sends anybody here."""
 
@@ -34,8 +38,20 @@ class Node(Gateway):
         self._environment |= environment
 
     async def start(self, armed: str | None = None, *, chance: float | None = None, fresh: bool = False) -> None:
-        await super().start(armed, chance=chance, fresh=fresh)
+        if self.code is not None:
+            self.also(PYTHONPATH=str(self.code))
+        await super().start(armed, chance=chance, fresh=fresh or self.code is not None)
         self.admin = json.loads((self.data / "node.json").read_text(encoding="utf-8"))["admin"]
+
+    def apply(self, partner: str) -> None:
+        """By the command of the same version."""
+        if self.code is None:
+            super().apply(partner)
+            return
+        profile = self.folder / f"{partner}.yaml"
+        profile.write_text(profile_of(partner), encoding="utf-8")
+        command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
+        subprocess.run(command, cwd=self.code, env=self._environment | {"PYTHONPATH": str(self.code)}, check=True, capture_output=True)
 
     @property
     def name(self) -> str:
@@ -98,8 +114,10 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster(trial: Trial, *, nodes: int = 3, environment: dict[str, str] | None = None, database: str | None = None) -> AsyncIterator[Cluster]:
-    """Nodes that serve, with the three partners of the kill test. Raises CannotBeTried without a PostgreSQL."""
+async def cluster(
+    trial: Trial, *, nodes: int = 3, environment: dict[str, str] | None = None, database: str | None = None, made_by: Sequence[Path | None] = ()
+) -> AsyncIterator[Cluster]:
+    """Nodes that serve, with the three partners of the kill test; of the code in `made_by`, where that names a folder. Raises CannotBeTried without a PostgreSQL."""
     url = database or trial.database()
     erp = PretendErp()
     runner = web.AppRunner(erp.app(), access_log=None)
@@ -112,6 +130,7 @@ async def cluster(trial: Trial, *, nodes: int = 3, environment: dict[str, str] |
         folder.mkdir(parents=True)
         node = Node(folder, erp_url, database=url, sabotage=trial.sabotage)
         node.also(CROSSDOCK_KEY_SECRET=TOKEN_OF_THE_CLUSTER, **(environment or {}))
+        node.code = made_by[number] if made_by else None
         made.append(node)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         found = Cluster(trial.folder, url, made, erp, erp_url, session)

@@ -19,6 +19,7 @@ from tests.faults import (
     restored,
     rolling_restart,
     soak,
+    upgraded,
 )
 from tests.faults.promise import Promise
 
@@ -113,6 +114,13 @@ PROMISES = {
         short={"nodes": 3, "rate": 30, "restarts": 3},
         full={"nodes": 3, "rate": 200, "restarts": 30},
         sabotages=("doors-closed-at-once",),
+    ),
+    "P15": Promise(
+        "an upgrade killed in the middle leaves the old or the new; nodes of the version before work on beside new ones",
+        upgraded.prove,
+        short={"rows": 4_000, "kills": 5, "rate": 15, "beside": 6},
+        full={"rows": 250_000, "kills": 50, "rate": 50, "beside": 60},
+        sabotages=("migrated-in-pieces",),
     ),
     "P16": Promise(
         "a backup under load, the machine lost, restored elsewhere: what had its yes is there, and nothing is done twice",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import ClientResponse
-from sqlalchemy import Connection
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, StaticPool, create_engine
 
 from gateway.as2.records import Arrived
 from gateway.clock import Instant
@@ -20,6 +23,7 @@ from gateway.records import Chunk, Incoming, Kept
 from gateway.scheduling import Quotas
 from gateway.steady import SteadyClock
 from gateway.store import as2, backup, breaker, delivery, lives, payloads, search, standings, translation, writes
+from gateway.store.engine import MIGRATIONS, Database
 from gateway.store.writes import Writes
 from gateway.targets import http
 from gateway.targets.rest import RestTarget
@@ -230,6 +234,23 @@ def restored_as_it_was() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def migrated_in_pieces() -> Iterator[None]:
+    """Each statement of a migration is a commit of its own."""
+
+    def migrate(self: Database, revision: str = "head") -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with sqlite3.connect(str(self.url.database), isolation_level=None, check_same_thread=False) as raw:
+            alone = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+            with alone.connect() as connection:
+                config.attributes["connection"] = connection.execution_options(isolation_level="AUTOCOMMIT")
+                command.upgrade(config, revision)
+
+    with replaced(Database, "migrate", migrate):
+        yield
+
+
+@contextlib.contextmanager
 def leak() -> Iterator[None]:
     """Of each document that is kept, 64 KiB stay in memory."""
     honest, held = ReceiveStage.wake, list[bytes]()
@@ -249,6 +270,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "clock-followed-at-once": clock_followed_at_once,
     "doors-closed-at-once": doors_closed_at_once,
     "leak": leak,
+    "migrated-in-pieces": migrated_in_pieces,
     "restored-as-it-was": restored_as_it_was,
     "retry-after-unheard": retry_after_unheard,
     "refusals-repeated": refusals_repeated,

@@ -1,12 +1,14 @@
 """Starts a gateway for the kill test: `python -m tests.kill.gateway [--sabotage NAME] ARGUMENTS OF serve`.
 
-With CROSSDOCK_TEST_SKEW its own machine's clock is so many seconds off.
+With CROSSDOCK_TEST_SKEW its own machine's clock is so many seconds off. With CROSSDOCK_TEST_SLOW the database takes so many seconds more for each statement.
 """
 
 import contextlib
 import os
 import sys
 import time
+
+from sqlalchemy import Engine, event
 
 from gateway.__main__ import main
 from tests.faults.sabotage import sabotaged
@@ -19,6 +21,8 @@ def run(arguments: list[str]) -> None:
             arguments = arguments[2:]
         if skew := os.environ.pop("CROSSDOCK_TEST_SKEW", None):
             _be_off(float(skew))
+        if slow := os.environ.pop("CROSSDOCK_TEST_SLOW", None):
+            event.listen(Engine, "before_cursor_execute", lambda *_: time.sleep(float(slow)))
         sys.argv = ["crossdock", *arguments]
         main()
 

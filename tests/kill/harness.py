@@ -71,6 +71,12 @@ class Verdict:
         )
 
 
+def profile_of(partner: str) -> str:
+    """A shipped profile, with the partner's name as its token."""
+    text = (ROOT / "partners" / "profiles" / f"{partner}.yaml").read_text(encoding="utf-8")
+    return text.replace("tokens: []", f"tokens: [{{sha256: {hashlib.sha256(partner.encode()).hexdigest()}}}]")
+
+
 class Gateway:
     """One gateway process after another on one data directory."""
 
@@ -90,10 +96,8 @@ class Gateway:
             self._environment["CROSSDOCK_DATABASE"] = database
 
     def apply(self, partner: str) -> None:
-        text = (ROOT / "partners" / "profiles" / f"{partner}.yaml").read_text(encoding="utf-8")
-        digest = hashlib.sha256(partner.encode()).hexdigest()
         profile = self.folder / f"{partner}.yaml"
-        profile.write_text(text.replace("tokens: []", f"tokens: [{{sha256: {digest}}}]"), encoding="utf-8")
+        profile.write_text(profile_of(partner), encoding="utf-8")
         applying = nursery().bear(["partners", "apply", str(profile), "--data-dir", str(self.data)], self._environment, errors=self._errors)
         if applying.wait():
             raise RuntimeError(f"{partner} could not be applied; see {self._errors}")
@@ -111,7 +115,7 @@ class Gateway:
         else:
             command = [sys.executable, "-m", "tests.kill.gateway", *arguments]
             with self._errors.open("ab") as errors:
-                self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=errors)
+                self.process = subprocess.Popen(command, cwd=environment["PYTHONPATH"], env=environment, stderr=errors)
         deadline = time.monotonic() + 30
         while not node_file.exists():
             if self.process.poll() is not None:
