@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,13 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def cluster(
-    trial: Trial, *, nodes: int = 3, environment: dict[str, str] | None = None, database: str | None = None, made_by: Sequence[Path | None] = ()
+    trial: Trial,
+    *,
+    nodes: int = 3,
+    environment: dict[str, str] | None = None,
+    database: str | None = None,
+    made_by: Sequence[Path | None] = (),
+    before_start: Callable[[Node, str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Cluster]:
     """Nodes that serve, with the three partners of the kill test; of the code in `made_by`, where that names a folder. Raises CannotBeTried without a PostgreSQL."""
     url = database or trial.database()
@@ -139,6 +145,8 @@ async def cluster(
             for partner in PARTNERS:
                 await asyncio.to_thread(made[0].apply, partner)
             for node in made:
+                if before_start is not None:
+                    await before_start(node, erp_url)
                 await node.start()
             looking = asyncio.create_task(found.look())
             yield found

@@ -14,6 +14,7 @@ from tests.faults import (
     nobody_starves,
     node_deaths,
     one_answer,
+    partitions,
     poison,
     power_cut,
     restored,
@@ -92,6 +93,13 @@ PROMISES = {
         node_deaths.prove,
         short={"nodes": 3, "rate": 15, "deaths": 3, "frozen": 1, "longer": 3, "between": 2},
         full={"nodes": 3, "rate": 50, "deaths": 30, "frozen": 5, "longer": 45, "between": 10},
+        sabotages=("fences-not-looked-at",),
+    ),
+    "P11": Promise(
+        "networks part: nodes from their database, the ERP, partners; others go on, and nothing is lost or done twice",
+        partitions.prove,
+        short={"nodes": 3, "rate": 15, "schedules": 2, "pause": 0.5, "lasts": 5},
+        full={"nodes": 3, "rate": 50, "schedules": 100, "pause": 3, "lasts": 20},
         sabotages=("fences-not-looked-at",),
     ),
     "P12": Promise(

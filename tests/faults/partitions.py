@@ -1,0 +1,119 @@
+"""P11. Networks part: nodes from their database, from the ERP, from partners; whole, one way, late; one after another and all at once. Others go on, and nothing is lost or done twice."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+from tests.faults.cluster import Cluster, Node, cluster
+from tests.faults.links import Kind, Link
+from tests.faults.promise import Proof, Trial
+from tests.faults.senders import LONGER_THAN_A_LEASE, Senders, judged
+
+LONGER_THAN_LEASES = 18.0
+KINDS: tuple[Kind, ...] = ("refused", "hole", "deaf", "mute", "slow")
+HEALED = 60.0
+
+
+async def prove(trial: Trial, proof: Proof) -> None:
+    chance = random.Random(trial.seed)
+    async with _parted(trial) as (found, links):
+        senders = Senders(found.session, found.url, trial.size("rate"))
+        senders.start()
+        slow = asyncio.create_task(_slow(found))
+        await asyncio.sleep(1)
+        await _cut_off_in_the_middle(found, links["database"][0], proof)
+        slow.cancel()
+        found.erp.behaviour.stall = 0
+        for _ in range(0 if trial.sabotage else trial.size("schedules")):
+            await _schedule(found, links, chance, trial, proof)
+            await _healed(found, proof)
+        await senders.stop()
+        await judged(proof, senders.believed, found.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
+        proof.none("deliveries that two holders wrote down", found.delivered_twice())
+
+
+@contextlib.asynccontextmanager
+async def _parted(trial: Trial) -> AsyncIterator[tuple[Cluster, dict[str, list[Link]]]]:
+    """A cluster with a link of its own for each node to the database and to the ERP, and for partners to each node."""
+    url = trial.database()
+    parts = urlsplit(url)
+    folder = parse_qs(parts.query)["host"][0]
+    port = parse_qs(parts.query).get("port", ["5432"])[0]
+    links: dict[str, list[Link]] = {"database": [], "erp": [], "partners": []}
+
+    async def parted(node: Node, erp_url: str) -> None:
+        database = Link(f"{folder}/.s.PGSQL.{port}")
+        erp = Link(("127.0.0.1", urlsplit(erp_url).port or 0))
+        for one in (database, erp):
+            await one.start()
+        links["database"].append(database)
+        links["erp"].append(erp)
+        through = f"postgresql://{parts.username}@127.0.0.1:{database.port}{parts.path}"
+        node.also(CROSSDOCK_DATABASE=through, CROSSDOCK_TARGETS__ERP__URL=f"http://127.0.0.1:{erp.port}/events")
+
+    async with cluster(trial, nodes=trial.size("nodes"), database=url, before_start=parted) as found:
+        for node in found.nodes:
+            door = Link(("127.0.0.1", urlsplit(node.url).port or 0))
+            await door.start()
+            links["partners"].append(door)
+            node.url = f"http://127.0.0.1:{door.port}"
+        try:
+            yield found, links
+        finally:
+            for one in (link for some in links.values() for link in some):
+                await one.stop()
+
+
+async def _slow(found: Cluster) -> None:
+    while True:
+        found.erp.behaviour.stall, found.erp.behaviour.stall_seconds = 1_000, 0.4
+        await asyncio.sleep(0.2)
+
+
+async def _cut_off_in_the_middle(found: Cluster, link: Link, proof: Proof) -> None:
+    """A node loses its database with attempts under way, for longer than its leases: what it would write then comes too late."""
+    node = found.nodes[0]
+    held = f"SELECT count(*) FROM lanes WHERE node = '{node.name}' AND lease_until > 0"
+    for _ in range(500):
+        link.be("hole")
+        lanes = (await asyncio.to_thread(found.ask, held))[0][0]
+        if lanes:
+            break
+        link.be("whole")
+        await asyncio.sleep(0.02)
+    proof.count("lanes that a node held when its database was cut off", lanes)
+    proof.holds(lanes > 0, "a node was cut off without an attempt under way: nothing was tried")
+    await asyncio.sleep(LONGER_THAN_LEASES)
+    link.be("whole")
+    await _healed(found, proof)
+
+
+async def _schedule(found: Cluster, links: dict[str, list[Link]], chance: random.Random, trial: Trial, proof: Proof) -> None:
+    """Some links are clogged one after another, in one order, and freed in another."""
+    all_of_them = [link for some in links.values() for link in some]
+    chosen = chance.sample(all_of_them, chance.randrange(1, len(all_of_them)))
+    for link in chosen:
+        link.be(chance.choice(KINDS))
+        proof.count("links cut")
+        await asyncio.sleep(chance.random() * trial.sizes["pause"])
+    await asyncio.sleep(trial.sizes["lasts"])
+    chance.shuffle(chosen)
+    for link in chosen:
+        if chance.random() < 0.5:
+            link.reset()  # else what was held comes late
+        link.be("whole")
+        await asyncio.sleep(chance.random() * trial.sizes["pause"])
+
+
+async def _healed(found: Cluster, proof: Proof) -> None:
+    """Until every node takes documents again by itself."""
+    begun = time.monotonic()
+    while not all(node.is_open for node in found.nodes) and time.monotonic() - begun < HEALED:
+        await asyncio.sleep(0.1)
+    seconds = time.monotonic() - begun
+    had = float(proof.figures.get("healed within", "0").split()[0])
+    proof.figures["healed within"] = f"{max(had, seconds):.1f} s"
+    proof.holds(seconds < HEALED, f"after {HEALED:.0f} s a node takes nothing yet")
