@@ -190,6 +190,29 @@ def erp_check(
     raise typer.Exit(check(target, as_json=as_json))
 
 
+@erp.command("plan")
+def erp_plan(
+    mapping: Annotated[str, typer.Argument(help="A mapping of calls, such as erp/tryton, or with the event: erp/tryton/shipment.notified.")],
+    event: Annotated[Path, typer.Argument(help="An event as JSON: its data, or a CloudEvent.")],
+    partner: Annotated[str | None, typer.Option(help="Whose event it is; default: what the event says.")] = None,
+    target: Annotated[str | None, typer.Option(help="Take values and lookup tables from this target of the settings.")] = None,
+    lookups: Annotated[Path | None, typer.Option(help="A folder of lookup tables; default: the library's.")] = None,
+    no_lookups: Annotated[bool, typer.Option("--no-lookups", help="As if the ERP called everything as the partner does.")] = False,
+    value: Annotated[list[str] | None, typer.Option(help="NAME=TEXT, a value that the mapping wants.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Shows the requests that a mapping of calls would send for an event; nothing is sent."""
+    from gateway.commands.erp_plan import plan_of
+
+    raise typer.Exit(
+        plan_of(
+            mapping, event, partner=partner, target=target, folder=lookups, has_lookups=not no_lookups, values=value or [], config=config,
+            as_json=as_json,
+        )
+    )  # fmt: skip
+
+
 @simulate.command("erp")
 def simulate_erp(
     port: Annotated[int, typer.Option(help="0 takes a free port and tells which.")] = 8090,

@@ -33,8 +33,15 @@ from gateway.targets.base import Destination
 from gateway.targets.kinds import KINDS, make
 from gateway.targets.nats import Stream, confirmed, failure_of, pattern_of, subject_of
 from gateway.targets.nats_link import Link, Passing
+from partners import library
+from tests.cutting import line_to
 from tests.kill.documents import order
+from tests.notices import data_of, notice
 from tests.peers import nats as peers
+from tests.peers import tryton
+from tests.pretend_odoo import KEY as ODOO_KEY
+from tests.pretend_odoo import PretendOdoo
+from tests.pretend_odoo import serving as odoo_serving
 from tests.running import running
 from tests.scheduling import put
 
@@ -42,7 +49,9 @@ TYPE = "org.crossdock.shipment.notified.v1"
 NAME = "target:it"
 PATIENCE = 30.0
 SOON = Retries(first=timedelta(milliseconds=100), factor=1, park=timedelta(milliseconds=300))
+NO_TRYTON = pytest.mark.skipif(not tryton.PROGRAM.exists(), reason=tryton.MISSING)
 NO_SERVER = pytest.mark.skipif(not peers.SERVER.exists(), reason=peers.MISSING)
+LARGE = json.dumps({"lines": ["Größe" * 10] * 11_500}, ensure_ascii=False).encode()
 DATA = json.dumps({"note": "Größe 42 — 東京 \u2603"}, ensure_ascii=False).encode()
 
 
@@ -96,6 +105,14 @@ class Rig:
         """It will not take the event of this number; the data to send to be refused."""
         raise NotImplementedError
 
+    def data(self, number: int | str) -> bytes:
+        """What the event of this number tells."""
+        return DATA
+
+    def large(self) -> bytes:
+        """Of the event "large": less than a megabyte, and not much."""
+        return LARGE
+
 
 class RestRig(Rig):
     repeats = "native_key"
@@ -133,6 +150,144 @@ class RestRig(Rig):
 
 class LookUpRig(RestRig):
     repeats = "look_up"
+
+
+LEDGER = """
+event: shipment.notified
+about: the whole event, for an ERP that takes it by its id and does not mind repeats itself
+steps:
+  look whether it has it:
+    guard: yes
+    get: events/{@id}
+    as: known
+    answers: [{status: 404, means: nothing}]
+    example: "null"
+  send it:
+    when: not known
+    post: events
+    headers: {Idempotency-Key: "{@id}", ce-id: "{@id}", ce-type: "{@type}"}
+    body: "{@data}"
+answers:
+  - {status: 422, means: refuse, words: /error}
+done: {confirmed: "{@id}"}
+"""
+
+
+class CallsRig(RestRig):
+    """A mapping of a library's own, for an ERP that takes every request for a new thing."""
+
+    kind = "calls"
+    repeats = "look_up"
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        home = self.folder / "library" / "mappings" / "erp" / "ledger"
+        home.mkdir(parents=True)
+        (home / "shipment.notified.yaml").write_text(LEDGER)
+        library.use(self.folder / "library")
+        try:
+            async with super().open():
+                yield
+        finally:
+            library.use(None)
+
+    def settings(self) -> dict[str, Any]:
+        return {"kind": "calls", "mapping": "erp/ledger", "url": self.url.removesuffix("/events"), "timeout": "5s"}
+
+
+class ReceivingRig(Rig):
+    """An ERP that is told of ship notices: event N is one widget for order POn, and its effect a receipt of that."""
+
+    kind = "calls"
+    unit = "Units"
+
+    def tables(self) -> dict[str, str]:
+        tables = {
+            "suppliers": {"default": {"acme": "NORTHWAY"}},
+            "items": {"default": {"NF-2200": "WIDGET"}},
+            "units": {"default": {"EA": self.unit}},
+        }
+        for name, table in tables.items():
+            (self.folder / f"{name}.yaml").write_text(json.dumps(table))
+        return {name: str(self.folder / f"{name}.yaml") for name in tables}
+
+    def order(self, number: int | str) -> str:
+        return f"PO{number}"
+
+    def data(self, number: int | str) -> bytes:
+        return data_of(notice(f"N-{number}", (self.order(number), "NF-2200", "1")))
+
+    def large(self) -> bytes:
+        return data_of(notice("N-large", (self.order("large"), "NF-2200", "1"), notes=[{"text": "Größe" * 10} for _ in range(9_900)]))
+
+    async def refuse(self, number: int | str) -> bytes:
+        return data_of(notice(f"N-{number}", (self.order(number), "NF-9", "1")))
+
+    def told(self, number: str) -> tuple[str, bytes]:
+        """The effect of the notice N-…."""
+        number = number.removeprefix("N-")
+        return f"e{number}-r1", self.large() if number == "large" else self.data(number)
+
+
+class OdooRig(ReceivingRig):
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        self.odoo = PretendOdoo()
+        for number in (*range(20), "large"):
+            self.odoo.order(self.order(number), ("WIDGET", 1))
+        async with odoo_serving(self.odoo) as self.url:
+            yield
+
+    def settings(self) -> dict[str, Any]:
+        return {"kind": "calls", "mapping": "erp/odoo", "url": self.url, "token": ODOO_KEY, "lookups": self.tables(), "timeout": "5s"}
+
+    async def effects(self) -> list[tuple[str, bytes]]:
+        done = [one for one in self.odoo.records["stock.picking"].values() if one["state"] == "done"]
+        assert self.odoo.stock.get("WIDGET", 0) == len(done), "each receipt brought one"
+        return [self.told(one["origin"].partition(" ")[2]) for one in done]
+
+    def lose_answers(self, number: int) -> None:
+        self.odoo.cut_after_commit = number
+
+    async def go(self) -> None:
+        self.odoo.dead = True
+
+    async def come(self) -> None:
+        self.odoo.dead = False
+
+
+class TrytonRig(ReceivingRig):
+    """The real one: its orders are numbered from 1."""
+
+    unit = "u"
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        with tryton.server(self.folder / "tryton") as self.server:
+            async with line_to(self.server.url) as self.line:
+                yield
+
+    def settings(self) -> dict[str, Any]:
+        given = {"kind": "calls", "mapping": "erp/tryton", "url": self.line.url, "token": self.server.key, "lookups": self.tables(), "timeout": "20s"}
+        return given | {"concurrency": 1}
+
+    def order(self, number: int | str) -> str:
+        return "50" if number == "large" else str(int(number) + 1)
+
+    async def effects(self) -> list[tuple[str, bytes]]:
+        found = await asyncio.to_thread(self.server.read, "stock.shipment.in", ["reference", "state", "incoming_moves.quantity"], [])
+        assert {(one["state"], *[move["quantity"] for move in one["incoming_moves"]]) for one in found} <= {("done", 1.0)}
+        return [self.told(one["reference"]) for one in sorted(found, key=lambda one: int(one["id"]))]
+
+    def lose_answers(self, number: int) -> None:
+        left = iter(range(number))
+        self.line.breaks = lambda at, method: "after" if method == "POST" and next(left, None) is not None else None
+
+    async def go(self) -> None:
+        self.line.breaks = lambda at, method: "before"
+
+    async def come(self) -> None:
+        self.line.breaks = lambda at, method: None
 
 
 class FolderRig(Rig):
@@ -243,6 +398,9 @@ class NatsRig(Rig):
 RIGS = [
     pytest.param(RestRig, id="rest-native_key"),
     pytest.param(LookUpRig, id="rest-look_up"),
+    pytest.param(CallsRig, id="calls"),
+    pytest.param(OdooRig, id="calls-odoo"),
+    pytest.param(TrytonRig, id="calls-tryton", marks=[pytest.mark.big, NO_TRYTON]),
     pytest.param(FolderRig, id="folder"),
     pytest.param(NatsRig, id="nats", marks=[pytest.mark.big, NO_SERVER]),
 ]
@@ -273,8 +431,8 @@ class Running:
             breaker=BreakerTerms(3, SECOND // 2),
         )  # fmt: skip
 
-    async def put(self, number: int | str, data: bytes = DATA) -> None:
-        given = attributes(number)
+    async def put(self, number: int | str, data: bytes | None = None) -> None:
+        given, data = attributes(number), data if data is not None else self.rig.data(number)
         await asyncio.to_thread(put, self.store, "acme", [given["subject"]], at=now(), destination=NAME, data=data, attributes=given)
         self.stage.wake()
 
@@ -324,7 +482,7 @@ def test_each_event_has_one_effect_with_its_bytes(rig: Rig):
             await one.until(lambda: one.states() == {"delivered": 20}, "not all were delivered")
             effects = await rig.effects()
             assert Counter(name for name, _ in effects) == {f"e{number}-r1": 1 for number in range(20)}
-            assert {data for _, data in effects} == {DATA}, "not even what is beyond ASCII is changed"
+            assert dict(effects) == {f"e{number}-r1": rig.data(number) for number in range(20)}, "not even what is beyond ASCII is changed"
 
     asyncio.run(act())
 
@@ -333,8 +491,8 @@ def test_a_repeat_of_an_id_is_one_effect(rig: Rig):
     async def act() -> None:
         async with rig.open():
             target = destination_of(rig.settings())
-            await target.deliver(event(1), DATA)
-            await target.deliver(event(1, attempts=1, in_doubt=True), DATA)
+            await target.deliver(event(1), rig.data(1))
+            await target.deliver(event(1, attempts=1, in_doubt=True), rig.data(1))
             assert [name for name, _ in await rig.effects()] == ["e1-r1"]
             await target.close()
 
@@ -384,14 +542,14 @@ def test_what_it_refuses_is_a_dead_letter_with_its_words(rig: Rig):
             (attempt,) = one.answers()
             assert (row.attempts, attempt.outcome) == (1, "permanent")
             assert row.reason == attempt.text
-            if not isinstance(rig, FolderRig):
+            if not isinstance(rig, FolderRig | ReceivingRig):  # they refuse it, or we do, without asking anybody
                 assert json.loads(attempt.answer)["error"], "its answer is kept, as it came"
 
     asyncio.run(act())
 
 
 def test_a_large_event_comes_whole(rig: Rig):
-    data = json.dumps({"lines": ["Größe" * 10] * 11_500}, ensure_ascii=False).encode()
+    data = rig.large()
 
     async def act() -> None:
         async with rig.open():
@@ -426,7 +584,7 @@ def test_closed_it_leaves_nothing_open(rig: Rig):
         async with rig.open():
             target = destination_of(rig.settings())
             before = open_now()
-            await asyncio.gather(*(target.deliver(event(number), DATA) for number in range(8)))
+            await asyncio.gather(*(target.deliver(event(number), rig.data(number)) for number in range(8)))
             await target.close()
             await target.close()
             for _ in range(100):
