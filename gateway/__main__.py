@@ -219,12 +219,15 @@ def simulate_erp(
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     chaos: Annotated[int | None, typer.Option(metavar="SEED", help="It misbehaves at random; the same seed gives the same faults.")] = None,
     often: Annotated[float, typer.Option(min=0, max=1, help="With --chaos: of requests, how many meet a fault.")] = 0.3,
+    staged: Annotated[
+        float | None, typer.Option(min=0, max=3600, metavar="SECONDS", help="It only takes events in (202), and is done with each so much later.")
+    ] = None,
 ) -> None:
     """A pretend ERP that keeps a ledger of effects and misbehaves when told to (POST /behave), or by chance (--chaos)."""
     from gateway.commands.simulate import erp
     from gateway.simulators.chaos import Chaos
 
-    raise typer.Exit(erp(host, port, None if chaos is None else Chaos(chaos, often)))
+    raise typer.Exit(erp(host, port, None if chaos is None else Chaos(chaos, often), staged))
 
 
 @simulate.command("partner")
