@@ -22,28 +22,34 @@ class Line:
     passed: list[tuple[str, str]] = field(default_factory=list)
     """(method, path) of all that were asked."""
     bodies: list[bytes] = field(default_factory=list)
+    on_break: Callable[[], None] | None = None
+    """Called where it breaks, when the request has come through or not, before anybody hears."""
+    asking: str = ""
+    """The path that `breaks` is asked about."""
     session: aiohttp.ClientSession = field(init=False)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        self.asking = request.path
         cut = self.breaks(len(self.passed), request.method)
         self.passed.append((request.method, request.path))
         self.bodies.append(body)
         if cut == "before":
-            return _broken(request)
+            return self._broken(request)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in ("host", "content-length", "connection")}
         url = URL(self.upstream.rstrip("/") + request.raw_path, encoded=True)  # as it came: what is asked is not ours to mend
         async with self.session.request(request.method, url, data=body or None, headers=headers) as answer:
             data = await answer.read()
         if cut == "after":
-            return _broken(request)
+            return self._broken(request)
         return web.Response(status=answer.status, body=data, headers={"Content-Type": answer.headers.get("Content-Type", "text/plain")})
 
-
-def _broken(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=499)
+    def _broken(self, request: web.Request) -> web.StreamResponse:
+        if self.on_break is not None:
+            self.on_break()
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=499)
 
 
 @contextlib.asynccontextmanager
