@@ -8,6 +8,8 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+from yarl import URL
+
 from gateway.clock import Clock
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.records import ToDeliver
@@ -89,7 +91,7 @@ class Calling:
 
     async def ask(self, request: Request) -> HttpAnswer:
         headers = [*READ, *request.headers, *([("Content-Type", "application/json")] if request.body is not None else [])]
-        return await self._erp.ask(request.method, address(self.settings.url, request), request.body, headers)
+        return await self._erp.ask(request.method, URL(address(self.settings.url, request), encoded=True), request.body, headers)
 
     async def close(self) -> None:
         await self._erp.close()
@@ -160,6 +162,7 @@ class _Attempt:
 
 
 def address(url: str, request: Request) -> str:
+    """Already escaped, as it is to be sent."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     return f"{url.rstrip('/')}/{request.path}{query}"
 

@@ -5,6 +5,8 @@ Knows no event.
 
 from collections.abc import Iterable
 
+from yarl import URL
+
 from gateway.clock import Clock
 from gateway.targets.credentials import Credentials
 from gateway.targets.csrf import CHANGING, Csrf
@@ -29,8 +31,8 @@ class Erp:
     async def get(self, url: str) -> Answer:
         return good(await self.ask("GET", url, None, READ))
 
-    async def ask(self, method: str, url: str, data: bytes | None, headers: list[tuple[str, str]], *, identity: str = "") -> Answer:
-        """The answer, whatever its status; raises where there is none."""
+    async def ask(self, method: str, url: str | URL, data: bytes | None, headers: list[tuple[str, str]], *, identity: str = "") -> Answer:
+        """The answer, whatever its status; raises where there is none. A URL is sent as it is, of a text what must be is escaped."""
         if self._csrf is None or method not in CHANGING:
             return await self._asked(method, url, data, headers, identity)
         held = await self._csrf.headers()
@@ -40,7 +42,7 @@ class Erp:
             answer = await self._asked(method, url, data, [*headers, *await self._csrf.headers()], identity)
         return answer
 
-    async def _asked(self, method: str, url: str, data: bytes | None, headers: list[tuple[str, str]], identity: str) -> Answer:
+    async def _asked(self, method: str, url: str | URL, data: bytes | None, headers: list[tuple[str, str]], identity: str) -> Answer:
         context = self._credentials.context()
         for again in (False, True):
             token = await self._credentials.token()

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
 from gateway.targets.addresses import NotFit
@@ -49,7 +50,7 @@ class Answer:
 
 async def ask(
     session: aiohttp.ClientSession,
-    url: str,
+    url: str | URL,
     data: Any,
     headers: Iterable[tuple[str, str]],
     *,

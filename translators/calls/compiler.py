@@ -6,6 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
+from translators.calls.errors import CallRefused
 from translators.calls.paths import ANYTHING, TEXT, Shape, shape_of
 from translators.calls.plan import AnswerRule, Ask, Calls, Collect, Loop, Meaning, Otherwise, Rows, Setting, Step, Test
 from translators.calls.values import Known, Read, condition, listed, shape, text, value, whole
@@ -373,6 +374,7 @@ _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 
 def _in_a_path(made: str) -> str:
-    """A value as one step of a path: no slash, no dots alone, nothing that begins a query."""
-    escaped = "".join(letter if letter in _SAFE else "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "replace")) for letter in made)
-    return escaped.replace(".", "%2E") if not escaped.strip(".") else escaped
+    """A value as one step of a path: no slash, nothing that begins a query. Raises CallRefused for what no server would take for a step."""
+    if not made.strip("."):
+        raise CallRefused(f"{made!r} can be no part of an address", words=f"{made!r} is no number of a thing")
+    return "".join(letter if letter in _SAFE else "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "replace")) for letter in made)

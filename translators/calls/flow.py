@@ -168,9 +168,9 @@ class _Run:
         if self.asked > MOST_REQUESTS:
             raise CallRefused(f"{step}: more than {MOST_REQUESTS:,} requests for one event", words="it is too large for one document")
         request = self._request(step, ask, scope)
-        if not request.reads:
-            self.did.append(step)
         answer = yield request
+        if not request.reads and 200 <= answer.status < 300:
+            self.did.append(step)
         value = self._understood(step, ask, answer)
         rows = ask.rows
         if rows is not None:
