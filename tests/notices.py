@@ -1,4 +1,4 @@
-"""Ship notices as events, for whoever tries what an ERP makes of them."""
+"""Ship notices and shipping advices as events, for whoever tries what an ERP makes of them."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ from gateway.clock import now
 from gateway.records import ToDeliver
 
 TYPE = "org.crossdock.shipment.notified.v1"
+SHIPPED = "org.crossdock.fulfilment.shipped.v1"
 
 
 def notice(number: str, *lines: tuple[str, str, str], unit: str = "EA", **more: Any) -> dict[str, Any]:
@@ -23,6 +24,24 @@ def notice(number: str, *lines: tuple[str, str, str], unit: str = "EA", **more: 
         "notice_id": number, "purpose": "original", "orders": [{"id": f"o{at}", "purchase_order": order} for at, order in enumerate(orders)],
         "lines": told, "evidence": {"format": "x12", "partner": "northway"},
     } | more  # fmt: skip
+
+
+def advice(order: str, number: str, *lines: tuple[str, str], unit: str = "EA", **more: Any) -> dict[str, Any]:
+    """What a warehouse has shipped of an order; lines are (its item, quantity)."""
+    told = [
+        {
+            "id": f"l{at}", "number": str(at + 1), "item": {"ids": [{"type": "vendor_item", "value": item}]},
+            "shipped": {"value": quantity, "unit": "each", "unit_code": unit},
+        }
+        for at, (item, quantity) in enumerate(lines)
+    ]  # fmt: skip
+    return {
+        "order_id": order,
+        "shipment_id": number,
+        "purpose": "original",
+        "lines": told,
+        "evidence": {"format": "x12", "partner": "northway"},
+    } | more
 
 
 def delivery(number: str, *, revision: int = 1, attempts: int = 0, in_doubt: bool = False, type_: str = TYPE, partner: str = "northway") -> ToDeliver:

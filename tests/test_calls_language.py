@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from partners.calls import LookupFiles, read_table, shipped_calls
 from partners.positioned import load
-from tests.notices import notice
+from tests.notices import advice, notice
 from translators.calls import (
     Answer,
     CallFault,
@@ -131,6 +131,7 @@ def test_an_event_that_is_none_is_told_with_those_there_are():
 
 # ---- what ships
 
+EXAMPLES = {"shipment.notified": notice("ASN-1", ("PO1", "A", "2")), "fulfilment.shipped": advice("7", "W-1", ("A", "2"))}
 SHIPPED = [(name, event) for name in shipped_calls().names() for event in shipped_calls().events(name)]
 
 
@@ -138,8 +139,8 @@ SHIPPED = [(name, event) for name in shipped_calls().names() for event in shippe
 def test_what_ships_compiles_and_can_be_rehearsed(name: str, event: str):
     calls = shipped_calls().calls(name, event)
     assert calls is not None
-    same = {table: LookupTable(table, "x", {"default": {"*": "="}}) for table, one in calls.lookups.items() if one.default is None}
-    steps = flow(calls, Given(notice("ASN-1", ("PO1", "A", "2")), {"id": "e-r1"}, "northway", {}, same), rehearsal=True)
+    same = {table: LookupTable(table, "x", {"default": {"A": "WIDGET", "*": "="}}) for table, one in calls.lookups.items() if one.default is None}
+    steps = flow(calls, Given(EXAMPLES[event], {"id": "e-r1"}, "northway", {}, same), doubts=[])
     seen: list[Request] = []
     try:
         seen.append(next(steps))

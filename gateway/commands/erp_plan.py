@@ -19,6 +19,8 @@ from partners.calls import LookupFiles, event_name, shipped_calls
 from translators.calls import Answer, Calls, Done, Given, LookupTable, Request, flow
 from translators.calls.errors import CallProblem
 from translators.calls.lookups import ANY, DEFAULT, SAME
+from translators.events.families import FAMILIES
+from translators.events.family import Family
 from translators.mapping.errors import MappingError
 
 
@@ -73,7 +75,7 @@ def plan(
         return _complain(f"{file}: it holds no event; an object with its data is wanted, or a CloudEvent", BAD_DATA)
     attributes = {key: str(one) for key, one in given.items() if key != "data"} if data is not given else {}
     try:
-        calls = _calls(mapping, attributes.get("type"))
+        calls = _calls(mapping, attributes.get("type"), data)
         tables = _tables(calls, named, folder, has_lookups)
     except MappingError as error:
         return _complain(str(error), USAGE)
@@ -82,25 +84,33 @@ def plan(
     told = {"id": "example-r1", "type": calls.family.type, "source": f"/partners/{partner or 'unknown'}", "stream": "test"} | attributes
     rehearsal = Given(data, told, partner or "unknown", values, tables)
     requests: list[Request] = []
+    doubts: list[str] = []
     try:
-        done = _rehearsed(calls, rehearsal, requests)
+        done = _rehearsed(calls, rehearsal, requests, doubts)
     except CallProblem as problem:
-        _show(requests, None, as_json, out, problem=str(problem))
+        _show(requests, doubts, None, as_json, out, problem=str(problem))
         return FAILED
-    _show(requests, done, as_json, out)
+    _show(requests, doubts, done, as_json, out)
     return GOOD
 
 
-def _calls(mapping: str, type_: str | None) -> Calls:
-    """Raises MappingError."""
+def _calls(mapping: str, type_: str | None, data: dict[str, Any]) -> Calls:
+    """Of several events the one that the type says, or else what is in the data. Raises MappingError."""
     name, _, event = mapping.partition("/")[2].partition("/")
     full = f"erp/{name}"
     there = shipped_calls().events(full)
-    event = event or (event_name(type_) if type_ else None) or (there[0] if len(there) == 1 else "")
+    fitting = [one for one in there if one in FAMILIES and _fits(FAMILIES[one], data)]
+    event = event or (event_name(type_) if type_ else None) or (fitting[0] if len(fitting) == 1 else "")
     found = shipped_calls().calls(full, event)
     if found is None:
         raise MappingError(f"{full} has calls for {', '.join(there) or 'nothing'}; say which is meant, as in {full}/{there[0] if there else 'EVENT'}")
     return found
+
+
+def _fits(family: Family, data: dict[str, Any]) -> bool:
+    """Whether the data may be an event of that kind, by the names in it."""
+    fields = family.model.model_fields
+    return data.keys() <= fields.keys() and {name for name, field in fields.items() if field.is_required()} <= data.keys()
 
 
 def _tables(calls: Calls, named: dict[str, Path], folder: Path | None, has_lookups: bool) -> dict[str, LookupTable]:
@@ -111,8 +121,8 @@ def _tables(calls: Calls, named: dict[str, Path], folder: Path | None, has_looku
     return LookupFiles({**found, **named}).tables(list(calls.lookups))
 
 
-def _rehearsed(calls: Calls, given: Given, requests: list[Request]) -> Done:
-    steps = flow(calls, given, rehearsal=True)
+def _rehearsed(calls: Calls, given: Given, requests: list[Request], doubts: list[str]) -> Done:
+    steps = flow(calls, given, doubts=doubts)
     try:
         request = next(steps)
         while True:
@@ -123,7 +133,7 @@ def _rehearsed(calls: Calls, given: Given, requests: list[Request]) -> Done:
         return done
 
 
-def _show(requests: list[Request], done: Done | None, as_json: bool, out: TextIO, problem: str | None = None) -> None:
+def _show(requests: list[Request], doubts: list[str], done: Done | None, as_json: bool, out: TextIO, problem: str | None = None) -> None:
     if as_json:
         told = [
             {
@@ -132,14 +142,14 @@ def _show(requests: list[Request], done: Done | None, as_json: bool, out: TextIO
             }
             for one in requests
         ]  # fmt: skip
-        out.write(json.dumps({"requests": told, "refused": problem, "checked": list(done.doubts) if done else []}, ensure_ascii=False) + "\n")
+        out.write(json.dumps({"requests": told, "refused": problem, "checked": doubts}, ensure_ascii=False) + "\n")
         return
     for number, request in enumerate(requests, start=1):
         kind = "looks whether it is in already" if request.guard else "looks" if request.reads else "CHANGES"
         out.write(f"{number:>3}  {request.step} ({kind})\n")
         for line in _lines(request):
             out.write(f"     {line}\n")
-    for doubt in done.doubts if done else ():
+    for doubt in doubts:
         out.write(f"checked  {doubt} (of the example's answer)\n")
     if problem is not None:
         out.write(f"REFUSED  {problem}\n")

@@ -28,7 +28,7 @@ PROGRAM = HOME / "bin" / "trytond"
 MISSING = "no Tryton; `make peers` installs it"
 SEED = Path(__file__).with_name("tryton_seed.py")
 ORDERS = 60
-"""1 to 60 are of NORTHWAY, 61 and 62 of LAKE: 120 WIDGET and 30 GADGET each."""
+"""1 to 60 are of NORTHWAY, 61 and 62 of LAKE: 120 WIDGET and 30 GADGET each. As many customers' shipments wait: 20 WIDGET and 5 GADGET each."""
 SECONDS = 60.0
 
 
@@ -120,6 +120,12 @@ class Tryton:
             "stock.move", ["quantity", "state", "product.code"], [["shipment", "in", shipments], ["from_location.type", "!=", "supplier"]]
         )
         return sorted((one["product"]["code"], one["quantity"], one["state"]) for one in found)
+
+    def shipped(self, number: str) -> tuple[str, str | None, list[tuple[str, float, str]]]:
+        """(state, reference, [(product, quantity, state) of the moves to the customer]) of a customer's shipment."""
+        fields = ["state", "reference", "outgoing_moves.quantity", "outgoing_moves.state", "outgoing_moves.product.code"]
+        (one,) = self.read("stock.shipment.out", fields, [["number", "=", number]])
+        return one["state"], one["reference"], sorted((move["product"]["code"], move["quantity"], move["state"]) for move in one["outgoing_moves"])
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Fills a fresh Tryton: a company, a supplier, another one, two products, orders, and a key for the REST of a user application.
+"""Fills a fresh Tryton: a company, a supplier, another one, two products, orders, customers' shipments that wait, and a key for the REST of a user application.
 
 Run by Tryton's own Python: tryton_seed.py CONFIGURATION ORDERS KEYFILE
 """
@@ -30,6 +30,11 @@ def main(configuration: str, orders: int, keys: Path) -> None:
         made = [_order(party, ((products[0], 120), (products[1], 30))) for _ in range(number)]
         for act in ("quote", "confirm", "process"):
             Model.get("purchase.purchase").click(made, act)
+    customer = Model.get("party.party")(name="City Hardware", code="CITY")
+    customer.addresses[0].street = "9 Dock Street"
+    customer.save()
+    waiting = [_shipment(company, customer, unit, ((products[0], 20), (products[1], 5))) for _ in range(orders)]
+    Model.get("stock.shipment.out").click(waiting, "wait")
     key = Model.get("res.user.application")(application="rest")
     (key.user,) = Model.get("res.user").find([("login", "=", "admin")])
     key.save()
@@ -53,6 +58,19 @@ def _order(party, lines):
         line.product, line.quantity, line.unit_price = product, quantity, Decimal(1)
     order.save()
     return order
+
+
+def _shipment(company, customer, unit, lines):
+    (warehouse,) = Model.get("stock.location").find([("type", "=", "warehouse")])
+    (there,) = Model.get("stock.location").find([("type", "=", "customer")])
+    shipment = Model.get("stock.shipment.out")(customer=customer, delivery_address=customer.addresses[0], warehouse=warehouse)
+    for product, quantity in lines:
+        move = shipment.outgoing_moves.new()
+        move.product, move.unit, move.quantity = product, unit, quantity
+        move.from_location, move.to_location = warehouse.output_location, there
+        move.company, move.currency, move.unit_price = company, company.currency, Decimal(2)
+    shipment.save()
+    return shipment
 
 
 main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

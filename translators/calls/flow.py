@@ -11,7 +11,7 @@ from typing import Any
 
 from translators.calls.errors import CallFault, CallLater, CallProblem, CallRefused, CallUnclear, CallUnexplained
 from translators.calls.lookups import LookupTable
-from translators.calls.plan import AnswerRule, Ask, Calls, Collect, Loop, Otherwise, Step
+from translators.calls.plan import AnswerRule, Ask, Calls, Collect, Loop, Otherwise, Step, Test
 from translators.calls.transforms import Around, exact, number, plain
 from translators.calls.values import Scope
 from translators.pointer import find, words_at
@@ -64,22 +64,20 @@ class Done:
     """Under which number, if the mapping says."""
     did: tuple[str, ...]
     """The steps of this run that changed something; none: it had it already."""
-    doubts: tuple[str, ...] = ()
-    """Of a rehearsal: what the example answers would have been refused for."""
 
 
 Flow = Generator[Request, Answer, Done]
 
 
-def flow(calls: Calls, given: Given, *, rehearsal: bool = False) -> Flow:
-    """Raises a CallProblem. A rehearsal is answered by the mapping's examples, which fit no event: what is checked is noted, and refuses nothing."""
-    return _Run(calls, given, rehearsal).go()
+def flow(calls: Calls, given: Given, *, doubts: list[str] | None = None) -> Flow:
+    """Raises a CallProblem. With `doubts` it is a rehearsal, answered by the mapping's examples, which fit no event: what a check would have said is
+    put there, and refuses nothing."""
+    return _Run(calls, given, doubts).go()
 
 
 class _Run:
-    def __init__(self, calls: Calls, given: Given, rehearsal: bool) -> None:
-        self.calls, self.given, self.is_rehearsal = calls, given, rehearsal
-        self.doubts: list[str] = []
+    def __init__(self, calls: Calls, given: Given, doubts: list[str] | None) -> None:
+        self.calls, self.given, self.doubts = calls, given, doubts
         self.asked = 0
         self.did: list[str] = []
 
@@ -96,7 +94,7 @@ class _Run:
         except CallProblem as problem:
             raise self._with_what_was_done(problem) from problem.__cause__
         confirmed = self.calls.confirmed(scope)[:MOST_CONFIRMED] if self.calls.confirmed else None
-        return Done(confirmed or None, tuple(self.did), tuple(self.doubts))
+        return Done(confirmed or None, tuple(self.did))
 
     def _around(self) -> dict[str, Any]:
         attributes = self.given.attributes
@@ -132,17 +130,22 @@ class _Run:
                 if step.loop is not None:
                     yield from self._loop(step.name, step.loop, scope)
                 for test, otherwise in step.checks:
-                    if test(scope):
-                        continue
-                    if not self.is_rehearsal:
-                        raise _said(otherwise, scope)
-                    self.doubts.append(f"{step.name}: {otherwise.words(scope)}")
+                    self._check(step.name, test, otherwise, scope)
             except CallRefused as refused:
                 refused.words = refused.words or str(refused)
                 if not refused.names_its_step:
                     refused.args = (f"{step.name}: {refused}",)
                     refused.names_its_step = True
                 raise
+
+    def _check(self, step: str, test: Test, otherwise: Otherwise, scope: Scope) -> None:
+        try:
+            if not test(scope):
+                raise _said(otherwise, scope)
+        except CallProblem as problem:
+            if self.doubts is None:
+                raise
+            self.doubts.append(f"{step}: {problem}")
 
     def _loop(self, name: str, loop: Loop, scope: Scope) -> Generator[Request, Answer, None]:
         gathered: dict[str, dict[Any, dict[str, Any]]] = {one.name: {} for one in loop.collect}
