@@ -53,6 +53,16 @@ class CallLibrary:
             self._compiled[name, event] = compile_calls(written, name=f"{name}/{event}")
         return self._compiled[name, event]
 
+    def needed(self, name: str, event: str) -> Calls:
+        """The same; raises MappingError where there are none, too."""
+        found = self.calls(name, event)
+        if found is None:
+            there = self.events(name)
+            raise MappingError(
+                f"{name} has calls for {', '.join(there) or 'nothing'}; say which is meant, as in {name}/{there[0] if there else 'EVENT'}"
+            )
+        return found
+
 
 def read(path: Path, label: str) -> Written:
     """Raises MappingError."""

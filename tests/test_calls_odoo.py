@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.settings import read_settings
 from gateway.targets.base import Destination
 from gateway.targets.kinds import make
+from partners import library
+from partners.mappings import HOME
 from tests.cutting import Cut, Line, line_to
 from tests.notices import data_of, delivery, notice
 from tests.pretend_odoo import KEY, PretendOdoo, serving
@@ -41,8 +45,8 @@ def odoo_with_an_order(**terms: Any) -> PretendOdoo:
 
 @contextlib.asynccontextmanager
 async def target_of(url: str, tables: dict[str, str], **terms: Any) -> AsyncIterator[Destination]:
-    given = {"kind": "calls", "mapping": "erp/odoo", "url": url, "token": KEY, "lookups": tables, "timeout": "5s"} | terms
-    target = make("erp", read_settings(None, {"targets": {"erp": given}}, environment={}).targets["erp"])
+    asked = {"kind": "calls", "mapping": "erp/odoo", "url": url, "token": KEY, "lookups": tables, "timeout": "5s"} | terms
+    target = make("erp", read_settings(None, {"targets": {"erp": asked}}, environment={}).targets["erp"])
     try:
         yield target
     finally:
@@ -57,11 +61,11 @@ async def delivering(odoo: PretendOdoo, tables: dict[str, str], **terms: Any) ->
 
 def run(odoo: PretendOdoo, tables: dict[str, str], value: dict[str, Any], **terms: Any) -> Any:
     """Delivers one notice once; the confirmation."""
-    given = {key: terms.pop(key) for key in ("revision", "type_", "partner") if key in terms}
+    about = {key: terms.pop(key) for key in ("revision", "type_", "partner") if key in terms}
 
     async def act() -> Any:
         async with delivering(odoo, tables, **terms) as (target, _):
-            return await target.deliver(delivery(value["notice_id"], **given), data_of(value))
+            return await target.deliver(delivery(value["notice_id"], **about), data_of(value))
 
     return asyncio.run(act())
 
@@ -150,6 +154,46 @@ def test_a_line_that_breaks_at_every_request_in_turn_is_one_receipt(tables: dict
 
     asyncio.run(act())
     assert odoo.moves("PO1") == RECEIVED
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some.lists(some.sampled_from(["before", "after", None, None]), max_size=25))
+def test_whatever_is_lost_and_however_often_it_comes_it_is_one_receipt(tables: dict[str, str], cuts: list[Cut | None]):
+    """A law: any requests may be lost, before they come through or after; what is delivered in the end is delivered once."""
+    odoo = odoo_with_an_order()
+
+    async def act() -> None:
+        async with delivering(odoo, tables) as (target, line):
+            line.breaks = lambda number, method: cuts[number] if number < len(cuts) else None
+            delivered = 0
+            for attempt in range(60):
+                with contextlib.suppress(TemporaryFailure):
+                    await target.deliver(delivery("ASN-1", attempts=attempt, in_doubt=bool(attempt)), data_of(ONE))
+                    delivered += 1
+                if delivered == 2:
+                    return
+            raise AssertionError("it never came through")
+
+    asyncio.run(act())
+    assert odoo.moves("PO1") == RECEIVED
+    assert odoo.stock == {"WIDGET": 100}
+
+
+def test_without_its_guard_a_repeat_would_be_noticed(tmp_path: Path, tables: dict[str, str]):
+    """These tests can fail: the same mapping that looks for another mark books twice."""
+    shipped = (HOME / "erp" / "odoo" / "shipment.notified.yaml").read_text(encoding="utf-8")
+    blind = tmp_path / "library" / "mappings" / "erp" / "blind" / "shipment.notified.yaml"
+    blind.parent.mkdir(parents=True)
+    blind.write_text(shipped.replace('[origin, "=", "{one.order} {reference}"], [picking', '[origin, "=", "nothing"], [picking'))
+    library.use(tmp_path / "library")
+    odoo = odoo_with_an_order()
+    value = notice("ASN-1", ("PO1", "NF-2200", "10"))
+    try:
+        for _ in range(2):
+            run(odoo, tables, value, mapping="erp/blind")
+    finally:
+        library.use(None)
+    assert odoo.stock == {"WIDGET": 20}
 
 
 def test_two_notices_for_one_order(tables: dict[str, str]):

@@ -101,10 +101,7 @@ def _calls(mapping: str, type_: str | None, data: dict[str, Any]) -> Calls:
     there = shipped_calls().events(full)
     fitting = [one for one in there if one in FAMILIES and _fits(FAMILIES[one], data)]
     event = event or (event_name(type_) if type_ else None) or (fitting[0] if len(fitting) == 1 else "")
-    found = shipped_calls().calls(full, event)
-    if found is None:
-        raise MappingError(f"{full} has calls for {', '.join(there) or 'nothing'}; say which is meant, as in {full}/{there[0] if there else 'EVENT'}")
-    return found
+    return shipped_calls().needed(full, event)
 
 
 def _fits(family: Family, data: dict[str, Any]) -> bool:
