@@ -54,6 +54,8 @@ def test_an_unknown_item_is_a_dead_letter_with_table_and_mend_and_the_partner_he
             taken = await gateway.sent("northway", NOTICE.replace(b"NF-2300", b"NF-9").replace(b"614141007356", b"614141007300"))
             dead = await delivery_of(gateway, taken["id"], "dead")
             assert "the table items has no entry for 614141007300 or NF-9 of northway; add it to" in dead["reason"]
+            (found,) = (await gateway.operate("dead"))["deliveries"]
+            assert found["cause"] == "delivery-lookup"
             (sent, *_) = await told(gateway, "northway", taken["id"], 2)
             assert "~TED*ZZZ*614141007300 or NF-9 is not known to us (items)~" in sent[1]
             with (tmp_path / "items.yaml").open("a") as file:

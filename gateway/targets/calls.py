@@ -72,7 +72,7 @@ class Calling:
         if calls is None and not is_ours and self.settings.others == "refuse":
             there = ", ".join(shipped_calls().events(self.settings.mapping)) or "none"
             raise PermanentFailure(
-                f"{self.settings.mapping} has no calls for {event or type_}, only for {there}; write one, send the agreement to another target, or set others: pass"
+                f"refused by the mapping: {self.settings.mapping} has no calls for {event or type_}, only for {there}; write one, send the agreement to another target, or set others: pass"
             )
         return calls
 
@@ -116,7 +116,7 @@ class _Attempt:
         except StopIteration as ended:
             return self._confirmed(ended.value)
         except CallRefused as refused:
-            raise PermanentFailure(str(refused), words=refused.words, **self._shown(refused.answer)) from refused
+            raise PermanentFailure(f"refused by the mapping: {refused}", words=refused.words, **self._shown(refused.answer)) from refused
         except CallLater as later:
             raise self._again(str(later), self._last) from later
         except CallFault as fault:
@@ -152,7 +152,7 @@ class _Attempt:
         assert self._last is not None, "it was answered"
         failure = failure_of(self._last.status, self._last.body, None)
         if isinstance(failure, PermanentFailure):
-            return PermanentFailure(f"{text}: it will not take this", **self._shown(self._last))
+            return PermanentFailure(f"refused by the mapping: {text}: it will not take this", **self._shown(self._last))
         if isinstance(failure, DestinationFault):
             return DestinationFault(f"{text}: its address or our credentials are wrong", **self._shown(self._last))
         return self._again(text, self._last)
