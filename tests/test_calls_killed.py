@@ -30,7 +30,6 @@ TABLES = {
     "items": "partner,key,word\nnorthway,NF-2200,WIDGET\nnorthway,614141007356,GADGET\n",
     "units": "partner,key,word\n,CA,u\n",
 }
-ORDERS = iter(range(1, peers.ORDERS + 1))
 BEHIND = {"create": "stock.shipment.in", "receive": "receive", "do": "do"}
 
 
@@ -101,7 +100,7 @@ def deliveries(settings: Settings, message: str) -> list[Any]:
 
 @pytest.mark.parametrize("death", ["deliver.claimed", "deliver.sent", "deliver.committed", *BEHIND])
 def test_a_notice_becomes_stock_moves_wherever_the_gateway_dies(tmp_path: Path, erp: peers.Tryton, library: Path, death: str):
-    order = str(next(ORDERS))
+    order = erp.order()
     notice = f"ASN-{order}."
 
     async def act() -> None:

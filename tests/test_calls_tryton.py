@@ -13,6 +13,7 @@ from gateway.settings import read_settings
 from gateway.targets.base import Destination
 from gateway.targets.kinds import make
 from tests.cutting import Cut, Line, line_to
+from tests.databases import own_postgresql
 from tests.notices import data_of, delivery, notice
 from tests.peers import tryton as peers
 
@@ -26,19 +27,20 @@ TABLES = {
 }
 RECEIVED = [("GADGET", 30, "draft"), ("WIDGET", 20, "draft"), ("WIDGET", 100, "done")]
 UNTOUCHED = [("GADGET", 30, "draft"), ("WIDGET", 120, "draft")]
-ORDERS = iter(range(1, peers.ORDERS + 1))
 
 
-@pytest.fixture(scope="module")
-def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Tryton]:
-    with peers.server(tmp_path_factory.mktemp("tryton")) as server:
-        yield server
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def erp(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Tryton]:
+    """SQLite lets one change come after another; PostgreSQL has them side by side, and refuses what does not fit."""
+    with contextlib.ExitStack() as stack:
+        postgresql = stack.enter_context(own_postgresql()).get_uri() if request.param == "postgresql" else None
+        yield stack.enter_context(peers.server(tmp_path_factory.mktemp("tryton"), postgresql))
 
 
 @pytest.fixture
-def order() -> str:
+def order(erp: peers.Tryton) -> str:
     """One that no other test has."""
-    return str(next(ORDERS))
+    return erp.order()
 
 
 @pytest.fixture
@@ -211,7 +213,7 @@ def test_two_notices_for_one_order_at_once(erp: peers.Tryton, tables: dict[str, 
 
 
 def test_one_notice_for_two_orders_is_one_shipment(erp: peers.Tryton, tables: dict[str, str], order: str):
-    other = str(next(ORDERS))
+    other = erp.order()
     run(erp, tables, notice(f"ASN-{order}.", (order, "NF-2200", "100"), (other, "NF-2300", "30")))
     assert erp.shipments(f"ASN-{order}.") == [("done", 2)]
     assert erp.moves(order) == RECEIVED

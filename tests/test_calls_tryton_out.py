@@ -16,7 +16,6 @@ from tests.test_calls_tryton import delivering
 pytestmark = [pytest.mark.big, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300)]
 
 TABLES = {"warehouses": "default: {lake3pl: WH}\n", "items": "default: {NF-2200: WIDGET, NF-2300: GADGET}\n", "units": "default: {EA: u}\n"}
-ORDERS = iter(range(1, peers.ORDERS + 1))
 WAITING = ("waiting", None, [("GADGET", 5, "draft"), ("WIDGET", 20, "draft")])
 
 
@@ -27,8 +26,8 @@ def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Tryton]:
 
 
 @pytest.fixture
-def order() -> str:
-    return str(next(ORDERS))
+def order(erp: peers.Tryton) -> str:
+    return erp.order()
 
 
 @pytest.fixture

