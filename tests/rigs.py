@@ -112,6 +112,7 @@ class LookUpRig(RestRig):
 LEDGER = """
 event: shipment.notified
 about: the whole event, for an ERP that takes it by its id and does not mind repeats itself
+together: yes
 steps:
   look whether it has it:
     guard: yes
@@ -149,7 +150,7 @@ class CallsRig(RestRig):
             library.use(None)
 
     def settings(self) -> dict[str, Any]:
-        return {"kind": "calls", "mapping": "erp/ledger", "url": self.url.removesuffix("/events"), "timeout": "5s"}
+        return {"kind": "calls", "mapping": "erp/ledger", "url": self.url.removesuffix("/events"), "timeout": "5s", "concurrency": 8}
 
 
 class ReceivingRig(Rig):
@@ -225,8 +226,7 @@ class TrytonRig(ReceivingRig):
                 yield
 
     def settings(self) -> dict[str, Any]:
-        given = {"kind": "calls", "mapping": "erp/tryton", "url": self.line.url, "token": self.server.key, "lookups": self.tables(), "timeout": "20s"}
-        return given | {"concurrency": 1}
+        return {"kind": "calls", "mapping": "erp/tryton", "url": self.line.url, "token": self.server.key, "lookups": self.tables(), "timeout": "20s"}
 
     def order(self, number: int | str) -> str:
         return "50" if number == "large" else str(int(number) + 1)

@@ -68,6 +68,10 @@ class Calling:
             calls = shipped_calls().calls(self.settings.mapping, event) if event is not None else None
         except MappingError as error:
             raise DestinationFault(f"its mapping cannot be used: {error}") from error
+        if calls is not None and not calls.together and self.concurrency > 1:
+            raise DestinationFault(
+                f"{self.settings.mapping} must be asked for one event at a time, or two for one order spoil each other: set concurrency: 1, not {self.concurrency}"
+            )
         is_ours = type_ in {family.type for family in OWN.values()}
         if calls is None and not is_ours and self.settings.others == "refuse":
             there = ", ".join(shipped_calls().events(self.settings.mapping)) or "none"

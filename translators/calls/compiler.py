@@ -16,7 +16,7 @@ from translators.mapping.language import LanguageError
 from translators.mapping.written import Path, Written
 from translators.pointer import POINTER
 
-TOP = ("event", "about", "values", "lookups", "headers", "refuse", "names", "steps", "answers", "done")
+TOP = ("event", "about", "together", "values", "lookups", "headers", "refuse", "names", "steps", "answers", "done")
 METHODS = ("get", "post", "put", "patch", "delete")
 STEP = (
     "when", "names", *METHODS, "query", "headers", "body", "guard", "looks", "in", "rows", "as", "otherwise", "answers", "example",
@@ -111,7 +111,7 @@ class _Compiler:
         if self.faults:
             raise MappingError("\n".join(dict.fromkeys(self.faults)))
         about = str(top.get("about") or "")
-        return Calls(self.name, family, about, values, lookups, headers, refusals, given, steps, answers, confirmed)
+        return Calls(self.name, family, about, _yes(top.get("together")), values, lookups, headers, refusals, given, steps, answers, confirmed)
 
     def _lookups(self, given: Any) -> dict[str, Setting]:
         found = {}

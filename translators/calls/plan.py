@@ -107,6 +107,8 @@ class Calls:
     name: str
     family: Family
     about: str
+    together: bool
+    """Whether several events may be at it at the same time: the ERP itself sees to it that none spoils another's."""
     values: Mapping[str, Setting]
     lookups: Mapping[str, Setting]
     """Tables, each with what it is for; those with a default may be missing."""
