@@ -31,11 +31,11 @@ def with_the_order() -> PretendOdoo:
     return odoo
 
 
-def test_an_856_becomes_a_receipt_and_its_name_is_the_confirmation(tmp_path: Path, database_url: str):
+def test_an_856_becomes_a_receipt_and_its_name_is_the_confirmation(tmp_path: Path):
     odoo = with_the_order()
 
     async def act() -> None:
-        async with serving(odoo) as url, running(tmp_path, database_url, targets=target(tmp_path, url)) as gateway:
+        async with serving(odoo) as url, running(tmp_path, targets=target(tmp_path, url)) as gateway:
             await gateway.apply("northway", TARGET)
             taken = await gateway.sent("northway", NOTICE)
             assert (await delivery_of(gateway, taken["id"], "delivered"))["confirmed"] == "WH/IN/00001"
@@ -45,11 +45,11 @@ def test_an_856_becomes_a_receipt_and_its_name_is_the_confirmation(tmp_path: Pat
     assert odoo.moves("4500881") == [("WIDGET", 48, "done", mark), ("GADGET", 55, "done", mark), ("GADGET", 5, "assigned", mark)]
 
 
-def test_an_unknown_item_is_a_dead_letter_with_table_and_mend_and_the_partner_hears_of_the_item(tmp_path: Path, database_url: str):
+def test_an_unknown_item_is_a_dead_letter_with_table_and_mend_and_the_partner_hears_of_the_item(tmp_path: Path):
     odoo = with_the_order()
 
     async def act() -> None:
-        async with serving(odoo) as url, running(tmp_path, database_url, targets=target(tmp_path, url)) as gateway:
+        async with serving(odoo) as url, running(tmp_path, targets=target(tmp_path, url)) as gateway:
             await gateway.apply("northway", (TARGET[0], TARGET[1] + "\n    duties: {application_advice: errors}"))
             taken = await gateway.sent("northway", NOTICE.replace(b"NF-2300", b"NF-9").replace(b"614141007356", b"614141007300"))
             dead = await delivery_of(gateway, taken["id"], "dead")
@@ -67,11 +67,11 @@ def test_an_unknown_item_is_a_dead_letter_with_table_and_mend_and_the_partner_he
     assert {state for _, _, state, _ in odoo.moves("4500881")[:2]} == {"done"}
 
 
-def test_a_wrong_key_rests_the_target_and_nothing_dies(tmp_path: Path, database_url: str):
+def test_a_wrong_key_rests_the_target_and_nothing_dies(tmp_path: Path):
     odoo = with_the_order()
 
     async def act() -> None:
-        async with serving(odoo) as url, running(tmp_path, database_url, targets=target(tmp_path, url, token="wrong")) as gateway:
+        async with serving(odoo) as url, running(tmp_path, targets=target(tmp_path, url, token="wrong")) as gateway:
             await gateway.apply("northway", TARGET)
             taken = await gateway.sent("northway", NOTICE)
 

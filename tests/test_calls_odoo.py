@@ -174,7 +174,7 @@ def test_a_line_that_breaks_at_every_request_in_turn_is_one_receipt(tables: dict
     assert odoo.moves("PO1") == RECEIVED
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(some.sampled_from(["before", "after", None, None]), max_size=25))
 def test_whatever_is_lost_and_however_often_it_comes_it_is_one_receipt(tables: dict[str, str], cuts: list[Cut | None]):
     """A law: any requests may be lost, before they come through or after; what is delivered in the end is delivered once."""

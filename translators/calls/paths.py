@@ -178,8 +178,13 @@ def _go(value: Any, steps: tuple[Step, ...], at: int, names: Names) -> Any:
         found = [_onward(item, steps, at, names) for item in items]
         return [one for one in found if one is not None]
     if step.conditions:
+        condition = step.conditions[0]
         items = value if isinstance(value, list) else []
-        value = next((item for item in items if _fits(item, step.conditions[0], names)), None)
+        if len(condition.way) > 1:
+            wanted = follow(_other(condition), names)
+            value = next((item for item in items if isinstance(item, dict) and wanted is not None and item.get(condition.way[0]) == wanted), None)
+        else:
+            value = next((item for item in items if _fits(item, condition)), None)
     return _onward(value, steps, at, names)
 
 
@@ -191,10 +196,8 @@ def _onward(value: Any, steps: tuple[Step, ...], at: int, names: Names) -> Any:
     return _go(value.get(steps[at + 1].tag), steps, at + 1, names)
 
 
-def _fits(item: Any, condition: Condition, names: Names) -> bool:
+def _fits(item: Any, condition: Condition) -> bool:
     found = item.get(condition.way[0]) if isinstance(item, dict) else None
-    if len(condition.way) > 1:
-        return found is not None and found == follow(_other(condition), names)
     if not condition.values:
         return (found not in NOTHING) != condition.negate
     return (found is not None and str(found).encode("utf-8", "replace") in condition.values) != condition.negate
