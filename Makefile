@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PEER   := .venv-peer
+TRYTON := .venv-tryton
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORPUS ?= ../shared/corpus
 
@@ -39,7 +40,13 @@ $(PEER)/.ready: requirements/peers.txt tests/peers/patch_oscrypto.py tests/peers
 	tests/peers/debian.sh $(PEER)/debian
 	@touch $@
 
-peers: $(PEER)/.ready
+# A real ERP, in an environment of its own: it would pin the others' libraries, and they its.
+$(TRYTON)/.ready: requirements/tryton.txt
+	$(PYTHON) -m venv $(TRYTON)
+	$(TRYTON)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/tryton.txt
+	@touch $@
+
+peers: $(PEER)/.ready $(TRYTON)/.ready
 
 # In two halves side by side, one for each core; each prints what it counted when it ends.
 test-all: setup-test peers
@@ -77,6 +84,7 @@ lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra otel --extra s3 --extra test pyproject.toml -o requirements/test.txt
 	uv pip compile --quiet --universal --generate-hashes requirements/peers.in -o requirements/peers.txt
 	@echo "requirements/extras.txt: copy what the extras need from requirements/test.txt"
+	uv pip compile --quiet --universal --generate-hashes requirements/tryton.in -o requirements/tryton.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PEER) $(TRYTON) .pytest_cache .ruff_cache .mypy_cache

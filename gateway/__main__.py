@@ -196,18 +196,44 @@ def erp_check(
     raise typer.Exit(check(target, as_json=as_json))
 
 
+@erp.command("plan")
+def erp_plan(
+    mapping: Annotated[str, typer.Argument(help="A mapping of calls, such as erp/tryton, or with the event: erp/tryton/shipment.notified.")],
+    event: Annotated[Path, typer.Argument(help="An event as JSON: its data, or a CloudEvent.")],
+    partner: Annotated[str | None, typer.Option(help="Whose event it is; default: what the event says.")] = None,
+    target: Annotated[str | None, typer.Option(help="Take values and lookup tables from this target of the settings.")] = None,
+    lookups: Annotated[Path | None, typer.Option(help="A folder of lookup tables; default: the library's.")] = None,
+    no_lookups: Annotated[bool, typer.Option("--no-lookups", help="As if the ERP called everything as the partner does.")] = False,
+    value: Annotated[list[str] | None, typer.Option(help="NAME=TEXT, a value that the mapping wants.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Shows the requests that a mapping of calls would send for an event; nothing is sent."""
+    from gateway.commands.erp_plan import plan_of
+
+    raise typer.Exit(
+        plan_of(
+            mapping, event, partner=partner, target=target, folder=lookups, has_lookups=not no_lookups, values=value or [], config=config,
+            as_json=as_json,
+        )
+    )  # fmt: skip
+
+
 @simulate.command("erp")
 def simulate_erp(
     port: Annotated[int, typer.Option(help="0 takes a free port and tells which.")] = 8090,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     chaos: Annotated[int | None, typer.Option(metavar="SEED", help="It misbehaves at random; the same seed gives the same faults.")] = None,
     often: Annotated[float, typer.Option(min=0, max=1, help="With --chaos: of requests, how many meet a fault.")] = 0.3,
+    staged: Annotated[
+        float | None, typer.Option(min=0, max=3600, metavar="SECONDS", help="It only takes events in (202), and is done with each so much later.")
+    ] = None,
 ) -> None:
     """A pretend ERP that keeps a ledger of effects and misbehaves when told to (POST /behave), or by chance (--chaos)."""
     from gateway.commands.simulate import erp
     from gateway.simulators.chaos import Chaos
 
-    raise typer.Exit(erp(host, port, None if chaos is None else Chaos(chaos, often)))
+    raise typer.Exit(erp(host, port, None if chaos is None else Chaos(chaos, often), staged))
 
 
 @simulate.command("partner")

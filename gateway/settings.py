@@ -258,7 +258,7 @@ class Settings(Model):
         min_length=32,
         description="seals private keys at rest; without it a secret is made in the data directory. CROSSDOCK_KEY_SECRET_FILE",
     )
-    library: Path | None = Field(default=None, description="a folder with your own mappings/, guides/ and schemas/")
+    library: Path | None = Field(default=None, description="a folder with your own mappings/, guides/, schemas/ and lookups/")
     workers: int = Field(default=2, ge=1, le=64, description="translation processes")
     worker_memory: Size = Field(default=1 << 30, description="address space of one")
     payloads: Bucket | None = Field(default=None, description="a bucket for payloads over 64 KiB, which several nodes need; none: files here")

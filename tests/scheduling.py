@@ -1,5 +1,6 @@
 """Deliveries put straight into lanes, and claims of them, for tests of the scheduler: the real rows, and no time but the test's own."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,7 @@ def put(
     attributes: dict[str, str] | None = None,
 ) -> list[str]:
     """One delivery for each subject, in this order; their ids. With `attributes`, those of an event: its id is the delivery's, too."""
-    payload = Payload.inline(f"payload:{partner}:{len(data)}", partner, data)
+    payload = Payload.inline(f"payload:{partner}:{hashlib.sha256(data).hexdigest()[:20]}", partner, data)
     rows = []
     for subject in subjects:
         name = attributes["id"] if attributes else f"{partner}/{subject}/{store.ticks()}"

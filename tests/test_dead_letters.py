@@ -15,7 +15,10 @@ from tests.test_pipeline import NOTICE, notice_with
 from tests.test_replays import ended, rows
 
 SOURCES = "".join(
-    path.read_text(encoding="utf-8") for house in ("gateway", "partners") for path in (ROOT / house).rglob("*.py") if path.name != "dead_letters.py"
+    path.read_text(encoding="utf-8")
+    for house in ("gateway", "partners", "translators")
+    for path in (ROOT / house).rglob("*.py")
+    if path.name != "dead_letters.py"
 )
 CODE = re.compile(r"^```sh\n(.+)\n(.+)\n", re.M)
 

@@ -31,7 +31,10 @@ def test_what_ships_can_be_used():
     out = io.StringIO()
     assert commands.check([], out=out) == GOOD
     assert "x12/945 + demo-3pl: can be used" in out.getvalue()
-    assert commands.check(["x12/000"], out=out) == FAILED
+    assert "erp/tryton/fulfilment.shipped: can be used" in out.getvalue()
+    assert commands.check(["erp/odoo", "erp/tryton/shipment.notified"], out=out) == GOOD
+    for name in ("x12/000", "erp/sap", "erp/odoo/shipment.status"):
+        assert commands.check([name], out=out) == FAILED
 
 
 def test_an_overlay_is_told_by_its_lines_and_its_events():

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from gateway.errors import PermanentFailure
 from gateway.settings import SettingsError, read_settings
-from gateway.targets.pointer import find, words_at
 from tests.kill.documents import status
 from tests.running import Running, running
 from tests.test_acknowledgments import ADVICE, told
 from tests.their_erp import event, target_of, their_erp
+from translators.pointer import find, words_at
 
 RFC_6901 = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, 'k"l': 6, " ": 7, "m~n": 8}
 FOUND = [

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gateway.clock import SECOND
 from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
 from gateway.settings import SettingsError, masked, read_settings
-from gateway.targets.credentials import same_server
+from gateway.targets.erp_terms import same_server
 from gateway.targets.http import Answer
 from gateway.targets.tokens import Proof, Tokens, use_until
 from tests.running import document, running

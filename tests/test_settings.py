@@ -37,7 +37,7 @@ MISTAKES = [
     ({"CROSSDOCK_TARGETS__ERP__URL": "ftp://x"}, "targets.erp.url"),
     ({"CROSSDOCK_TARGETS__ERP__URL": "http://x", "CROSSDOCK_TARGETS__ERP__REPEATS": "look_up"}, "look_up needs look_up_url"),
     ({"CROSSDOCK_TARGETS__BOX__KIND": "folder"}, "targets.box.path: Field required"),
-    ({"CROSSDOCK_TARGETS__BOX__KIND": "ftp"}, "targets.box: kind must be rest or folder or nats"),
+    ({"CROSSDOCK_TARGETS__BOX__KIND": "ftp"}, "targets.box: kind must be rest or calls or folder or nats"),
     (BUS | {"CROSSDOCK_TARGETS__BUS__SERVERS": "http://x"}, "targets.bus.servers.0"),
     (BUS | {"CROSSDOCK_TARGETS__BUS__SUBJECT": "a.{partner}.{set}"}, "{set} is not known; there are {stream}"),
     (BUS | {"CROSSDOCK_TARGETS__BUS__SUBJECT": "a.>"}, "subject is words of letters"),

@@ -1,6 +1,6 @@
 """What every kind of target owes to the deliver stage, held for all of them: the real stage over a real store, the real target, a real other end.
 
-A rig is the other end of one kind, with the moods that its wire can have. NATS has the real server beside it, where `make peers` has installed one.
+A rig (rigs.py) is the other end of one kind, with the moods that its wire can have. NATS has the real server beside it, where `make peers` has installed one.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from aiohttp import web
 from sqlalchemy import text
 
 from gateway import journal
@@ -27,7 +26,6 @@ from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, T
 from gateway.records import ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Quotas
 from gateway.settings import Retries, Settings
-from gateway.simulators.erp import PretendErp
 from gateway.store.store import Store
 from gateway.targets.base import Destination
 from gateway.targets.kinds import KINDS, make
@@ -35,15 +33,28 @@ from gateway.targets.nats import Stream, confirmed, failure_of, pattern_of, subj
 from gateway.targets.nats_link import Link, Passing
 from tests.kill.documents import order
 from tests.peers import nats as peers
+from tests.rigs import (
+    DATA,
+    NO_SERVER,
+    NO_TRYTON,
+    TYPE,
+    CallsRig,
+    FolderRig,
+    LookUpRig,
+    LossyLine,
+    NatsRig,
+    OdooRig,
+    ReceivingRig,
+    RestRig,
+    Rig,
+    TrytonRig,
+)
 from tests.running import running
 from tests.scheduling import put
 
-TYPE = "org.crossdock.shipment.notified.v1"
 NAME = "target:it"
 PATIENCE = 30.0
 SOON = Retries(first=timedelta(milliseconds=100), factor=1, park=timedelta(milliseconds=300))
-NO_SERVER = pytest.mark.skipif(not peers.SERVER.exists(), reason=peers.MISSING)
-DATA = json.dumps({"note": "Größe 42 — 東京 \u2603"}, ensure_ascii=False).encode()
 
 
 def attributes(number: int | str, type_: str = TYPE) -> dict[str, str]:
@@ -58,191 +69,12 @@ def event(number: int | str, *, attempts: int = 0, in_doubt: bool = False, age: 
     return ToDeliver("d", "l", 1, "acme", NAME, "event", "m", None, "e", "x", given, attempts, in_doubt, "pass", now() - age, None, None, "", 0)
 
 
-# ---- rigs
-
-
-class Rig:
-    """The other end of one kind."""
-
-    kind = "rest"
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        yield
-
-    def settings(self) -> dict[str, Any]:
-        """As an installation would set it."""
-        raise NotImplementedError
-
-    async def effects(self) -> list[tuple[str, bytes]]:
-        """(event id, data) of all that happened there, repeats with them, in order."""
-        raise NotImplementedError
-
-    def lose_answers(self, number: int) -> None:
-        """So many effects happen without a word to us."""
-        raise NotImplementedError
-
-    async def go(self) -> None:
-        """It is away."""
-        raise NotImplementedError
-
-    async def come(self) -> None:
-        raise NotImplementedError
-
-    async def refuse(self, number: int | str) -> bytes:
-        """It will not take the event of this number; the data to send to be refused."""
-        raise NotImplementedError
-
-
-class RestRig(Rig):
-    repeats = "native_key"
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        self.erp = PretendErp()
-        self.erp.behaviour.ignore_keys = self.repeats == "look_up"
-        runner = web.AppRunner(self.erp.app(), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events"
-        yield
-        await runner.cleanup()
-
-    def settings(self) -> dict[str, Any]:
-        return {"url": self.url, "repeats": self.repeats, "look_up_url": f"{self.url}/{{id}}", "timeout": "5s"}
-
-    async def effects(self) -> list[tuple[str, bytes]]:
-        return [(key, json.dumps(self.erp.effects[key].data, ensure_ascii=False).encode()) for key in self.erp.order]
-
-    def lose_answers(self, number: int) -> None:
-        self.erp.behaviour.cut_after_commit = number
-
-    async def go(self) -> None:
-        self.erp.behaviour.dead = True
-
-    async def come(self) -> None:
-        self.erp.behaviour.dead = False
-
-    async def refuse(self, number: int | str) -> bytes:
-        self.erp.behaviour.refuse_types = [TYPE]
-        return DATA
-
-
-class LookUpRig(RestRig):
-    repeats = "look_up"
-
-
-class FolderRig(Rig):
-    kind = "folder"
-
-    def settings(self) -> dict[str, Any]:
-        return {"kind": "folder", "path": str(self.folder / "box")}
-
-    async def effects(self) -> list[tuple[str, bytes]]:
-        files = sorted((self.folder / "box").glob("*.json"), key=lambda one: one.stat().st_mtime_ns)
-        events = [json.loads(file.read_text()) for file in files]
-        return [(one["id"], json.dumps(one["data"], ensure_ascii=False).encode()) for one in events if "id" in one]
-
-    def lose_answers(self, number: int) -> None:
-        raise AssertionError("a folder's own writes are heard of, or nobody is there to hear")
-
-    async def go(self) -> None:
-        (self.folder / "box").write_text("a file where the folder should be")
-
-    async def come(self) -> None:
-        (self.folder / "box").unlink()
-
-    async def refuse(self, number: int | str) -> bytes:
-        (self.folder / "box").mkdir()
-        (self.folder / "box" / f"e{number}-r1.json").write_text("{}")
-        return DATA
-
-
-class LossyLine:
-    """A line to a NATS server that can lose acknowledgments: the message is stored, its answer is not passed on, the line breaks."""
-
-    def __init__(self, port: int) -> None:
-        self.to = port
-        self.losing = 0
-        self.is_mute = False
-        """While it is, nothing comes back."""
-        self._lines: set[asyncio.StreamWriter] = set()
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        self._server.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for line in list(self._lines):
-            line.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self.to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._lines |= {writer, forth}
-        await asyncio.gather(self._carry(reader, forth, False), self._carry(back, writer, True))
-        self._lines -= {writer, forth}
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_back: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                if is_back and self.is_mute:
-                    continue
-                if is_back and self.losing and b'"seq":' in data and b'"stream":' in data:
-                    self.losing -= 1
-                    break
-                writer.write(data)
-                await writer.drain()
-        writer.transport.abort()
-
-
-class NatsRig(Rig):
-    kind = "nats"
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        with peers.server(self.folder / "nats") as self.server:
-            async with peers.client(self.server.url) as self.client:
-                await peers.make_stream(self.client, max_msg_size=900_000)
-                self.line = LossyLine(self.server.port)
-                await self.line.start()
-                yield
-                await self.line.stop()
-
-    def settings(self) -> dict[str, Any]:
-        return {"kind": "nats", "servers": f"nats://127.0.0.1:{self.line.port}", "timeout": "5s", "ack_wait": "1s"}
-
-    async def effects(self) -> list[tuple[str, bytes]]:
-        return [(one.headers["ce-id"], one.data) for one in await peers.held(self.client)]
-
-    def lose_answers(self, number: int) -> None:
-        self.line.losing = number
-
-    async def go(self) -> None:
-        await self.line.stop()
-        self.line.to = 1
-
-    async def come(self) -> None:
-        self.line._server = await asyncio.start_server(self.line._serve, "127.0.0.1", self.line.port)
-        self.line.to = self.server.port
-
-    async def refuse(self, number: int | str) -> bytes:
-        return b'{"x":"' + b"x" * 950_000 + b'"}'
-
-
 RIGS = [
     pytest.param(RestRig, id="rest-native_key"),
     pytest.param(LookUpRig, id="rest-look_up"),
+    pytest.param(CallsRig, id="calls"),
+    pytest.param(OdooRig, id="calls-odoo"),
+    pytest.param(TrytonRig, id="calls-tryton", marks=[pytest.mark.big, NO_TRYTON]),
     pytest.param(FolderRig, id="folder"),
     pytest.param(NatsRig, id="nats", marks=[pytest.mark.big, NO_SERVER]),
 ]
@@ -273,8 +105,8 @@ class Running:
             breaker=BreakerTerms(3, SECOND // 2),
         )  # fmt: skip
 
-    async def put(self, number: int | str, data: bytes = DATA) -> None:
-        given = attributes(number)
+    async def put(self, number: int | str, data: bytes | None = None) -> None:
+        given, data = attributes(number), data if data is not None else self.rig.data(number)
         await asyncio.to_thread(put, self.store, "acme", [given["subject"]], at=now(), destination=NAME, data=data, attributes=given)
         self.stage.wake()
 
@@ -324,7 +156,7 @@ def test_each_event_has_one_effect_with_its_bytes(rig: Rig):
             await one.until(lambda: one.states() == {"delivered": 20}, "not all were delivered")
             effects = await rig.effects()
             assert Counter(name for name, _ in effects) == {f"e{number}-r1": 1 for number in range(20)}
-            assert {data for _, data in effects} == {DATA}, "not even what is beyond ASCII is changed"
+            assert dict(effects) == {f"e{number}-r1": rig.data(number) for number in range(20)}, "not even what is beyond ASCII is changed"
 
     asyncio.run(act())
 
@@ -333,8 +165,8 @@ def test_a_repeat_of_an_id_is_one_effect(rig: Rig):
     async def act() -> None:
         async with rig.open():
             target = destination_of(rig.settings())
-            await target.deliver(event(1), DATA)
-            await target.deliver(event(1, attempts=1, in_doubt=True), DATA)
+            await target.deliver(event(1), rig.data(1))
+            await target.deliver(event(1, attempts=1, in_doubt=True), rig.data(1))
             assert [name for name, _ in await rig.effects()] == ["e1-r1"]
             await target.close()
 
@@ -384,14 +216,14 @@ def test_what_it_refuses_is_a_dead_letter_with_its_words(rig: Rig):
             (attempt,) = one.answers()
             assert (row.attempts, attempt.outcome) == (1, "permanent")
             assert row.reason == attempt.text
-            if not isinstance(rig, FolderRig):
+            if not isinstance(rig, FolderRig | ReceivingRig):  # they refuse it, or we do, without asking anybody
                 assert json.loads(attempt.answer)["error"], "its answer is kept, as it came"
 
     asyncio.run(act())
 
 
 def test_a_large_event_comes_whole(rig: Rig):
-    data = json.dumps({"lines": ["Größe" * 10] * 11_500}, ensure_ascii=False).encode()
+    data = rig.large()
 
     async def act() -> None:
         async with rig.open():
@@ -426,7 +258,7 @@ def test_closed_it_leaves_nothing_open(rig: Rig):
         async with rig.open():
             target = destination_of(rig.settings())
             before = open_now()
-            await asyncio.gather(*(target.deliver(event(number), DATA) for number in range(8)))
+            await asyncio.gather(*(target.deliver(event(number), rig.data(number)) for number in range(8)))
             await target.close()
             await target.close()
             for _ in range(100):

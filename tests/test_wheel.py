@@ -1,5 +1,6 @@
 """The wheel works outside the tree: it carries the mappings, the migrations, the shipped profiles and the demo's documents."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.notices import notice as notice_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,6 +35,9 @@ def test_the_wheel_runs_outside_the_tree(tmp_path: Path):
     assert where.stdout.startswith(str(site)), "the wheel is what runs, not the tree"
     notice = site / "gateway" / "simulators" / "documents" / "856-notice.edi"
     assert "shipment.notified" in crossdock("translate", str(notice))
+    (tmp_path / "event.json").write_text(json.dumps(notice_of("ASN-1", ("PO1", "NF-2200", "1"))))
+    for mapping in ("erp/tryton", "erp/odoo"):
+        assert "nothing was sent" in crossdock("erp", "plan", mapping, str(tmp_path / "event.json"), "--no-lookups")
     profile = site / "partners" / "profiles" / "northway.yaml"
     assert "revision 1 is live" in crossdock("partners", "apply", str(profile), "--data-dir", str(tmp_path / "var"))
     assert "Every step happened." in crossdock("demo")

@@ -5,12 +5,14 @@ The fixtures beside a mapping are its tests: NAME.edi with NAME.events.json.
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from gateway.exits import FAILED, GOOD, USAGE
+from partners.calls import CallLibrary, shipped_calls
 from partners.guides import shipped_guides
 from partners.mappings import MappingLibrary, shipped, zone_offset
 from translators.document import Control, Document
@@ -32,17 +34,28 @@ HOW = ("evidence", "quality")
 
 def check(names: list[str], *, out: TextIO) -> int:
     """Compiles mappings with each of their overlays. 0 all can be used, 1 a mistake, each with file, line, column and mend."""
-    library, wrong = shipped(), 0
-    for name in names or library.names():
-        for overlays in [(), *((one,) for one in library.overlays(name))]:
-            label = " + ".join((name, *overlays))
+    library, calls, wrong = shipped(), shipped_calls(), 0
+    for name in names or [*library.names(), *calls.names()]:
+        for label, compile_it in _compiling_calls(calls, name) if name.startswith("erp/") else _compiling(library, name):
             try:
-                library.mapping(name, overlays)
+                compile_it()
                 print(f"{label}: can be used", file=out)
             except MappingError as error:
                 wrong += 1
                 print(str(error), file=out)
     return FAILED if wrong else GOOD
+
+
+def _compiling(library: MappingLibrary, name: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    for overlays in [(), *((one,) for one in library.overlays(name))]:
+        yield " + ".join((name, *overlays)), partial(library.mapping, name, overlays)
+
+
+def _compiling_calls(library: CallLibrary, name: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Of one ERP every event, or the one that is named."""
+    erp, _, event = name.partition("/")[2].partition("/")
+    for one in [event] if event else library.events(f"erp/{erp}") or [""]:
+        yield f"erp/{erp}/{one}", partial(library.needed, f"erp/{erp}", one)
 
 
 def show(name: str, *, overlays: tuple[str, ...], table: bool, release: str, as_json: bool, out: TextIO) -> int:

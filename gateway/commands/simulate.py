@@ -20,15 +20,16 @@ from gateway.simulators.erp import PretendErp
 from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, Way, served
 from gateway.simulators.partner import PretendPartner
 from gateway.simulators.sftp import PretendSftpPartner
+from gateway.simulators.staged import Staging
 from gateway.simulators.trade import FAULTS, IDENTITIES, ROLES, Role, Sender, Sending, sendings
 from translators.as2.cms.keys import KeyRefused, certificate, our_key
 
 
-def erp(host: str, port: int, chaos: Chaos | None = None) -> int:
-    """Serves until it is stopped: POST /events, GET /events/{id}, GET /ledger, POST /behave."""
+def erp(host: str, port: int, chaos: Chaos | None = None, staged: float | None = None) -> int:
+    """Serves until it is stopped: POST /events, GET /events/{id}, GET /ledger, POST /behave; with `staged` (seconds) GET /jobs/{number}, too."""
 
     async def serve() -> None:
-        runner = web.AppRunner(PretendErp(chaos).app(), access_log=None)
+        runner = web.AppRunner(PretendErp(chaos, Staging(staged) if staged is not None else None).app(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
         address, chosen = runner.addresses[0][:2]

@@ -15,8 +15,10 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from gateway.simulators.chaos import Chaos, Kind
+from gateway.simulators.staged import Staging
 from gateway.targets.cloudevents import BATCH, STRUCTURED
 
+REFUSED = 422
 HELD_BACK = 0.5
 A_BYTE = 0.02
 ENDLESS = 4 * 2**20
@@ -62,9 +64,10 @@ class Effect:
 
 
 class PretendErp:
-    def __init__(self, chaos: Chaos | None = None) -> None:
+    def __init__(self, chaos: Chaos | None = None, staging: Staging | None = None) -> None:
+        """With `staging` an event that comes alone is only taken in at first."""
         self.behaviour = Behaviour()
-        self.chaos = chaos
+        self.chaos, self.staging = chaos, staging
         self.met: Counter[str] = Counter()
         """Faults of the chaos by kind."""
         self.effects: dict[str, Effect] = {}
@@ -82,6 +85,8 @@ class PretendErp:
         app.router.add_post("/events", self.take)
         app.router.add_get("/events/{id}", self.look_up)
         app.router.add_get("/ledger", self.ledger)
+        if self.staging is not None:
+            app.router.add_get("/jobs/{number}", self.staging.status)
         app.router.add_post("/behave", self.behave)
         return app
 
@@ -112,19 +117,28 @@ class PretendErp:
         else:
             binary = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
             attributes, data = _event(value) if request.content_type == STRUCTURED else (binary, value)
-            if wrong := self._wrong(key, attributes):
+            wrong = self._wrong(key, attributes)
+            if self.staging is not None and (wrong is None or wrong[0] == REFUSED):
+                staged = self.staging.take(key, lambda: self._apply(key, attributes, data), error=wrong[1]["error"] if wrong else None)
+                return _cut(request) if self._loses_the_answer() else staged
+            if wrong:
                 return web.json_response(wrong[1], status=wrong[0])
             if self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
                 self.met[fault] += 1
                 return await self._misbehave(fault, request, lambda: self._apply(key, attributes, data))
             status, told = 200, {"confirmation": self._apply(key, attributes, data)}
-        if behaviour.cut_after_commit > 0:
-            behaviour.cut_after_commit -= 1
+        if self._loses_the_answer():
             return _cut(request)
         if behaviour.fail_after_commit > 0:
             behaviour.fail_after_commit -= 1
             return web.json_response({"error": "failed after the effect"}, status=500)
         return web.json_response(told, status=status)
+
+    def _loses_the_answer(self) -> bool:
+        if self.behaviour.cut_after_commit <= 0:
+            return False
+        self.behaviour.cut_after_commit -= 1
+        return True
 
     def _one(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
         """Status and answer for one event."""
@@ -136,7 +150,7 @@ class PretendErp:
         if not key or attributes.get("id") != key:
             return 400, {"error": "Idempotency-Key and ce-id must be there and be the same"}
         if attributes.get("type", "") in self.behaviour.refuse_types:
-            return 422, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
+            return REFUSED, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
         return None
 
     async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:

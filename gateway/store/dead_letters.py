@@ -34,7 +34,12 @@ CAUSES = (
     Cause("delivery-given-up", "delivery", ("given up after %",)),
     Cause("delivery-damaged", "delivery", (f"{DAMAGED}%",)),
     Cause("delivery-fault", "delivery", ("our own fault: %",)),
-    Cause("delivery-refused", "delivery", ("answered %", "it took this at first, and says now: %", "it took this at first, and refuses it since: %")),
+    Cause("delivery-lookup", "delivery", ("refused by the mapping: %the table % has no entry for %",)),
+    Cause(
+        "delivery-refused",
+        "delivery",
+        ("answered %", "refused by the mapping: %", "it took this at first, and says now: %", "it took this at first, and refuses it since: %"),
+    ),
     Cause("delivery-failed", "delivery"),
     Cause("document-rejected", "document", state="rejected"),
     Cause("document-conflict", "document", ("% was told before (%",)),

@@ -17,7 +17,7 @@ from gateway.targets.cloudevents import BATCH, batch
 from gateway.targets.erp_terms import BatchTerms
 from gateway.targets.http import Answer
 from gateway.targets.outcome import failure_of, retry_after_of
-from gateway.targets.pointer import find
+from translators.pointer import find
 
 MIXED = 207
 

@@ -5,18 +5,17 @@ Knows no event. Raises DestinationFault for whatever is missing: the target rest
 
 import ssl
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from gateway.clock import Clock
 from gateway.errors import DestinationFault
 from gateway.keys import JwsKey, jws_key, read_jws_key
-from gateway.targets.erp_terms import OAuth2Client
+from gateway.targets.erp_terms import OAuth2Client, same_server
 from gateway.targets.http import Answer, send
 from gateway.targets.proofs import basic, client_secret_basic, client_secret_post, private_key_jwt
 from gateway.targets.signatures import signing_key, standard_webhooks
-from gateway.targets.terms import Target
+from gateway.targets.terms import ErpServer, Target
 from gateway.targets.tls import Keys, TlsTerms, key_named
 from gateway.targets.tokens import MOST_TOKEN, Proof, Tokens
 from translators.as2.cms.keys import KeyRefused
@@ -61,7 +60,7 @@ class TokenServer:
 class Credentials:
     """Of one target."""
 
-    def __init__(self, settings: Target, session: aiohttp.ClientSession, *, keys: Keys, clock: Clock) -> None:
+    def __init__(self, settings: ErpServer, session: aiohttp.ClientSession, *, keys: Keys, clock: Clock) -> None:
         self._clock = clock
         self._tls = TlsTerms(settings.tls, keys) if settings.tls else None
         self._tokens: Tokens | None = None
@@ -75,9 +74,9 @@ class Credentials:
         if settings.oauth2 is not None:
             tls = self._tls_of(settings.oauth2, settings, keys)
             self._tokens = TokenServer(settings.oauth2, session, tls, timeout=settings.timeout, keys=keys, clock=clock).tokens
-        self._signing = [signing_key(secret) for secret in settings.signing_secrets]
+        self._signing = [signing_key(secret) for secret in (settings.signing_secrets if isinstance(settings, Target) else [])]
 
-    def _tls_of(self, terms: OAuth2Client, settings: Target, keys: Keys) -> TlsTerms | None:
+    def _tls_of(self, terms: OAuth2Client, settings: ErpServer, keys: Keys) -> TlsTerms | None:
         """What is agreed for the target's own server is for no other."""
         if terms.tls is not None:
             return TlsTerms(terms.tls, keys)
@@ -100,14 +99,3 @@ class Credentials:
 
     def signature(self, identity: str, data: bytes) -> list[tuple[str, str]]:
         return standard_webhooks(self._signing, identity=identity, at=self._clock(), data=data)
-
-
-def same_server(one: str, other: str) -> bool:
-    """Whether two addresses have the same scheme, host and port."""
-    return _server(one) == _server(other)
-
-
-def _server(url: str) -> tuple[str, str | None, int | None]:
-    """Raises ValueError for a port that is none."""
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())

@@ -7,12 +7,13 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gateway.targets.pointer import POINTER
 from gateway.targets.signatures import signing_key
 from partners.terms import Model, Size, Span
+from translators.pointer import POINTER
 
 OURS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection", "idempotency-key", "user-agent", "traceparent"})
 """Headers that are not for credentials."""
@@ -125,6 +126,28 @@ class AnswerTerms(Model):
 
     confirmed: JsonPointer | None = Field(default=None, description="the id under which it has the thing")
     error: JsonPointer | None = Field(default=None, description="a refusal's words for a person: they may go to the partner")
+
+
+class CsrfTerms(Model):
+    """A token against forged requests, fetched with its cookie before something is changed, as SAP Gateway wants it."""
+
+    fetch: str | None = Field(
+        default=None, max_length=2000, pattern=r"^(/|https?://)\S+$", description="where it is fetched by GET; default: the target's url"
+    )
+    header: Annotated[str, AfterValidator(_header_name)] = "x-csrf-token"
+
+    def address(self, url: str) -> str:
+        return urljoin(url, self.fetch) if self.fetch else url
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two addresses have the same scheme, host and port. Raises ValueError for a port that is none."""
+    return _server(one) == _server(other)
+
+
+def _server(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())
 
 
 def _small(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
 from gateway.targets.addresses import NotFit
@@ -40,11 +41,48 @@ async def bounded_read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 2xx: its headers in their order, and its body, cut to what was asked."""
+    """Its status, its headers in their order, and its body, cut to what was asked."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+async def ask(
+    session: aiohttp.ClientSession,
+    url: str | URL,
+    data: Any,
+    headers: Iterable[tuple[str, str]],
+    *,
+    max_answer: int,
+    patience: timedelta | None = None,
+    context: ssl.SSLContext | None = None,
+    method: str = "POST",
+) -> Answer:
+    """One request; the answer, whatever its status.
+
+    A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
+    """
+    more: dict[str, Any] = {} if patience is None else {"timeout": aiohttp.ClientTimeout(total=patience.total_seconds(), sock_connect=30)}
+    if context is not None:
+        more["ssl"] = context
+    try:
+        async with session.request(method, url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
+            answer = await bounded_read(response, max_answer)
+            fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
+            return Answer(response.status, fields, answer)
+    except NEVER_LEFT as error:
+        if isinstance(error.__cause__, NotFit) or isinstance(getattr(error, "os_error", None), NotFit):
+            raise DestinationFault(str(error.__cause__ or error)) from error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            raise DestinationFault(f"its certificate is not to be trusted: {getattr(error.certificate_error, 'verify_message', error)}") from error
+        raise TemporaryFailure(
+            f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
+        ) from error
+    except TimeoutError as error:
+        raise UnknownOutcome("gave no answer in time; it may have taken it") from error
+    except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
+        raise UnknownOutcome(f"broke off before it had answered ({type(error).__name__}); it may have taken it") from error
 
 
 async def send(
@@ -58,32 +96,17 @@ async def send(
     context: ssl.SSLContext | None = None,
     method: str = "POST",
 ) -> Answer:
-    """One request; the answer of a 2xx. Everything else is raised as the failure that it is.
+    """One request; the answer of a 2xx. Everything else is raised as the failure that it is."""
+    return good(await ask(session, url, data, headers, max_answer=max_answer, patience=patience, context=context, method=method))
 
-    A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
-    """
-    more: dict[str, Any] = {} if patience is None else {"timeout": aiohttp.ClientTimeout(total=patience.total_seconds(), sock_connect=30)}
-    if context is not None:
-        more["ssl"] = context
-    try:
-        async with session.request(method, url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
-            answer = await bounded_read(response, max_answer)
-            retry_after = retry_after_of(response.headers.get("Retry-After"), datetime.now(UTC))
-            status = response.status
-            fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
-    except NEVER_LEFT as error:
-        if isinstance(error.__cause__, NotFit) or isinstance(getattr(error, "os_error", None), NotFit):
-            raise DestinationFault(str(error.__cause__ or error)) from error
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            raise DestinationFault(f"its certificate is not to be trusted: {getattr(error.certificate_error, 'verify_message', error)}") from error
-        raise TemporaryFailure(
-            f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
-        ) from error
-    except TimeoutError as error:
-        raise UnknownOutcome("gave no answer in time; it may have taken it") from error
-    except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
-        raise UnknownOutcome(f"broke off before it had answered ({type(error).__name__}); it may have taken it") from error
-    failure = failure_of(status, answer, retry_after)
+
+def good(answer: Answer) -> Answer:
+    """The same, if it is a 2xx; else raises what it means."""
+    failure = failure_of(answer.status, answer.body, retry_after_in(answer))
     if failure is not None:
         raise failure
-    return Answer(status, fields, answer)
+    return answer
+
+
+def retry_after_in(answer: Answer) -> timedelta | None:
+    return retry_after_of(next((value for name, value in answer.headers if name.lower() == "retry-after"), None), datetime.now(UTC))

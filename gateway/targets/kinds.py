@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from gateway.clock import Clock, now
-from gateway.targets.terms import Folder, Nats, Target, TargetQuota
+from gateway.targets.terms import CallsTarget, Folder, Nats, Target, TargetQuota
 
 if TYPE_CHECKING:
     from gateway.targets.base import Destination
@@ -26,6 +26,7 @@ class Kind:
 
 KINDS = {
     "rest": Kind(Target, "gateway.targets.rest:RestTarget", ("keys", "clock")),
+    "calls": Kind(CallsTarget, "gateway.targets.calls:Calling", ("keys", "clock")),
     "folder": Kind(Folder, "gateway.targets.folder:FolderTarget"),
     "nats": Kind(Nats, "gateway.targets.nats:NatsTarget", ("clock",)),
 }

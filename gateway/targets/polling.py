@@ -12,13 +12,12 @@ from urllib.parse import quote, urljoin, urlsplit
 from gateway.clock import Clock, Instant, span
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
 from gateway.targets.base import Accepted, Confirmation
-from gateway.targets.credentials import same_server
 from gateway.targets.erp import Erp
-from gateway.targets.erp_terms import AcceptedTerms
+from gateway.targets.erp_terms import AcceptedTerms, same_server
 from gateway.targets.http import Answer
 from gateway.targets.outcome import retry_after_of
-from gateway.targets.pointer import words_at
 from gateway.targets.terms import Target
+from translators.pointer import words_at
 
 PLACE = re.compile(r"\{(/[^}]*)\}")
 """A JSON pointer in an address."""

@@ -14,10 +14,10 @@ from gateway.targets.batch import Batches
 from gateway.targets.cloudevents import STRUCTURED, binary_headers, structured
 from gateway.targets.erp import Erp
 from gateway.targets.http import Answer
-from gateway.targets.pointer import words_at
 from gateway.targets.polling import Polling
 from gateway.targets.terms import Target
 from gateway.targets.tls import Keys
+from translators.pointer import words_at
 
 MOST_CONFIRMED = 200
 MOST_WORDS = 400

@@ -12,7 +12,19 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from gateway.targets.erp_terms import AcceptedTerms, AnswerTerms, ApiKey, BatchTerms, ClientTls, HeaderValue, Login, OAuth2Client, SigningSecrets
+from gateway.targets.erp_terms import (
+    AcceptedTerms,
+    AnswerTerms,
+    ApiKey,
+    BatchTerms,
+    ClientTls,
+    CsrfTerms,
+    HeaderValue,
+    Login,
+    OAuth2Client,
+    SigningSecrets,
+    same_server,
+)
 from partners.terms import Model, Size, Span
 
 
@@ -26,11 +38,35 @@ class TargetQuota(Model):
     daily: int | None = Field(default=None, ge=1, description="events begun in a day of UTC; what exceeds it waits")
 
 
-class Target(TargetQuota):
+class ErpServer(TargetQuota):
+    """An ERP over HTTP: where it is, what we bring so that it knows us, how long we wait for it."""
+
+    url: str = Field(pattern=r"^https?://")
+    token: HeaderValue | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
+    basic: Login | None = Field(default=None, description="HTTP Basic")
+    oauth2: OAuth2Client | None = Field(default=None, description="bearer tokens by client credentials")
+    api_key: ApiKey | None = Field(default=None, description="a word in a header of the ERP's own")
+    csrf: CsrfTerms | None = Field(default=None, description="a token of its own for requests that change something, as SAP wants it")
+    tls: ClientTls | None = Field(default=None, description="whom we trust there, and the certificate that we show")
+    timeout: Span = timedelta(seconds=30)
+    max_answer: Size = 1 << 20
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "ErpServer":
+        named = self.api_key is not None and self.api_key.header.lower() == "authorization"
+        if sum((self.token is not None, self.basic is not None, self.oauth2 is not None, named)) > 1:
+            raise ValueError("token, basic, oauth2 and an api_key in Authorization are ways to say one thing; keep one of them")
+        if self.tls is not None and self.url.startswith("http:"):
+            raise ValueError("tls needs a url that begins with https")
+        if self.csrf is not None and self.csrf.fetch and not same_server(self.csrf.address(self.url), self.url):
+            raise ValueError("csrf.fetch is an address of the target's own server, or a path at it")
+        return self
+
+
+class Target(ErpServer):
     """An ERP API that takes CloudEvents over HTTP."""
 
     kind: Literal["rest"] = "rest"
-    url: str = Field(pattern=r"^https?://")
     mode: Literal["binary", "structured"] = Field(
         default="binary", description="an event's attributes as headers and its data as the body, or all of it as one JSON object"
     )
@@ -40,32 +76,20 @@ class Target(TargetQuota):
         description="how it avoids doing a thing twice: it honours Idempotency-Key; we look our id up before a repeat; or a person decides",
     )
     look_up_url: str | None = Field(default=None, description="with {id} for the event's id; 200 means it has it, 404 that it has not")
-    token: HeaderValue | None = Field(default=None, description="bearer token; CROSSDOCK_TARGETS__NAME__TOKEN or …_FILE keeps it out of the file")
-    basic: Login | None = Field(default=None, description="HTTP Basic")
-    oauth2: OAuth2Client | None = Field(default=None, description="bearer tokens by client credentials")
-    api_key: ApiKey | None = Field(default=None, description="a word in a header of the ERP's own")
     signing_secrets: SigningSecrets = Field(
         default_factory=list, max_length=3, description="whsec_…: each POST is signed by Standard Webhooks; several while one replaces another"
     )
-    tls: ClientTls | None = Field(default=None, description="whom we trust there, and the certificate that we show")
     answer: AnswerTerms = Field(default=AnswerTerms(), description="JSON pointers: where in its answers what stands")
     accepted: AcceptedTerms | None = Field(default=None, description="its 202 means taken, not done: where it is asked what became of it")
-    timeout: Span = timedelta(seconds=30)
-    max_answer: Size = 1 << 20
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Target":
-        named = self.api_key is not None and self.api_key.header.lower() == "authorization"
-        if sum((self.token is not None, self.basic is not None, self.oauth2 is not None, named)) > 1:
-            raise ValueError("token, basic, oauth2 and an api_key in Authorization are ways to say one thing; keep one of them")
         if self.batch is not None and self.batch.most > self.concurrency:
             raise ValueError(
                 f"batch.most: {self.batch.most} events never come together with concurrency: {self.concurrency}; raise the one or lower the other"
             )
         if self.batch is not None and self.accepted is not None and self.accepted.poll == "location":
             raise ValueError("accepted.poll: location cannot tell the events of a batch apart; use an address with {id}, or a JSON pointer")
-        if self.tls is not None and self.url.startswith("http:"):
-            raise ValueError("tls needs a url that begins with https")
         return self
 
     @model_validator(mode="after")
@@ -73,6 +97,28 @@ class Target(TargetQuota):
         if self.repeats == "look_up" and not (self.look_up_url and "{id}" in self.look_up_url):
             raise ValueError("repeats: look_up needs look_up_url with {id} in it, the address that tells whether the ERP has an event")
         return self
+
+
+class CallsTarget(ErpServer):
+    """An ERP's own API, asked as a mapping of calls says."""
+
+    kind: Literal["calls"]
+    mapping: str = Field(pattern=r"^erp/[a-z0-9][a-z0-9_-]{0,62}$", description="such as erp/tryton")
+    values: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,60}$")], str] = Field(
+        default_factory=dict, description="what the mapping wants to be told of this installation"
+    )
+    lookups: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,60}$")], Path] = Field(
+        default_factory=dict, description="lookup tables that lie elsewhere than in the library's lookups/: a YAML or CSV file each"
+    )
+    others: Literal["refuse", "pass"] = Field(
+        default="refuse", description="events that the mapping has no calls for: a dead letter, or delivered without a word to the ERP"
+    )
+    concurrency: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="events at once, over all nodes: with more than one, two that concern one order may look at the same time",
+    )
 
 
 class Folder(TargetQuota):
