@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import consumers as consumer_commands
 from gateway.commands import dead as dead_commands
 from gateway.commands import finding as finding_commands
 from gateway.commands import receipts as receipts_commands
@@ -46,6 +47,7 @@ app.command("order")(finding_commands.order)
 app.command("stock")(finding_commands.stock)
 app.add_typer(sftp_commands.sftp, name="sftp")
 app.add_typer(target_commands.targets, name="targets")
+app.add_typer(consumer_commands.consumers, name="consumers")
 app.add_typer(dead_commands.dead, name="dead")
 app.command("skip")(dead_commands.skip)
 app.add_typer(replay_commands.replays, name="replays")

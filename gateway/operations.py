@@ -13,6 +13,7 @@ from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
 from gateway.clock import now
+from gateway.consumers import people as consumer_people
 from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
@@ -117,6 +118,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **finding.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
+    **consumer_people.OPERATIONS,
     "sftp.selftest": sftp_selftest,
     "sftp.scan": sftp_scan,
     "as2.evidence": as2_evidence,
@@ -133,5 +135,6 @@ CHANGING = (
     | people.CHANGING
     | steering.CHANGING
     | sftp_people.CHANGING
+    | consumer_people.CHANGING
 )
 """After these the node looks at its rows at once."""
