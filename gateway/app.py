@@ -25,6 +25,7 @@ from gateway.as2.receiving import Receiver
 from gateway.as2.ring import KeyRing
 from gateway.clock import DAY, MINUTE, Clock, now, span
 from gateway.compose.stage import ComposeStage
+from gateway.consumers.book import ConsumerBook
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
 from gateway.doors.as2 import As2Door
@@ -167,6 +168,8 @@ class Node:
             proxies=self.settings.partner_listener.proxies,
         )
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.callers, as2)
+        self.consumers = ConsumerBook(self.store, self.clock, self.settings.erp_listener.token)
+        await self.consumers.begin()
         await self.reload_profiles()
         await landed(self.store.know_destinations([f"target:{name}" for name in self.settings.targets]))
         self.deliver.start()
@@ -252,11 +255,8 @@ class Node:
         if self._tls is not None:
             self._tls.trust(one.der for revision in self.book for one in self.ring.tls(revision.profile.partner))
         self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards, self._tls)
-        if self.settings.erp_listener.token:
-            seconds = self.settings.limits.header_time.total_seconds()
-            erp_guards = Guards(seconds, self.settings.limits.connections)
-            erp = ErpDoor(self.store, self.compose, self.settings.erp_listener.token).app(erp_guards.middleware)
-            self.addresses["erp"] = await self._serve(erp, self.settings.erp_listener, erp_guards)
+        if self.consumers:
+            await self._open_erp()
         admin = AdminDoor(self).app()
         self.addresses["admin"] = await self._serve(
             admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
@@ -264,6 +264,12 @@ class Node:
         if any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
         self._write_node_file()
+
+    async def _open_erp(self) -> None:
+        """Once somebody may come in."""
+        guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
+        app = ErpDoor(self.store, self.compose, self.consumers, self.clock).app(guards.middleware)
+        self.addresses["erp"] = await self._serve(app, self.settings.erp_listener, guards)
 
     async def _serve(self, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
         runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190)
@@ -314,6 +320,10 @@ class Node:
                 self._add_as2(revision.profile.partner)
             if revision.profile.channels.sftp_push is not None:
                 self._add_sftp(revision.profile.partner)
+        await self.consumers.refresh()
+        if self.consumers and "erp" not in self.addresses and "partners" in self.addresses:
+            await self._open_erp()
+            self._write_node_file()
         if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
             self._write_node_file()
