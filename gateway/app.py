@@ -26,6 +26,7 @@ from gateway.as2.ring import KeyRing
 from gateway.clock import DAY, MINUTE, Clock, now, span
 from gateway.compose.stage import ComposeStage
 from gateway.consumers.book import ConsumerBook
+from gateway.consumers.placing import Placer
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
 from gateway.doors.as2 import As2Door
@@ -170,6 +171,7 @@ class Node:
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.callers, as2)
         self.consumers = ConsumerBook(self.store, self.clock, self.settings.erp_listener.token)
         await self.consumers.begin()
+        self.placer = Placer(self.store, clock=self.clock)
         await self.reload_profiles()
         await landed(self.store.know_destinations([f"target:{name}" for name in self.settings.targets]))
         self.deliver.start()
@@ -179,6 +181,7 @@ class Node:
         self.as2.start()
         self.poller.start()
         self.herald.start()
+        self.placer.start()
         await self._listen()
         self._tick()
         notes = self.store.database.notes
@@ -268,7 +271,7 @@ class Node:
     async def _open_erp(self) -> None:
         """Once somebody may come in."""
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
-        app = ErpDoor(self.store, self.compose, self.consumers, self.clock).app(guards.middleware)
+        app = ErpDoor(self.store, self.compose, self.consumers, self.placer, self.clock).app(guards.middleware)
         self.addresses["erp"] = await self._serve(app, self.settings.erp_listener, guards)
 
     async def _serve(self, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
@@ -396,6 +399,7 @@ class Node:
 
     def _on_kept(self) -> None:
         self.deliver.wake()
+        self.placer.wake()
         self.reconcile.wake()
 
     def _on_queued(self) -> None:
@@ -500,6 +504,7 @@ class Node:
         await self.translate.stop()
         await self.reconcile.stop()
         await self.herald.stop()
+        await self.placer.stop()
         await self.deliver.stop()
         await self.pool.stop()
         await asyncio.to_thread(self.store.close)

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.doors.deprecations import DEPRECATED
 from gateway.doors.erp_routes import ROUTES, Route
+from gateway.targets.cloudevents import BATCH
 
 Json = dict[str, Any]
 SCHEMAS = "#/components/schemas"
@@ -22,6 +23,7 @@ HEADERS: dict[str, str] = {
     "Deprecation": "Since when this is deprecated (RFC 9745), if it is.",
     "Sunset": "When it goes (RFC 8594), if that is known.",
 }
+OF_EVENTS_TOO = {"Crossdock-Cursor": "Of the event stream: goes on behind this batch."}
 OF_READS = {"ETag": "The tag of these bytes.", "Link": 'rel="next": the next page, where there is one.'}
 
 
@@ -67,6 +69,7 @@ def schemas() -> Json:
         "document": MAYBE, "told_at": MAYBE_TIME,
     }  # fmt: skip
     return {
+        "Cursor": _object(("cursor", "behind", "committed_at"), cursor=TEXT, behind=NUMBER, committed_at=MAYBE_TIME),
         "CloudEvent": _object(OF_EVENTS, **_EVENT),
         "ListedStanding": _object(tuple(_STANDING), **_STANDING),
         "StandingList": _list_of("ListedStanding"),
@@ -130,6 +133,33 @@ TOLD: dict[str, Told] = {
 }  # fmt: skip
 
 
+_CURSOR_BODY = _object(("cursor",), cursor=TEXT)
+_REPLAY_BODY = _object(("reason",), **{"from": TEXT, "cursor": TEXT, "reason": TEXT})
+BODIES = {"commit": _CURSOR_BODY, "replay": _REPLAY_BODY}
+"""What is taken as a body, by the operation's name; nothing else may be in it."""
+TOLD |= {
+    "events": (
+        "Events behind the cursor, in the feed's order, at least once.",
+        (
+            _query("after", "Behind this cursor; default: the one that was committed."),
+            _query("limit", "Events of a batch.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
+            _query("wait", "Seconds to wait for an event, where there is none.", {"type": "integer", "minimum": 0, "maximum": 30, "default": 0}),
+        ),
+        _answers("200", "A batch; Crossdock-Cursor goes on behind it.", EVENTS_TOLD, BATCH),
+        (*COMMON, "bad-request", "bad-cursor", "cursor-set", "damaged"),
+    ),
+    "cursor": ("Up to where this consumer is done.", (), _answers("200", "Its cursor.", "Cursor"), (*COMMON, "bad-request")),
+    "commit": (
+        "This consumer is done up to a cursor.", (), _answers("200", "Its cursor now; never one before.", "Cursor"),
+        (*COMMON, "bad-request", "bad-cursor", "cursor-set", "too-slow", "too-large"),
+    ),
+    "replay": (
+        "Sets this consumer's own cursor anew.", (), _answers("200", "Its cursor now.", "Cursor"),
+        (*COMMON, "bad-request", "bad-cursor", "cursor-set", "too-slow", "too-large"),
+    ),
+}  # fmt: skip
+
+
 def paths(written: dict[str, Json], problems: Any) -> Json:
     """Every route's path. `written` are operations that are described elsewhere, by name; `problems` words the answers that say no."""
     found: Json = {}
@@ -141,7 +171,9 @@ def paths(written: dict[str, Json], problems: Any) -> Json:
 
 def _operation(route: Route, problems: Any) -> Json:
     summary, parameters, answers, kinds = TOLD[route.name]
-    return {
+    body = BODIES.get(route.name)
+    taken = {"required": True, "content": {"application/json": {"schema": body | {"additionalProperties": False}}}} if body else None
+    return ({"requestBody": taken} if taken else {}) | {
         "operationId": route.name, "summary": summary, "parameters": list(parameters),
         "responses": answers | ({"304": {"description": "You have it."}} if _NONE_MATCH in parameters else {}) | problems(kinds),
     }  # fmt: skip
@@ -149,7 +181,7 @@ def _operation(route: Route, problems: Any) -> Json:
 
 def _governed(route: Route, operation: Json) -> Json:
     """With what holds for every address: its scope, headers of each answer, what is deprecated."""
-    names = HEADERS | (OF_READS if route.method == "GET" else {})
+    names = HEADERS | (OF_EVENTS_TOO if route.name == "events" else OF_READS if route.method == "GET" else {})
     headers = {name: {"description": says, "schema": TEXT} for name, says in names.items()}
     answers = {status: one | {"headers": headers} if status.startswith("2") else one for status, one in operation["responses"].items()}
     contract = {"name": "Crossdock-Contract", "in": "header", "description": "The version of the contract to keep.", "schema": TEXT}

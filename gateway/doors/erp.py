@@ -14,8 +14,10 @@ from gateway.compose.request import read_request
 from gateway.compose.stage import ComposeStage
 from gateway.consumers.book import ConsumerBook
 from gateway.consumers.cursors import Cursors
+from gateway.consumers.placing import Placer
 from gateway.consumers.records import BUILT_IN, Consumer
 from gateway.doors.erp_access import Access, consumer_of
+from gateway.doors.erp_events import Events
 from gateway.doors.erp_reads import Reads
 from gateway.doors.erp_routes import ROUTES
 from gateway.doors.keys import traceparent_of, usable_key
@@ -29,13 +31,14 @@ PATIENCE = 60
 
 
 class ErpDoor:
-    def __init__(self, store: Store, compose: ComposeStage, book: ConsumerBook, clock: Clock) -> None:
+    def __init__(self, store: Store, compose: ComposeStage, book: ConsumerBook, placer: Placer, clock: Clock) -> None:
         self._store = store
         self._compose = compose
         self._access = Access(store, book, clock)
         assert store.vault is not None
         cursors = Cursors(store.vault)
-        self._rooms = (self, Reads(store, cursors, clock))
+        self._events = Events(store, cursors, placer, clock)
+        self._rooms = (self, Reads(store, cursors, clock), self._events)
 
     def app(self, *middlewares: Any) -> web.Application:
         around = [*middlewares, self._access.answered, problems, self._access.entered]
@@ -47,6 +50,7 @@ class ErpDoor:
             else:
                 app.router.add_route(route.method, route.path, handler)
         app.router.add_get("/problems/{kind}", explain)
+        app.on_shutdown.append(self._events.close)
         app.on_cleanup.append(self._access.close)
         return app
 

@@ -26,6 +26,10 @@ ROUTES = (
     Route("GET", "/v1/orders", "orders:read", "orders"),
     Route("GET", "/v1/orders/{id}", "orders:read", "order"),
     Route("GET", "/v1/inventory", "inventory:read", "inventory"),
+    Route("GET", "/v1/events", "events:read", "events"),
+    Route("GET", "/v1/events/cursor", "events:read", "cursor"),
+    Route("PUT", "/v1/events/cursor", "events:read", "commit", noted="itself"),
+    Route("POST", "/v1/replays", "events:replay", "replay", noted="itself"),
 )
 BY_PLACE: dict[tuple[str, str], Route] = {(route.method, route.path): route for route in ROUTES}
 OPEN = ("/problems/",)

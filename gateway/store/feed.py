@@ -6,10 +6,13 @@ that where several nodes commit: the lower one may be seen later, and would be s
 what any reader sees is a beginning of the feed, without gaps.
 """
 
-from sqlalchemy import Connection, text
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
 
 from gateway.clock import Instant
-from gateway.consumers.records import Commit, Rewind, Standing, chain_of
+from gateway.consumers.records import Commit, Consumer, Rewind, Standing, chain_of
 from gateway.store import audit
 from gateway.store.sql import insert, many
 
@@ -31,7 +34,7 @@ _REWIND = text("UPDATE consumers SET position = :position, epoch = epoch + 1, co
 
 
 def place(tx: Connection, items: list[Instant]) -> list[int]:
-    """Gives positions to what waits, in its order; how many. None while another node is at it. One for each item: the moment of it."""
+    """Gives positions to what waits, in its order; how many. Nothing while another node is at it. Each item is the moment of it."""
     lock = "" if tx.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
     placed = []
     for now in items:
@@ -97,6 +100,51 @@ def head(tx: Connection) -> int:
 def before(tx: Connection, at: Instant) -> int:
     """The last position that was given before then; 0 where none was."""
     return int(tx.execute(_BEFORE, {"at": at}).scalar() or 0)
+
+
+WINDOW = 5_000
+"""Positions that one query looks at."""
+ROUNDS = 20
+"""Queries of one page, where a filter leaves most out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Events, and where it goes on: behind each of them, and behind all that was looked at."""
+
+    events: list[tuple[int, str]]
+    """(position, event)."""
+    last: int
+    head: int
+
+
+def page(tx: Connection, consumer: Consumer, after: int, limit: int) -> FeedPage:
+    """The next events that a consumer sees, at most so many."""
+    end = head(tx)
+    given: dict[str, Any] = {"limit": limit, "stream": consumer.stream}
+    where = ["position > :after", "position <= :until"]
+    for name, values in (("partner", consumer.partners), ("type", consumer.types)):
+        if values is not None:
+            where.append(f"{name} IN :{name}")
+            given[name] = list(values)
+    if consumer.stream is not None:
+        where.append("stream = :stream")
+    statement = text(f"SELECT position, event FROM feed WHERE {' AND '.join(where)} ORDER BY position LIMIT :limit")  # noqa: S608 - names are ours
+    for name in ("partner", "type"):
+        if name in given:
+            statement = statement.bindparams(bindparam(name, expanding=True))
+    given = {name: value for name, value in given.items() if f":{name}" in statement.text}
+    last = after
+    for _ in range(ROUNDS):
+        until = min(end, last + WINDOW)
+        rows = tx.execute(statement, given | {"after": last, "until": until}).all()
+        if rows:
+            last = rows[-1].position if len(rows) == limit else until
+            return FeedPage([(row.position, row.event) for row in rows], last, end)
+        last = max(last, until)
+        if last >= end:
+            break
+    return FeedPage([], last, end)
 
 
 def standing(tx: Connection, name: str) -> Standing | None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.clock import as_text
-from gateway.store.payloads import PayloadFiles
+from gateway.store.payloads import PayloadDamaged, PayloadFiles
 from gateway.store.sql import in_lists, one_of
 
 MOST_BYTES = 8 * 2**20
@@ -17,6 +17,14 @@ _EVENTS = one_of(
     "SELECT e.id, e.revision, e.partner, e.stream, e.document, e.type, e.subject, e.time, e.correlation, e.supersedes, m.arrival, m.traceparent,"
     " p.size, p.sha256, p.data FROM events e JOIN messages m ON m.id = e.message JOIN payloads p ON p.id = e.payload WHERE e.id IN :keys"
 )
+
+
+class EventDamaged(PayloadDamaged):
+    """The bytes of an event are not those that were told; it is handed on to nobody."""
+
+    def __init__(self, event: str, partner: str, number: int, detail: str) -> None:
+        super().__init__(f"event {event}: {detail}")
+        self.event, self.partner, self.number = event, partner, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class ToldEvent:
 def told(tx: Connection, files: PayloadFiles, ids: Sequence[str]) -> tuple[list[ToldEvent], int]:
     """(these events, in this order; how many of the ids were looked at until the answer was full). One that is gone is left out.
 
-    Raises PayloadDamaged where the bytes of one are not those that were told.
+    Whoever is the first, and damaged, is raised as EventDamaged; before another one the answer ends.
     """
     rows = {row.id: row for row in in_lists(tx, _EVENTS, ids)}
     found: list[ToldEvent] = []
@@ -41,7 +49,13 @@ def told(tx: Connection, files: PayloadFiles, ids: Sequence[str]) -> tuple[list[
         size += row.size
         if found and size > MOST_BYTES:
             return found, number
-        found.append(ToldEvent(row.id, attributes_of(row), files.bytes_of(row)))
+        try:
+            data = files.bytes_of(row)
+        except PayloadDamaged as error:
+            if found:
+                return found, number
+            raise EventDamaged(row.id, row.partner, number, error.detail) from error
+        found.append(ToldEvent(row.id, attributes_of(row), data))
     return found, len(ids)
 
 
