@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import audit as audit_commands
 from gateway.commands import consumers as consumer_commands
 from gateway.commands import dead as dead_commands
 from gateway.commands import finding as finding_commands
@@ -48,6 +49,7 @@ app.command("stock")(finding_commands.stock)
 app.add_typer(sftp_commands.sftp, name="sftp")
 app.add_typer(target_commands.targets, name="targets")
 app.add_typer(consumer_commands.consumers, name="consumers")
+app.add_typer(audit_commands.audit, name="audit")
 app.add_typer(dead_commands.dead, name="dead")
 app.command("skip")(dead_commands.skip)
 app.add_typer(replay_commands.replays, name="replays")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import dead, editing, evidence, finding, promoting, steering
+from gateway import auditing, dead, editing, evidence, finding, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
@@ -119,6 +119,7 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
     **consumer_people.OPERATIONS,
+    **auditing.OPERATIONS,
     "sftp.selftest": sftp_selftest,
     "sftp.scan": sftp_scan,
     "as2.evidence": as2_evidence,

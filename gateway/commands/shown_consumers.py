@@ -1,5 +1,6 @@
 """Consumers and the audit log as a person reads them in a terminal."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,34 @@ def _names(value: list[str] | None) -> str:
     return "all" if value is None else " ".join(one.removeprefix("org.crossdock.") for one in value)
 
 
+def _verified(value: dict[str, Any]) -> None:
+    if not value["faults"]:
+        console.print(f"The audit log is whole: {value['checked']:,} records in {value['chains']:,} chains, each bound to the one before it.")
+        return
+    for one in value["faults"]:
+        console.print(Text.assemble(f"{one['chain']} ", (f"record {one['number']}", "bold red"), f": {one['what']}"))
+    console.print(f"{len(value['faults'])} faults in {value['checked']:,} records" + ("; there may be more" if value["more"] else ""))
+
+
+def _heads(value: list[dict[str, Any]]) -> None:
+    table = table_of("chain", "record", "hash")
+    for one in value:
+        table.add_row(one["chain"], f"{one['number']:,}", one["hash"])
+    console.print(table)
+
+
+def _records(value: list[dict[str, Any]]) -> None:
+    for one in value:
+        record = {name: known for name, known in one["record"].items() if name not in ("number", "partner", "at", "act")}
+        words = " ".join(f"{name}={json.dumps(known, ensure_ascii=False)}" for name, known in record.items())
+        act = one["record"].get("act") or one["record"].get("step") or ""
+        console.print(f"{one['number']:>6} {one['record']['at'][:19].replace('T', ' ')} {act} {words}", markup=False)
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
     "consumers": _listed,
+    "audit.verify": _verified,
+    "audit.heads": _heads,
+    "audit.records": _records,
     **{f"consumers.{name}": _shown for name in ("show", "add", "change", "rotate", "retire", "replay")},
 }
