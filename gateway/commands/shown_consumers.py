@@ -13,13 +13,11 @@ def _listed(value: list[dict[str, Any]]) -> None:
     if not value:
         console.print("No consumers. `crossdock consumers add wms --scope events:read` makes one.")
         return
-    table = table_of("consumer", "state", "scopes", "partners", "types", "stream", "a minute", "behind")
     for one in value:
-        table.add_row(
-            one["name"], state_of(one["state"]), " ".join(one["scopes"]), _names(one["partners"]), _names(one["types"]), one["stream"] or "both",
-            f"{one['rate']:,}" if one["rate"] else "no bound", f"{one['behind']:,}",
-        )  # fmt: skip
-    console.print(table)
+        rate = f"{one['rate']:,} a minute" if one["rate"] else "no bound"
+        console.print(Text.assemble((one["name"], "bold"), " ", state_of(one["state"]), f", {rate}, {one['behind']:,} events behind"))
+        console.print(f"  may {', '.join(one['scopes'])}", markup=False)
+        console.print(f"  sees partners {_names(one['partners'])}, types {_names(one['types'])}, stream {one['stream'] or 'both'}", markup=False)
 
 
 def _shown(value: dict[str, Any]) -> None:

@@ -123,7 +123,10 @@ class Access:
         for key, gathered in list(self._gathered.items()):
             if gathered.timer is not None:
                 gathered.timer.cancel()
-            await self._write(key)
+            try:
+                await self._write(key)
+            except StoreUnavailable as error:
+                journal.trouble("audit", error)
 
     def _who(self, request: web.Request) -> Consumer:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -57,7 +57,7 @@ def change(tx: Connection, items: list[Change]) -> list[bool]:
                 given = {"value": _stored(name, value), "at": item.at, "who": item.who[:80], "name": item.name}
                 tx.execute(_CHANGES[name], given)
             was = {name: before[name] for name in sorted(item.values)}
-            _note(tx, item.name, item.at, item.who, "changed", {"before": was, "after": item.values, "because": item.because})
+            _note(tx, item.name, item.at, item.who, "changed", {"before": was, "after": _plain(item.values), "because": item.because})
         done.append(known)
     return done
 
@@ -127,7 +127,12 @@ def _stored(name: str, value: Any) -> Any:
 
 
 def _shown(consumer: Consumer) -> dict[str, Any]:
-    return {name: sorted(value) if isinstance(value := getattr(consumer, name), frozenset | tuple) else value for name in _TERMS}
+    return _plain({name: getattr(consumer, name) for name in _TERMS})
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As JSON has it."""
+    return {name: sorted(value) if isinstance(value, frozenset | tuple) else value for name, value in sorted(values.items())}
 
 
 def _note(tx: Connection, name: str, at: Instant, who: str, act: str, more: dict[str, Any]) -> None:
