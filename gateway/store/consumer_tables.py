@@ -5,7 +5,7 @@ A consumer is no partner's, so its rows carry none; the feed's rows do.
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, text
 
-from gateway.store.columns import Instant, metadata
+from gateway.store.schema import Instant, metadata
 
 consumers = Table(
     "consumers",

@@ -5,9 +5,13 @@ Instants are integers (gateway.clock). Every row carries its partner, so that th
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text, text
 
-from gateway.store import consumer_tables as consumer_tables
-from gateway.store.columns import BY_BYTES, Instant
-from gateway.store.columns import metadata as metadata
+from gateway.store import consumer_tables
+from gateway.store.schema import Instant, metadata
+
+__all__ = ["consumer_tables", "metadata"]
+
+BY_BYTES = String(80).with_variant(String(80, collation="C"), "postgresql")
+"""Text in the order of its bytes, as SQLite has it, so that what begins alike is a range of an index."""
 
 payloads = Table(
     "payloads",
