@@ -121,6 +121,7 @@ class Node:
         self._partner_quotas = Quotas()
         self._secrets: dict[str, bytes] = {}
         self._tls: TlsContext | None = None
+        self._erp_is_open = False
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
 
@@ -270,6 +271,7 @@ class Node:
 
     async def _open_erp(self) -> None:
         """Once somebody may come in."""
+        self._erp_is_open = True
         guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
         app = ErpDoor(self.store, self.compose, self.consumers, self.placer, self.clock).app(guards.middleware)
         self.addresses["erp"] = await self._serve(app, self.settings.erp_listener, guards)
@@ -324,7 +326,7 @@ class Node:
             if revision.profile.channels.sftp_push is not None:
                 self._add_sftp(revision.profile.partner)
         await self.consumers.refresh()
-        if self.consumers and "erp" not in self.addresses and "partners" in self.addresses:
+        if self.consumers and not self._erp_is_open and "partners" in self.addresses:
             await self._open_erp()
             self._write_node_file()
         if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):

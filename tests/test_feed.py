@@ -151,3 +151,36 @@ def test_a_cursor_never_goes_back_but_by_a_replay(store: Store):
     assert commit(5, 1) == (5, 1)
     assert store.read(lambda tx: feed.standing(tx, "other")).result(20).position == 0, "nobody else is touched"
     assert store.consumers.commit(Commit("nobody", 1, 0, "x", AT, "call")).result(20) is None
+
+
+def test_what_was_pruned_leaves_gaps_that_a_reader_passes_over(store: Store, monkeypatch: Any):
+    monkeypatch.setattr(feed, "WINDOW", 4)
+    Teller(store).tell(*(shipment_event(f"S{number}") for number in range(10)))
+    store.consumers.place(AT).result(20)
+    gone = [f"northway.S{number}.pickup.departed-r1" for number in (0, 1, 5, 9)]
+    store.writer.submit(
+        lambda tx, items: [tx.execute(text("DELETE FROM events WHERE id = :id"), [{"id": one} for one in gone]) and None], None
+    ).result(20)
+    after = 0
+    while after < 10:
+        after = store.consumers.prune_feed(after).result(20)
+    assert store.consumers.prune_feed(after).result(20) == 10, "the end"
+    seen, after = [], 0
+    while after < 10:
+        found = page(store, after, 2)
+        seen += names(found)
+        after = found.last
+    assert seen == [f"northway.S{number}.pickup.departed-r1" for number in (2, 3, 4, 6, 7, 8)]
+    Teller(store).tell(shipment_event("S10"))
+    store.consumers.place(AT).result(20)
+    assert page(store, after).events == [(11, "northway.S10.pickup.departed-r1")], "no position is given again"
+
+
+def test_after_a_restore_no_cursor_of_before_counts(store: Store):
+    """Positions are given again to other events there: a cursor that somebody still holds would pass over some of them."""
+    store.consumers.make(Made(ALL, None, 0, "x", AT)).result(20)
+    Teller(store).tell(shipment_event("S1"))
+    store.consumers.place(AT).result(20)
+    assert store.consumers.restart(AT).result(20) == 1
+    done = store.consumers.commit(Commit("wms", 1, 0, "wms", AT, "call")).result(20)
+    assert (done.position, done.epoch) == (0, 1)

@@ -39,3 +39,9 @@ class ConsumerVerbs:
 
     def rewind(self, item: Rewind) -> "Future[Standing | None]":
         return self.writer.submit(feed.rewind, item)
+
+    def prune_feed(self, after: int) -> "Future[int]":
+        return self.writer.submit(feed.prune, after)
+
+    def restart(self, now: Instant) -> "Future[int]":
+        return self.writer.submit(feed.restart, now)

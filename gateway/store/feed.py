@@ -18,6 +18,8 @@ from gateway.store.sql import insert, many
 
 MOST_PLACED = 1_000
 """Events that one commit places."""
+WINDOW = 5_000
+"""Positions that one query looks at."""
 
 PUT_WAITING = insert("feed_waiting", "event", "partner", "type", "stream", "tick", or_nothing=True)
 _HEAD = "SELECT position, at FROM feed_heads WHERE id = 'events'"
@@ -27,6 +29,9 @@ _PUT = insert("feed", "position", "event", "partner", "type", "stream", "at")
 _PLACED = text("DELETE FROM feed_waiting WHERE event = :event")
 _MOVE = text("UPDATE feed_heads SET position = :position, at = :at WHERE id = 'events'")
 _BEFORE = text("SELECT position FROM feed WHERE at < :at ORDER BY at DESC, position DESC LIMIT 1")
+
+_GONE = text("DELETE FROM feed WHERE position > :after AND position <= :until AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = feed.event)")
+_NEW_EPOCH = text("UPDATE consumers SET epoch = epoch + 1")
 
 _CURSOR = "SELECT position, epoch, committed_at FROM consumers WHERE name = :name AND retired_at IS NULL"
 _COMMIT = text("UPDATE consumers SET position = :position, committed_at = :at WHERE name = :name")
@@ -85,6 +90,27 @@ def rewind(tx: Connection, items: list[Rewind]) -> list[Standing | None]:
     return done
 
 
+def prune(tx: Connection, items: list[int]) -> list[int]:
+    """Takes out, behind each of these positions, those of the next WINDOW whose event is gone; where it goes on, and the head at the end.
+
+    For whoever prunes messages with their events. A reader passes over gaps: it goes by position, not by number.
+    """
+    onward = []
+    for after in items:
+        until = min(after + WINDOW, head(tx))
+        tx.execute(_GONE, {"after": after, "until": until})
+        onward.append(until)
+    return onward
+
+
+def restart(tx: Connection, items: list[Instant]) -> list[int]:
+    """Begins a new epoch for every consumer: of a database that was restored, where positions are given again to other events. How many there are.
+
+    Whoever still holds a cursor of before is told to read on from its committed one, which was restored with the events.
+    """
+    return [tx.execute(_NEW_EPOCH).rowcount for _ in items]
+
+
 # ---- reading
 
 
@@ -102,8 +128,6 @@ def before(tx: Connection, at: Instant) -> int:
     return int(tx.execute(_BEFORE, {"at": at}).scalar() or 0)
 
 
-WINDOW = 5_000
-"""Positions that one query looks at."""
 ROUNDS = 20
 """Queries of one page, where a filter leaves most out."""
 
