@@ -137,13 +137,13 @@ def test_a_minute_is_given_out_once_over_all_nodes(postgresql: str, tmp_path: Pa
         node.close()
 
 
-def test_the_migration_brings_what_was_told_before_into_the_feed(database_url: str, tmp_path: Path):
+def test_the_migration_brings_what_was_told_before_into_the_feed(empty_url: str, tmp_path: Path):
     from alembic import command
     from alembic.config import Config
 
     from gateway.store.engine import MIGRATIONS, Database
 
-    database = Database(database_url)
+    database = Database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.writing.connect() as connection, connection.begin():
@@ -155,7 +155,7 @@ def test_the_migration_brings_what_was_told_before_into_the_feed(database_url: s
                 f" VALUES ('{name}', 'x', 1, 'p', 'production', 'd', 'm', 't', 's', '', '', 'x', {at})"
             )
     database.close()
-    store = Store(database_url, tmp_path / "payloads")
+    store = Store(empty_url, tmp_path / "payloads")
     assert store.consumers.place(AT).result(20) == 2
     assert [row["event"] for row in rows_of(store, "SELECT event FROM feed ORDER BY position")] == ["b-r1", "a-r1"]
     assert add(store, "one")["behind"] == 0

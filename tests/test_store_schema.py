@@ -21,9 +21,9 @@ def test_migrations_arrive_at_the_tables(store: Store):
     assert differences == []
 
 
-def test_what_waited_before_scheduling_goes_on(database_url: str, tmp_path: Path):
+def test_what_waited_before_scheduling_goes_on(empty_url: str, tmp_path: Path):
     """From 0005: a parked destination is open, receipts have their class, and due lanes are claimed."""
-    database = Database(database_url)
+    database = Database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.writing.connect() as connection, connection.begin():
@@ -44,7 +44,7 @@ def test_what_waited_before_scheduling_goes_on(database_url: str, tmp_path: Path
                 f" VALUES ('{head}', '{lane}', 1, 'p', '{destination}', 'event', 'due', 'm', 'x', '{{}}', 'pass', 5, 5)"
             )
     database.close()
-    store = Store(database_url, tmp_path / "payloads")
+    store = Store(empty_url, tmp_path / "payloads")
     health = store.read(lambda tx: breaker.health_of(tx, "target:erp")).result(20)
     assert (health.state, health.parked_until, health.reason, health.failures) == ("open", 99, "answered 401", 0)
     assert claim(store, 98).deliveries == []

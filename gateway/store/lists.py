@@ -15,7 +15,7 @@ from gateway.clock import Instant
 
 SCAN = 2_000
 """Rows that one query looks at, at most."""
-SLACK = 4
+SLACK = 2
 """Rows looked at for one that is wanted, where only the stream leaves some out."""
 MOST_NAMED = 2_000
 """Documents of one reference that are looked at, the latest first."""
