@@ -1,10 +1,12 @@
 """Lists for consumers: shipments, orders, stock and documents, by keys that rows keep, or by when they were altered.
 
-Every query is bounded: it looks at so many rows of one index and no more, and says up to where it has looked. So a page may have few rows, or none, and
-still go on. A consumer's partners are a condition of the SQL, one range of an index for each of them.
+Every page is bounded: first a walk of one index, without looking at the rows, finds up to which key it looks; then the rows up to there that fit are read.
+So a page may have few rows, or none, and still go on. A consumer's partners are a condition of the SQL, one range of an index for each of them where there is
+such an index.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +17,6 @@ from gateway.clock import Instant
 
 SCAN = 2_000
 """Rows that one query looks at, at most."""
-SLACK = 2
-"""Rows looked at for one that is wanted, where only the stream leaves some out."""
 MOST_NAMED = 2_000
 """Documents of one reference that are looked at, the latest first."""
 
@@ -46,8 +46,8 @@ _STANDING = (
 )  # fmt: skip
 _STATUS = {"status": "(s.milestone = :status OR s.step = :status OR (:status = 'cancelled' AND s.cancelled))"}
 _OF_STANDING = ("subject", "partner", "stream")
-SHIPMENTS = View("standings", _STANDING, _OF_STANDING, "changed_at", "subject >= 'shipment/'", conditions=_STATUS)
-ORDERS = View("standings", _STANDING, _OF_STANDING, "changed_at", "subject < 'shipment/'", conditions=_STATUS)
+SHIPMENTS = View("standings", _STANDING, _OF_STANDING, "changed_at", "s.subject >= 'shipment/'", conditions=_STATUS)
+ORDERS = View("standings", _STANDING, _OF_STANDING, "changed_at", "s.subject < 'shipment/'", conditions=_STATUS)
 """Subjects are order/… and shipment/…, and nothing between them, whatever the database's collation makes of the slash."""
 STOCK = View(
     "stock",
@@ -95,80 +95,102 @@ def page(tx: Connection, view: View, wanted: Wanted) -> Page:
     """Rows in the order of the key, or of when they were altered where `since` is given."""
     if wanted.partners == ():
         return Page([], None)
-    by_change = wanted.since is not None and wanted.named is None
-    order = (view.changed, *view.key) if by_change else view.key
-    scan = _scan(wanted)
-    given: dict[str, Any] = {"scan": scan, "since": wanted.since, "stream": wanted.stream, **wanted.filters}
-    if wanted.after is not None:
-        given |= {f"after_{number}": value for number, value in enumerate(wanted.after)}
-    fits = _fits(view, wanted, by_change=by_change)
-    inner = _inner(view, wanted, order, given, by_change=by_change)
-    query = (
-        f"SELECT s.*{view.more}, CASE WHEN {' AND '.join(fits) or '1 = 1'} THEN 1 ELSE 0 END AS fits"  # noqa: S608 - names are ours
-        f" FROM ({inner}) s{view.joined} ORDER BY {', '.join(f's.{name}' for name in order)}"
-    )
+    query = Query(view, wanted)
+    _walk_in_order(tx)
+    until = query.until(tx) if query.conditions and wanted.named is None else None
+    rows = query.rows(tx, until)
+    if len(rows) > wanted.limit:
+        return Page(rows[: wanted.limit], [rows[wanted.limit - 1][name] for name in query.order])
+    return Page(rows, until)
+
+
+class Query:
+    """The two statements of a page: up to which key it looks, and the rows up to there.
+
+    Each is made of ranges of one index: one, or one for each partner, where its index begins with the partner.
+    """
+
+    def __init__(self, view: View, wanted: Wanted) -> None:
+        by_change = wanted.since is not None and wanted.named is None
+        by = next((name for name in view.narrow if name in wanted.filters), None) if not by_change and wanted.named is None else None
+        by_partner = wanted.partners if not by_change and by is None and wanted.named is None else None
+        self._view, self._wanted = view, wanted
+        self.order = (view.changed, *view.key) if by_change else view.key
+        self._keys = ", ".join(f"s.{name}" for name in self.order)
+        self._given: dict[str, Any] = {"since": wanted.since, "stream": wanted.stream, **wanted.filters}
+        for name in ("partners", "named"):
+            if getattr(wanted, name) is not None:
+                self._given[name] = list(getattr(wanted, name))
+        where = [view.bounds]
+        if wanted.after is not None:
+            where += self._beyond("after", wanted.after)
+        if by_change:
+            where.append(f"s.{view.changed} >= :since")
+        if by is not None:
+            where.append(f"s.{by} = :{by}")
+        if wanted.named is not None:
+            where.append(f"s.{view.key[0]} IN :named")
+        self._ranges = [where]
+        if by_partner is not None:
+            self._ranges = [[*where, f"s.partner = :partner_{number}"] for number in range(len(by_partner))]
+            self._given |= {f"partner_{number}": partner for number, partner in enumerate(by_partner)}
+        self.conditions = [view.conditions[name] for name in sorted(wanted.filters) if name != by]
+        """What leaves rows of the ranges out."""
+        if wanted.stream is not None:
+            self.conditions.append("s.stream = :stream")
+        if wanted.partners is not None and by_partner is None:
+            self.conditions.append("s.partner IN :partners")
+        if wanted.since is not None and not by_change:
+            self.conditions.append(f"s.{view.changed} >= :since")
+
+    def until(self, tx: Connection) -> list[Any] | None:
+        """The key of the last row that this page looks at; None where it looks at all that there are."""
+        scan = max(self._wanted.limit + 1, SCAN // len(self._ranges))
+        self._given |= {"scan": scan, "last": scan - 1}
+        parts = [
+            f"SELECT {self._keys} FROM {self._view.table} s WHERE {' AND '.join(where)} ORDER BY {self._keys} LIMIT :scan"  # noqa: S608 - names are ours
+            for where in self._ranges
+        ]
+        row = _run(tx, f"{self._together(parts)} LIMIT 1 OFFSET :last", self._given).first()
+        return None if row is None else list(row)
+
+    def rows(self, tx: Connection, until: list[Any] | None) -> list[dict[str, Any]]:
+        """One more than a page has, if there are so many."""
+        more = [*self.conditions, *(self._beyond("until", until, "<=") if until is not None else ())]
+        self._given["most"] = self._wanted.limit + 1
+        columns = ", ".join(f"s.{name}" for name in self._view.columns) + self._view.more
+        parts = [
+            f"SELECT {columns} FROM {self._view.table} s{self._view.joined} WHERE {' AND '.join([*where, *more])}"  # noqa: S608 - names are ours
+            f" ORDER BY {self._keys} LIMIT :most"
+            for where in self._ranges
+        ]
+        return [dict(row._mapping) for row in _run(tx, f"{self._together(parts)} LIMIT :most", self._given)]
+
+    def _together(self, parts: list[str]) -> str:
+        union = " UNION ALL ".join(f"SELECT * FROM ({part}) p{number}" for number, part in enumerate(parts))  # noqa: S608 - names are ours
+        return f"SELECT * FROM ({union}) s ORDER BY {self._keys}"  # noqa: S608 - names are ours
+
+    def _beyond(self, what: str, key: Sequence[Any], sign: str = ">") -> list[str]:
+        """Rows behind a key, or up to it; its first column by itself, too, so that it is a range of whatever index begins with it."""
+        self._given |= {f"{what}_{number}": value for number, value in enumerate(key)}
+        values = ", ".join(f":{what}_{number}" for number in range(len(key)))
+        return [f"s.{self.order[0]} {sign.rstrip('=')}= :{what}_0", f"({self._keys}) {sign} ({values})"]
+
+
+def _walk_in_order(tx: Connection) -> None:
+    """PostgreSQL walks the index in its order and stops, also while it has no statistics of the table yet and would sort all that is behind the key."""
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+        tx.exec_driver_sql("SET LOCAL enable_sort = off")
+
+
+def _run(tx: Connection, query: str, given: dict[str, Any]) -> Any:
     statement = text(query)
-    for name in ("named", "partners"):
-        if f":{name}" in query:
-            given[name] = list(getattr(wanted, name))
+    used = {name: value for name, value in given.items() if re.search(rf":{name}\b", query)}
+    for name, value in used.items():
+        if isinstance(value, list):
             statement = statement.bindparams(bindparam(name, expanding=True))
-    found: list[dict[str, Any]] = []
-    last: list[Any] | None = None
-    looked = 0
-    for row in tx.execute(statement, {name: value for name, value in given.items() if f":{name}" in query}):
-        if len(found) == wanted.limit:
-            return Page(found, last)
-        looked += 1
-        last = [getattr(row, name) for name in order]
-        if row.fits:
-            found.append(dict(row._mapping))
-    return Page(found, last if looked == scan else None)
-
-
-def _scan(wanted: Wanted) -> int:
-    """How many rows are looked at: more than are wanted, where filters leave some out."""
-    parts = len(wanted.partners) if wanted.partners is not None else 1
-    if wanted.filters or wanted.named is not None or wanted.since is not None:
-        return max(wanted.limit + 1, SCAN // parts)
-    return (wanted.limit * SLACK if wanted.stream is not None else wanted.limit) + 1
-
-
-def _fits(view: View, wanted: Wanted, *, by_change: bool) -> list[str]:
-    fits = [view.conditions[name] for name in sorted(wanted.filters)]
-    if wanted.stream is not None:
-        fits.append("s.stream = :stream")
-    if wanted.partners is not None:
-        fits.append("s.partner IN :partners")
-    if wanted.since is not None and not by_change:
-        fits.append(f"s.{view.changed} >= :since")
-    return fits
-
-
-def _inner(view: View, wanted: Wanted, order: tuple[str, ...], given: dict[str, Any], *, by_change: bool) -> str:
-    """The rows that are looked at: a range of one index, or one for each partner."""
-    where = [view.bounds]
-    if wanted.after is not None:
-        where += [f"{order[0]} >= :after_0", f"({', '.join(order)}) > ({', '.join(f':after_{number}' for number in range(len(order)))})"]
-    by = next((name for name in view.narrow if name in wanted.filters), None)
-    if wanted.named is not None:
-        where.append(f"{view.key[0]} IN :named")
-    elif by_change:
-        where.append(f"{view.changed} >= :since")
-    elif by is not None:
-        where.append(f"{by} = :{by}")
-    elif wanted.partners is not None:
-        parts = []
-        for number, partner in enumerate(wanted.partners):
-            given[f"partner_{number}"] = partner
-            parts.append(f"SELECT * FROM ({_select(view, [*where, f'partner = :partner_{number}'], order)}) p{number}")  # noqa: S608 - names are ours
-        return f"SELECT * FROM ({' UNION ALL '.join(parts)}) u ORDER BY {', '.join(order)} LIMIT :scan"  # noqa: S608 - names are ours
-    if wanted.partners is not None:
-        where.append("partner IN :partners")
-    return _select(view, where, order)
-
-
-def _select(view: View, where: list[str], order: tuple[str, ...]) -> str:
-    return f"SELECT {', '.join(view.columns)} FROM {view.table} WHERE {' AND '.join(where)} ORDER BY {', '.join(order)} LIMIT :scan"  # noqa: S608 - names are ours
+    return tx.execute(statement, used)
 
 
 # ---- by a reference
