@@ -70,7 +70,7 @@ def fill(store: Store, number: int) -> None:
 
     for first in range(0, number, BATCH):
         store.writer.submit(put, first).result()
-    move = text("UPDATE feed_heads SET position = :number WHERE id = 'events'")
+    move = text("INSERT INTO feed_heads (id, position, at) VALUES ('events', :number, 0)")
     store.writer.submit(lambda tx, items: [tx.execute(move, {"number": number}) and None], None).result()
 
 

@@ -21,6 +21,14 @@ def test_migrations_arrive_at_the_tables(store: Store):
     assert differences == []
 
 
+def test_a_new_database_has_no_rows(store: Store):
+    """So that a backup can be read into it."""
+    rows = store.read(lambda tx: [table.name for table in metadata.sorted_tables if tx.execute(table.select().limit(1)).first() is not None]).result(
+        20
+    )
+    assert rows == []
+
+
 def test_what_waited_before_scheduling_goes_on(empty_url: str, tmp_path: Path):
     """From 0005: a parked destination is open, receipts have their class, and due lanes are claimed."""
     database = Database(empty_url)

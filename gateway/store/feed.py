@@ -23,6 +23,7 @@ WINDOW = 5_000
 
 PUT_WAITING = insert("feed_waiting", "event", "partner", "type", "stream", "tick", or_nothing=True)
 _HEAD = "SELECT position, at FROM feed_heads WHERE id = 'events'"
+_MAKE_HEAD = text("INSERT INTO feed_heads (id, position, at) VALUES ('events', 0, 0) ON CONFLICT (id) DO NOTHING")
 _WAITING = text("SELECT event, partner, type, stream FROM feed_waiting ORDER BY tick, event LIMIT :limit")
 _SOME_WAIT = text("SELECT 1 FROM feed_waiting LIMIT 1")
 _PUT = insert("feed", "position", "event", "partner", "type", "stream", "at")
@@ -42,6 +43,8 @@ def place(tx: Connection, items: list[Instant]) -> list[int]:
     """Gives positions to what waits, in its order; how many. Nothing while another node is at it. Each item is the moment of it."""
     lock = "" if tx.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
     placed = []
+    if tx.execute(text(_HEAD)).first() is None:
+        tx.execute(_MAKE_HEAD)
     for now in items:
         head = tx.execute(text(_HEAD + lock)).first()
         waiting = tx.execute(_WAITING, {"limit": MOST_PLACED}).all() if head is not None else []
@@ -119,8 +122,9 @@ def some_wait(tx: Connection) -> bool:
 
 
 def head(tx: Connection) -> int:
-    """The last position that was given."""
-    return int(tx.execute(text(_HEAD)).one().position)
+    """The last position that was given; 0 before the first."""
+    row = tx.execute(text(_HEAD)).first()
+    return 0 if row is None else int(row.position)
 
 
 def before(tx: Connection, at: Instant) -> int:

@@ -82,7 +82,6 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.execute("INSERT INTO feed_heads (id, position, at) VALUES ('events', 0, 0)")
     op.execute("INSERT INTO feed_waiting (event, partner, type, stream, tick) SELECT id, partner, type, stream, at FROM events")
     op.add_column("stock", sa.Column("told_at", sa.BigInteger(), nullable=True, comment="when we last altered the row; null: before that was noted"))
     op.create_index("stock_by_change", "stock", ["told_at", "id"], unique=False)
