@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 from sqlalchemy import Connection
 
 from gateway.as2.records import Arrived
+from gateway.consumers.placing import Placer
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
@@ -58,6 +59,23 @@ def drop_idempotency_key() -> Iterator[None]:
         return honest(self, attributes | {"id": uuid.uuid4().hex})
 
     with replaced(RestTarget, "_headers", headers):
+        yield
+
+
+@contextlib.contextmanager
+def places_from_memory() -> Iterator[None]:
+    """Events that wait for their place in the feed are known for one life only."""
+    honest = Placer.start
+
+    def forget(tx: Connection, items: list[None]) -> list[None]:
+        tx.exec_driver_sql("DELETE FROM feed_waiting")
+        return items
+
+    def start(self: Placer) -> None:
+        self._store.writer.submit(forget, None).result()
+        honest(self)
+
+    with replaced(Placer, "start", start):
         yield
 
 
@@ -203,6 +221,7 @@ def leak() -> Iterator[None]:
 SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "answer-before-commit": answer_before_commit,
     "drop-idempotency-key": drop_idempotency_key,
+    "places-from-memory": places_from_memory,
     "leak": leak,
     "retry-after-unheard": retry_after_unheard,
     "refusals-repeated": refusals_repeated,
