@@ -160,6 +160,31 @@ def test_each_release_is_written_down_before_and_after(tmp_path: Path):
     run(act, tmp_path)
 
 
+def test_a_call_that_fails_is_written_down_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from gateway.compose.stage import ComposeStage
+
+    async def act(api: Api) -> None:
+        async def fail(self: ComposeStage, *given: Any, **more: Any) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(ComposeStage, "release", fail)
+        assert (await api.ask("POST", "/v1/documents", json=asked())).status == 500
+        assert [(one["act"], one.get("status")) for one in records(api, chain_of("erp"))[1:]] == [("asked", None), ("answered", 500)]
+
+    run(act, tmp_path)
+
+
+def test_a_consumer_can_be_made_before_the_first_node_runs(tmp_path: Path):
+    from typer.testing import CliRunner
+
+    from gateway.__main__ import app
+
+    data = str(tmp_path / "var")
+    made = CliRunner().invoke(app, ["consumers", "add", "wms", "--scope", "events:read", "--data-dir", data])
+    assert (made.exit_code, "token:  cdc_" in made.output) == (0, True), made.output
+    assert "wms" in CliRunner().invoke(app, ["consumers", "--data-dir", data]).output
+
+
 def test_a_version_is_kept_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     async def act(api: Api) -> None:
         await api.consumer("wms", "shipments:read")

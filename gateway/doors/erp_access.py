@@ -4,6 +4,7 @@ Knows the table of routes and no handler. Everything is denied that is not allow
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,7 +76,12 @@ class Access:
         """Every answer with the headers that it owes, and after the record that it owes: what could not be written down is not answered."""
         now = self._clock()
         call = request[CALL] = Call(new_id(now), now)
-        answer = await handler(request)
+        try:
+            answer = await handler(request)
+        except Exception:
+            with contextlib.suppress(StoreUnavailable):
+                await self._note(request, call, 500)
+            raise
         try:
             await self._note(request, call, answer.status)
         except StoreUnavailable as error:
