@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, text
 from gateway.clock import Instant
 from gateway.consumers.records import Commit, Consumer, Rewind, Standing, chain_of
 from gateway.store import audit
-from gateway.store.sql import insert, many
+from gateway.store.sql import in_lists, insert, many, one_of
 
 MOST_PLACED = 1_000
 """Events that one commit places."""
@@ -27,7 +27,7 @@ _MAKE_HEAD = text("INSERT INTO feed_heads (id, position, at) VALUES ('events', 0
 _WAITING = text("SELECT event, partner, type, stream FROM feed_waiting ORDER BY tick, event LIMIT :limit")
 _SOME_WAIT = text("SELECT 1 FROM feed_waiting LIMIT 1")
 _PUT = insert("feed", "position", "event", "partner", "type", "stream", "at")
-_PLACED = text("DELETE FROM feed_waiting WHERE event = :event")
+_PLACED = one_of("DELETE FROM feed_waiting WHERE event IN :keys RETURNING event")
 _MOVE = text("UPDATE feed_heads SET position = :position, at = :at WHERE id = 'events'")
 _BEFORE = text("SELECT position FROM feed WHERE at < :at ORDER BY at DESC, position DESC LIMIT 1")
 
@@ -51,7 +51,7 @@ def place(tx: Connection, items: list[Instant]) -> list[int]:
         if head is not None and waiting:
             at = max(head.at, now)
             many(tx, _PUT, [dict(row._mapping) | {"position": number, "at": at} for number, row in enumerate(waiting, start=head.position + 1)])
-            many(tx, _PLACED, [{"event": row.event} for row in waiting])
+            in_lists(tx, _PLACED, [row.event for row in waiting])
             tx.execute(_MOVE, {"position": head.position + len(waiting), "at": at})
         placed.append(len(waiting))
     return placed
