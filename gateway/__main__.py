@@ -8,7 +8,9 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import audit as audit_commands
 from gateway.commands import backup as backup_commands
+from gateway.commands import consumers as consumer_commands
 from gateway.commands import dead as dead_commands
 from gateway.commands import finding as finding_commands
 from gateway.commands import nodes as node_commands
@@ -52,6 +54,8 @@ app.add_typer(node_commands.nodes, name="nodes")
 app.command("prune")(node_commands.prune)
 app.command("backup")(backup_commands.backup)
 app.command("restore")(backup_commands.restore)
+app.add_typer(consumer_commands.consumers, name="consumers")
+app.add_typer(audit_commands.audit, name="audit")
 app.add_typer(dead_commands.dead, name="dead")
 app.command("skip")(dead_commands.skip)
 app.add_typer(replay_commands.replays, name="replays")

@@ -25,6 +25,8 @@ from gateway.as2.ring import KeyRing
 from gateway.chores import Chore, Chores
 from gateway.clock import SECOND, Clock, now, span, wall
 from gateway.compose.stage import ComposeStage
+from gateway.consumers.book import ConsumerBook
+from gateway.consumers.placing import Placer
 from gateway.deliver.stage import DeliverStage
 from gateway.doors.api.listener import AdminDoor
 from gateway.doors.as2 import As2Door
@@ -125,6 +127,7 @@ class Node:
         self._partner_quotas = Quotas()
         self._secrets: dict[str, bytes] = {}
         self._tls: TlsContext | None = None
+        self._erp_is_open = False
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
 
@@ -178,6 +181,9 @@ class Node:
             proxies=self.settings.partner_listener.proxies,
         )
         self.door = HttpDoor(self.store, self.receive, self.settings.limits, self.clock, self.callers, as2)
+        self.consumers = ConsumerBook(self.store, self.clock, self.settings.erp_listener.token)
+        await self.consumers.begin()
+        self.placer = Placer(self.store, clock=self.clock)
         await self.reload_profiles()
         await landed(self.store.know_destinations([f"target:{name}" for name in self.settings.targets]))
         self.deliver.start()
@@ -187,6 +193,7 @@ class Node:
         self.as2.start()
         self.poller.start()
         self.herald.start()
+        self.placer.start()
         self.chores = Chores(self.store, self._shared_work(), node=self.name, clock=self.clock)
         await self._listen()
         await self._beat()
@@ -265,11 +272,8 @@ class Node:
         if self._tls is not None:
             self._tls.trust(one.der for revision in self.book for one in self.ring.tls(revision.profile.partner))
         self.addresses["partners"] = await self._serve(partner, self.settings.partner_listener, guards, self._tls)
-        if self.settings.erp_listener.token:
-            seconds = self.settings.limits.header_time.total_seconds()
-            erp_guards = Guards(seconds, self.settings.limits.connections)
-            erp = ErpDoor(self.store, self.compose, self.settings.erp_listener.token).app(erp_guards.middleware)
-            self.addresses["erp"] = await self._serve(erp, self.settings.erp_listener, erp_guards)
+        if self.consumers:
+            await self._open_erp()
         admin = AdminDoor(self).app()
         self.addresses["admin"] = await self._serve(
             admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
@@ -277,6 +281,13 @@ class Node:
         if any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
         self._write_node_file()
+
+    async def _open_erp(self) -> None:
+        """Once somebody may come in."""
+        self._erp_is_open = True
+        guards = Guards(self.settings.limits.header_time.total_seconds(), self.settings.limits.connections)
+        app = ErpDoor(self.store, self.compose, self.consumers, self.placer, self.clock).app(guards.middleware)
+        self.addresses["erp"] = await self._serve(app, self.settings.erp_listener, guards)
 
     async def _serve(self, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
         runner = web.AppRunner(
@@ -329,6 +340,10 @@ class Node:
                 self._add_as2(revision.profile.partner)
             if revision.profile.channels.sftp_push is not None:
                 self._add_sftp(revision.profile.partner)
+        await self.consumers.refresh()
+        if self.consumers and not self._erp_is_open and "partners" in self.addresses:
+            await self._open_erp()
+            self._write_node_file()
         if self.sftp is None and "partners" in self.addresses and any(one.profile.channels.sftp for one in self.book):
             await self._open_sftp()
             self._write_node_file()
@@ -401,6 +416,7 @@ class Node:
 
     def _on_kept(self) -> None:
         self.deliver.wake()
+        self.placer.wake()
         self.reconcile.wake()
 
     def _on_queued(self) -> None:
@@ -534,6 +550,7 @@ class Node:
         await self.translate.stop()
         await self.reconcile.stop()
         await self.herald.stop()
+        await self.placer.stop()
         await self.deliver.stop()
         await self.pool.stop()
         self.draining = False

@@ -58,10 +58,11 @@ def _standing(store: Store, kind: str, wanted: str) -> list[dict[str, Any]]:
     rows = store.read(lambda tx: standings.standing(tx, kind, names, spellings(name))).result(WAIT)
     if not rows:
         raise Refused(404, "not-found", f"no {kind} is known as {wanted}; `crossdock find {wanted}` searches all documents")
-    return [_shown(row) for row in rows]
+    return [standing_shown(row) for row in rows]
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def standing_shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of standings as people and consumers see it."""
     names = ("subject", "partner", "stream", "step", "milestone", "cancelled", "event", "document", "revision")
     return {name: row[name] for name in names} | {
         "cancelled": bool(row["cancelled"]),
@@ -83,15 +84,17 @@ def stock_listed(store: Store, given: Arguments) -> Any:
     """Stock by `item`, `location` and `partner`: the latest count with what was changed since. Each row has `after`, for the page behind it."""
     narrowed = {"item": given.get("item") or None, "place": given.get("location") or None, "partner": given.get("partner") or None}
     rows = store.read(lambda tx: stock.listed(tx, after=str(given.get("after") or ""), limit=_limit(given, 50), **narrowed)).result(WAIT)
-    return [
-        {
-            "item": row["item"], "numbering": row["numbering"], "location": row["place"], "partner": row["partner"], "stream": row["stream"],
-            "unit": row["unit"], "quantities": row["quantities"], "as_of": as_text(row["as_of"]) if row["as_of"] is not None else None,
-            "changes": row["changes"], "changed_at": as_text(row["changed_at"]) if row["changed_at"] is not None else None, "event": row["event"],
-            "document": row["document"], "after": row["id"],
-        }
-        for row in rows
-    ]  # fmt: skip
+    return [stock_shown(row) | {"after": row["id"]} for row in rows]
+
+
+def stock_shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of stock as people and consumers see it."""
+    return {
+        "item": row["item"], "numbering": row["numbering"], "location": row["place"], "partner": row["partner"], "stream": row["stream"],
+        "unit": row["unit"], "quantities": row["quantities"], "as_of": as_text(row["as_of"]) if row["as_of"] is not None else None,
+        "changes": row["changes"], "changed_at": as_text(row["changed_at"]) if row["changed_at"] is not None else None, "event": row["event"],
+        "document": row["document"],
+    }  # fmt: skip
 
 
 def _span(given: Arguments) -> dict[str, Any]:

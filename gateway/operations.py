@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-from gateway import backup_people, dead, editing, evidence, finding, node_people, promoting, steering
+from gateway import auditing, backup_people, dead, editing, evidence, finding, node_people, promoting, steering
 from gateway.alarms import people as alarm_people
 from gateway.as2 import people
 from gateway.as2.evidence import as2_evidence
 from gateway.as2.sending import as2_selftest, as2_send, as2_sent
 from gateway.clock import now
+from gateway.consumers import people as consumer_people
 from gateway.errors import Refused
 from gateway.explaining import explain_event
 from gateway.records import Action
@@ -119,6 +120,8 @@ OPERATIONS: dict[str, Callable[[Store, Arguments], Any]] = {
     **backup_people.OPERATIONS,
     **people.OPERATIONS,
     **sftp_people.OPERATIONS,
+    **consumer_people.OPERATIONS,
+    **auditing.OPERATIONS,
     "sftp.selftest": sftp_selftest,
     "sftp.scan": sftp_scan,
     "as2.evidence": as2_evidence,
@@ -136,5 +139,6 @@ CHANGING = (
     | steering.CHANGING
     | node_people.CHANGING
     | sftp_people.CHANGING
+    | consumer_people.CHANGING
 )
 """After these the node looks at its rows at once."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.store import Store
-from tests.databases import empty_database, own_postgresql
+from tests.databases import empty_database, migrated_database, migrated_file, own_postgresql
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +22,26 @@ def postgresql() -> Iterator[str]:
         yield server.get_uri()
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where databases are kept that were migrated once."""
+    return tmp_path_factory.mktemp("templates")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind without any table."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'crossdock.db'}"
-        return
-    yield empty_database(request.getfixturevalue("postgresql"))
+        return f"sqlite:///{tmp_path / 'crossdock.db'}"
+    return empty_database(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, templates: Path) -> str:
+    """A database of each kind with the schema and no rows."""
+    if request.param == "sqlite":
+        return migrated_file(templates, tmp_path / "crossdock.db")
+    return migrated_database(request.getfixturevalue("postgresql"), templates)
 
 
 @pytest.fixture

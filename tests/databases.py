@@ -1,6 +1,7 @@
 """A PostgreSQL of the tests' own, empty databases in it, and somebody who holds SQLite's lock."""
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine
+
+from gateway.store.store import Store
 
 STRANGER = """
 import sqlite3, sys
@@ -38,14 +41,37 @@ def own_postgresql() -> Iterator[Any]:
             server.cleanup()
 
 
-def empty_database(server: str) -> str:
+def empty_database(server: str, template: str = "template1") -> str:
     """The URL of a new one, of this server's URL."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
     admin.dispose()
     return server.replace("/postgres?", f"/{name}?")
+
+
+_templates: dict[str, str] = {}
+"""By server: the name of a database of ours there that has the schema and no rows."""
+
+
+def migrated_database(server: str, folder: Path) -> str:
+    """The URL of a new one that has the schema already, as a copy of one that was migrated once: a fifth of the time of migrating each."""
+    if server not in _templates:
+        template = empty_database(server)
+        Store(template, folder / "template").close()
+        _templates[server] = template.partition("?")[0].rpartition("/")[2]
+    return empty_database(server, template=_templates[server])
+
+
+def migrated_file(folder: Path, to: Path) -> str:
+    """The same for SQLite: a copy of a file that was migrated once; `folder` is where it is kept."""
+    template = folder / "template.db"
+    if not template.exists():
+        Store(f"sqlite:///{folder / 'made.db'}", folder / "template").close()
+        (folder / "made.db").rename(template)
+    shutil.copyfile(template, to)
+    return f"sqlite:///{to}"
 
 
 @contextlib.contextmanager

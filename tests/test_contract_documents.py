@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.contract.breaking import breaks_readers, breaks_writers
+from gateway.contract.breaking import breaks_callers, breaks_readers, breaks_writers
 from gateway.contract.documents import asyncapi, openapi
+from gateway.contract.versions import CURRENT, VERSIONS
 from gateway.doors.problems import KINDS
 from tests.mapping_fixtures import FIXTURES, ROOT, golden_path
 from translators.events.families import FAMILIES, OWN, json_schema
@@ -21,9 +22,13 @@ from translators.events.families import FAMILIES, OWN, json_schema
 FOLDER = ROOT / "docs" / "reference" / "contract"
 VERSION = "0.1.0"
 DOCUMENTS = {"openapi.json": openapi, "asyncapi.json": asyncapi}
-RELEASED = sorted((FOLDER / "released").glob("*/*.json"))
+RELEASED = sorted((FOLDER / "released").glob("*/org.*.json"))
+RELEASED_DOCUMENTS = sorted((FOLDER / "released").glob("*/openapi.json"))
 SCHEMAS = {family.type: json_schema(family) for family in (FAMILIES | OWN).values()}
 STATUS = SCHEMAS["org.crossdock.shipment.status.v1"]
+
+
+OPENAPI = openapi(VERSION)
 
 
 def write() -> None:
@@ -76,6 +81,68 @@ def test_nobody_who_relies_on_a_release_is_broken(file: Path):
     assert breaks_readers(before, after) == []
     if file.stem in {family.type for family in FAMILIES.values()}:
         assert breaks_writers(before, after) == []
+
+
+@pytest.mark.parametrize("file", RELEASED_DOCUMENTS, ids=[file.parent.name for file in RELEASED_DOCUMENTS])
+def test_nobody_who_calls_by_a_released_document_is_broken(file: Path):
+    assert breaks_callers(json.loads(file.read_text(encoding="utf-8")), OPENAPI) == []
+
+
+def test_the_versions_that_are_kept_are_those_that_were_released():
+    assert [file.parent.name for file in RELEASED_DOCUMENTS] == list(VERSIONS)
+    assert CURRENT == VERSION
+
+
+SHIPMENTS = "/v1/shipments"
+
+
+def of_get(document: dict[str, Any], path: str = SHIPMENTS) -> dict[str, Any]:
+    return document["paths"][path]["get"]
+
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "an address": (lambda one: one["paths"].pop(SHIPMENTS), "GET /v1/shipments is gone"),
+    "a method": (lambda one: one["paths"]["/v1/documents"].pop("post"), "POST /v1/documents is gone"),
+    "a parameter": (lambda one: of_get(one).update(parameters=of_get(one)["parameters"][1:]), "the query parameter status is gone"),
+    "a parameter that must be": (lambda one: of_get(one)["parameters"][0].update(required=True), "the query parameter status must be there now"),
+    "a word of a parameter": (
+        lambda one: of_get(one, "/v1/documents")["parameters"][0]["schema"].update(enum=["in"]),
+        "direction may not have words any more",
+    ),
+    "an answer": (lambda one: of_get(one)["responses"].pop("200"), "it does not answer 200 any more"),
+    "a kind of answer": (lambda one: of_get(one)["responses"]["200"].update(content={}), "200 is not application/json any more"),
+    "a field": (lambda one: one["components"]["schemas"]["ListedStanding"]["properties"].pop("milestone"), "items[].milestone is gone"),
+    "a field of a part": (lambda one: one["components"]["schemas"]["Released"]["properties"].pop("document"), "document is gone"),
+    "a body that must have more": (
+        lambda one: one["components"]["schemas"]["Release"]["required"].append("set"),
+        "POST /v1/documents: set must be there now",
+    ),
+    "a body": (lambda one: of_put(one)["requestBody"].update(content={}), "a body of application/json is not taken any more"),
+    "a body that was none": (
+        lambda one: of_get(one).update(requestBody={"required": True, "content": {}}),
+        "GET /v1/shipments: a body must be there now",
+    ),
+}  # fmt: skip
+
+
+def of_put(document: dict[str, Any]) -> dict[str, Any]:
+    return document["paths"]["/v1/events/cursor"]["put"]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_breaks_callers_is_told(name: str):
+    change, words = BROKEN[name]
+    after = copy.deepcopy(OPENAPI)
+    change(after)
+    told = breaks_callers(OPENAPI, after)
+    assert any(words in one for one in told), told
+
+
+def test_what_is_added_breaks_no_caller():
+    before = copy.deepcopy(OPENAPI)
+    del before["paths"][SHIPMENTS]
+    of_get(before, "/v1/orders")["parameters"].pop(0)
+    assert breaks_callers(before, OPENAPI) == []
 
 
 def changed(change: Any) -> dict[str, Any]:

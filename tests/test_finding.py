@@ -175,9 +175,9 @@ def test_every_query_walks_an_index_in_its_order(store: Store):
         assert "OFFSET" not in statement
 
 
-def test_references_that_were_kept_before_are_found_afterwards(database_url: str, tmp_path: Path):
+def test_references_that_were_kept_before_are_found_afterwards(empty_url: str, tmp_path: Path):
     """The migration takes them over, each once, at the time when its message came."""
-    database = Database(database_url)
+    database = Database(empty_url)
     database.migrate("0008_replays")
     with database.writing.begin() as connection:
         message = {"id": "M", "partner": "p", "direction": "in", "channel": "http", "state": "translated", "payload": "x", "size": 1, "sha256": "s"}
@@ -197,7 +197,7 @@ def test_references_that_were_kept_before_are_found_afterwards(database_url: str
         for kind in ("purchase_order", "order"):
             _put(connection, "document_references", {"value": "PO1", "type": kind, "document": "M.1.1.1", "partner": "p", "at": 9 * SECOND})
     database.close()
-    opened = Store(database_url, tmp_path / "payloads")
+    opened = Store(empty_url, tmp_path / "payloads")
     (row,) = OPERATIONS["find"](opened, {"value": "PO1", "set": "214", "until": as_text(8 * SECOND)})
     opened.close()
     assert (row["id"], sorted(row["found_by"])) == ("M.1.1.1", ["order", "purchase_order"])

@@ -21,9 +21,17 @@ def test_migrations_arrive_at_the_tables(store: Store):
     assert differences == []
 
 
-def test_what_waited_before_scheduling_goes_on(database_url: str, tmp_path: Path):
+def test_a_new_database_has_no_rows(store: Store):
+    """So that a backup can be read into it."""
+    rows = store.read(lambda tx: [table.name for table in metadata.sorted_tables if tx.execute(table.select().limit(1)).first() is not None]).result(
+        20
+    )
+    assert rows == []
+
+
+def test_what_waited_before_scheduling_goes_on(empty_url: str, tmp_path: Path):
     """From 0005: a parked destination is open, receipts have their class, and due lanes are claimed."""
-    database = Database(database_url)
+    database = Database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.writing.connect() as connection, connection.begin():
@@ -44,7 +52,7 @@ def test_what_waited_before_scheduling_goes_on(database_url: str, tmp_path: Path
                 f" VALUES ('{head}', '{lane}', 1, 'p', '{destination}', 'event', 'due', 'm', 'x', '{{}}', 'pass', 5, 5)"
             )
     database.close()
-    store = Store(database_url, tmp_path / "payloads")
+    store = Store(empty_url, tmp_path / "payloads")
     health = store.read(lambda tx: breaker.health_of(tx, "target:erp")).result(20)
     assert (health.state, health.parked_until, health.reason, health.failures) == ("open", 99, "answered 401", 0)
     assert claim(store, 98).deliveries == []

@@ -22,7 +22,11 @@ def operate(settings: Settings, name: str, given: dict[str, Any]) -> Any:
     node = node_of(settings.data_dir)
     if node is not None:
         return _ask(node, name, given)
-    if settings.database is None and not (settings.data_dir / "crossdock.db").exists() and not name.startswith(("partners.", "keys.", "sftp.")):
+    if (
+        settings.database is None
+        and not (settings.data_dir / "crossdock.db").exists()
+        and not name.startswith(("partners.", "keys.", "sftp.", "consumers."))
+    ):
         raise StoreUnavailable(f"{settings.data_dir} holds no data yet; start a node with `crossdock serve`, or name another folder with --data-dir")
     from gateway.app import lock, open_store
     from gateway.operations import OPERATIONS

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands import shown_finding, shown_nodes, shown_targets, shown_work
+from gateway.commands import shown_consumers, shown_finding, shown_nodes, shown_targets, shown_work
 from gateway.commands.screen import console, state_of, table_of
 
 VERDICTS = {"A": "accepted", "E": "accepted with errors", "P": "partly accepted", "R": "rejected"}
@@ -435,6 +435,7 @@ def _ssh_key(value: Any) -> None:
 SHOWERS: dict[str, Callable[[Any], None]] = {
     **shown_work.SHOWERS,
     **shown_finding.FINDING,
+    **shown_consumers.SHOWERS,
     "show": _show, "explain": _explained, "alarms": _alarms, "alarms.close": _alarm_closed, "alarms.test": _alarm_tested, "awaited": _awaited, "receipts": _receipts, "receipts.check": _receipts_checked, "act": _acted, "replay": _replayed,
     "keys.list": _certificates, "keys.generate": _certificate, "keys.import": _certificate, "keys.add": _certificate, "keys.show": _certificate,
     "keys.retire": _certificate, "keys.schedule": _certificate, "as2.messages": _as2_messages, "as2.send": _as2_queued, "as2.sent": _as2_message,

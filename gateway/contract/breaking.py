@@ -1,6 +1,7 @@
-"""Whether one published JSON Schema breaks those who rely on an earlier one. Pure.
+"""Whether one published JSON Schema, or the document of the whole interface, breaks those who rely on an earlier one. Pure.
 
-Two who rely on it: who reads what we tell (events), and who writes what we take (the same data in a release to a partner).
+Two who rely on a schema: who reads what we tell (events, answers), and who writes what we take (the same data in a release to a partner). Who calls us does
+both, at addresses.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,61 @@ def breaks_writers(before: Schema, after: Schema) -> list[str]:
     return sorted(set(_for_writers(_Side(before), _Side(after), "", 0)))
 
 
+def breaks_callers(before: Schema, after: Schema) -> list[str]:
+    """Where who calls by the OpenAPI document `before` may stumble over what `after` serves: addresses, parameters, bodies, answers of success."""
+    told: list[str] = []
+    sides = before.get("components", {}).get("schemas", {}), after.get("components", {}).get("schemas", {})
+    for path, operations in before["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method.upper()} {path}"
+            now = after["paths"].get(path, {}).get(method)
+            if now is None:
+                told.append(f"{where} is gone")
+                continue
+            told += [f"{where}: {one}" for one in (*_parameters(operation, now), *_bodies(operation, now, sides), *_answers(operation, now, sides))]
+    return sorted(set(told))
+
+
+def _parameters(before: Schema, after: Schema) -> Iterator[str]:
+    known = {(one["in"], one["name"]): one for one in before.get("parameters", ())}
+    present = {(one["in"], one["name"]): one for one in after.get("parameters", ())}
+    for place, name in known.keys() - present.keys():
+        yield f"the {place} parameter {name} is gone"
+    for key, one in present.items():
+        if one.get("required") and not known.get(key, {}).get("required"):
+            yield f"the {key[0]} parameter {key[1]} must be there now"
+        if key in known:
+            yield from _for_writers(_Side(known[key].get("schema", {}), {}), _Side(one.get("schema", {}), {}), key[1], 0)
+
+
+def _bodies(before: Schema, after: Schema, definitions: tuple[Schema, Schema]) -> Iterator[str]:
+    if "requestBody" not in before:
+        if after.get("requestBody", {}).get("required"):
+            yield "a body must be there now"
+        return
+    known, present = before["requestBody"]["content"], after.get("requestBody", {}).get("content", {})
+    for media, body in known.items():
+        if media not in present:
+            yield f"a body of {media} is not taken any more"
+            continue
+        yield from _for_writers(_Side(body["schema"], definitions[0]), _Side(present[media]["schema"], definitions[1]), "", 0)
+
+
+def _answers(before: Schema, after: Schema, definitions: tuple[Schema, Schema]) -> Iterator[str]:
+    for status, answer in before["responses"].items():
+        if not status.startswith("2"):
+            continue
+        if status not in after["responses"]:
+            yield f"it does not answer {status} any more"
+            continue
+        for media, body in answer.get("content", {}).items():
+            present = after["responses"][status].get("content", {}).get(media)
+            if present is None:
+                yield f"{status} is not {media} any more"
+                continue
+            yield from _for_readers(_Side(body["schema"], definitions[0]), _Side(present["schema"], definitions[1]), "", 0)
+
+
 class _Side:
     """A schema with the definitions that it refers to."""
 
@@ -31,11 +87,15 @@ class _Side:
 
     @property
     def properties(self) -> dict[str, Any]:
-        return dict(self.schema.get("properties", {}))
+        """Its own, and those of all that it is together (`allOf`)."""
+        found = dict(self.schema.get("properties", {}))
+        for one in self.schema.get("allOf", ()):
+            found |= self.of(one).properties
+        return found
 
     @property
     def required(self) -> set[str]:
-        return set(self.schema.get("required", ()))
+        return set(self.schema.get("required", ())).union(*(self.of(one).required for one in self.schema.get("allOf", ())))
 
     @property
     def kinds(self) -> set[str]:
@@ -69,7 +129,7 @@ class _Side:
 
     def inner(self) -> "_Side":
         """The one choice that has properties or items, or itself."""
-        return next((one for one in self.choices if {"properties", "items"} & one.schema.keys()), self)
+        return next((one for one in self.choices if {"properties", "items", "allOf"} & one.schema.keys()), self)
 
 
 def _for_readers(before: _Side, after: _Side, place: str, deep: int) -> Iterator[str]:

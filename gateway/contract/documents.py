@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from gateway.compose.request import STREAMS
+from gateway.contract import erp_api
 from gateway.doors.problems import KINDS
 from translators.events.families import FAMILIES, OWN, json_schema
 from translators.events.family import Family, OwnFamily
@@ -34,6 +35,10 @@ ALWAYS = ("id", "type", "source", "subject", "time", "stream")
 RELEASE_PROBLEMS = (
     "bad-request",
     "not-authenticated",
+    "missing-scope",
+    "outside-filter",
+    "unknown-contract",
+    "quota-exceeded",
     "too-slow",
     "in-flight",
     "too-large",
@@ -56,11 +61,24 @@ def openapi(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-        "paths": {"/v1/documents": {"post": _release()}, "/v1/documents/{id}": {"get": _document()}},
+        "paths": erp_api.paths({"release": _release()}, _problems),
         "webhooks": {family.name: {"post": _webhook(family)} for family in _all()},
-        "components": {"schemas": _schemas() | _own_schemas(), "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": _schemas() | _own_schemas() | erp_api.schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
         "security": [{"token": []}],
     }
+
+
+def _components() -> Json:
+    """Every schema under a name of its own. Raises ValueError where two would share one."""
+    found = _schemas()
+    for more in (_own_schemas(), erp_api.schemas()):
+        if both := found.keys() & more.keys():
+            raise ValueError(f"two schemas are called {', '.join(sorted(both))}")
+        found |= more
+    return found
 
 
 def asyncapi(version: str) -> Json:
@@ -159,16 +177,6 @@ def _release() -> Json:
         "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": f"{SCHEMAS}/Release"}}}},
         "responses": {"202": _json("It is kept, numbered and queued.", "Released")} | _problems(RELEASE_PROBLEMS),
-    }
-
-
-def _document() -> Json:
-    return {
-        "operationId": "document",
-        "summary": "How a document of ours stands, and what the partner said of it.",
-        "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
-        "responses": {"200": _json("What its release said, and how it stands.", "Released")}
-        | _problems(("not-authenticated", "not-found", "not-now")),
     }
 
 

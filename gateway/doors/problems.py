@@ -61,6 +61,28 @@ KINDS = {
         "The receipt would go to an address that is not agreed",
         "Ask your partner manager to register the host of Receipt-Delivery-Option, or ask for a synchronous receipt.",
     ),
+    "missing-scope": (403, "The token lacks a scope", "`scope` names it; `crossdock consumers change NAME --scope …` gives it."),
+    "outside-filter": (
+        403,
+        "The consumer's filter leaves this out",
+        "Ask for partners and streams that the consumer sees; `crossdock consumers change` widens its filter.",
+    ),
+    "unknown-contract": (
+        406,
+        "That version of the contract is not kept here",
+        "Leave Crossdock-Contract out, or name a version that `detail` lists.",
+    ),
+    "bad-cursor": (400, "The cursor is none of ours, or belongs to another list", "Begin without a cursor, and pass on what `next` gives, as it is."),
+    "cursor-set": (
+        409,
+        "The consumer's cursor was set anew since that one was given out",
+        "Read again without `after`: the stream goes on where the cursor was set to. What comes may have come before; ids tell.",
+    ),
+    "quota-exceeded": (
+        429,
+        "The requests of this minute are used up",
+        "Wait as long as Retry-After says. RateLimit tells what is left before it comes to that.",
+    ),
     "bad-request": (400, "The request cannot be read", "Check its form against docs/reference/http.md."),
     "too-slow": (408, "The body came too slowly", "Send at least 1 KiB a second; a cut upload is never counted as a document."),
     "damaged": (

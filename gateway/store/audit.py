@@ -1,4 +1,4 @@
-"""The chain of the audit log: what was exchanged with a partner, each record bound to the one before it by its hash.
+"""The chains of the audit log: what was exchanged with a partner, what a consumer asked for; each record bound to the one before it by its hash.
 
 A record's hash is the SHA-256 of the hash before it (64 zeros at first), a line end, and the record. Whoever knows a later hash can tell
 whether an earlier record was changed, with nothing but a hash program.
@@ -34,8 +34,11 @@ def next_hash(before: str, record: str) -> str:
     return hashlib.sha256(f"{before}\n{record}".encode()).hexdigest()
 
 
-def append(tx: Connection, entries: Sequence[Entry]) -> None:
-    """Adds records to their partners' chains; the head's row is locked until the commit, so that no two take one place."""
+def append(tx: Connection, entries: Sequence[Entry], *, subject_as: str = "message") -> None:
+    """Adds records to their partners' chains; the head's row is locked until the commit, so that no two take one place.
+
+    `subject_as` is what the subject is called in the record: a message, or a consumer's call.
+    """
     by_partner: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_partner[entry[0]].append(entry)
@@ -45,7 +48,7 @@ def append(tx: Connection, entries: Sequence[Entry]) -> None:
         for _, subject, at, what in by_partner[partner]:
             number += 1
             record = json.dumps(
-                {"number": number, "partner": partner, "at": as_text(at), "message": subject} | what, ensure_ascii=False, separators=(",", ":")
+                {"number": number, "partner": partner, "at": as_text(at), subject_as: subject} | what, ensure_ascii=False, separators=(",", ":")
             )
             last = next_hash(last, record)
             rows.append({"partner": partner, "number": number, "at": at, "subject": subject, "record": record, "hash": last})

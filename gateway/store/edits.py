@@ -168,7 +168,7 @@ class EditVerbs:
         standings.take(
             row.partner, row.stream, event, event_id=new, revision=revision, document=row.document, replaces=(item.event, known.subject), at=item.at
         )
-        writes.stock.take(row.partner, row.stream, event, event_id=new, document=row.document, revised=True)
+        writes.stock.take(row.partner, row.stream, event, event_id=new, document=row.document, revised=True, at=item.at)
         tell_event(
             writes, chunk, event, event_id=new, revision=revision, supersedes=item.event, document=row.document, stream=row.stream,
             ticks=self.ticks, files=self.files,

@@ -81,7 +81,7 @@ class Standings:
         key = (event.subject[:200], partner, stream)
         row = self._rows.setdefault(key, dict.fromkeys(COLUMNS) | dict(zip(KEY, key, strict=True)) | {"actuals": {}, "refs": [], "cancelled": False})
         self._changed.add(key)
-        row["changed_at"] = at
+        row["changed_at"] = max(at, row["changed_at"] or at)  # never back, so that who follows changes meets it again
         replaced = replaces[0] if replaces else None
         for slot, name, event_of, values in (("state", "stands", "event", _step), ("expected", "expects", "expected_event", _expected)):
             rank = rank_of(event, slot)

@@ -11,16 +11,17 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from gateway.clock import Instant
 from gateway.records import EventRow
 from gateway.store.sql import in_lists, insert, many, one_of
 
 _NAMES = ("place", "numbering", "item", "unit")
-_ROW = ("id", "partner", "stream", *_NAMES, "quantities", "as_of", "event", "document", "changes", "changed_at")
+_ROW = ("id", "partner", "stream", *_NAMES, "quantities", "as_of", "event", "document", "changes", "changed_at", "told_at")
 _TOLD = ("identity", "stock", "partner", "at", "counted", "quantities", "event", "document")
 _PUT_STOCK = text(
     insert("stock", *_ROW).text
     + " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in ("quantities", "as_of", "event", "document", "changes", "changed_at"))
+    + ", ".join(f"{name} = excluded.{name}" for name in ("quantities", "as_of", "event", "document", "changes", "changed_at", "told_at"))
 )
 _PUT_TOLD = insert("stock_told", *_TOLD)
 _FORGET = text("DELETE FROM stock_told WHERE identity = :identity")
@@ -46,9 +47,11 @@ class StockTold:
         """By identity: the rows of its latest revision, by stock."""
         self._names: dict[str, dict[str, Any]] = {}
         self._revised: set[str] = set()
+        self._at: Instant = 0
 
-    def take(self, partner: str, stream: str, event: EventRow, *, event_id: str, document: str, revised: bool) -> None:
+    def take(self, partner: str, stream: str, event: EventRow, *, event_id: str, document: str, revised: bool, at: Instant) -> None:
         """One event as it is told; `revised`: an earlier revision of it may have said something else."""
+        self._at = max(self._at, at)
         if revised:
             self._revised.add(event.identity)
         elif not event.stock:
@@ -79,7 +82,11 @@ class StockTold:
                 again.add(key)
         self._sum_again(tx, rows, again)
         touched = sorted(again | {row["stock"] for row in told})
-        many(tx, _PUT_STOCK, [rows[key] | {"quantities": _json(rows[key]["quantities"])} for key in touched])
+        many(tx, _PUT_STOCK, [rows[key] | {"quantities": _json(rows[key]["quantities"]), "told_at": self._later(rows[key])} for key in touched])
+
+    def _later(self, row: dict[str, Any]) -> Instant:
+        """When a row is altered by this commit: never before it was altered last, so that who follows changes meets it again."""
+        return max(self._at, row.get("told_at") or 0)
 
     def _sum_again(self, tx: Connection, rows: dict[str, dict[str, Any]], keys: set[str]) -> None:
         counts = sorted(in_lists(tx, _COUNTS, keys), key=lambda row: str(row.identity))

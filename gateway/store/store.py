@@ -45,6 +45,7 @@ from gateway.store.awaited import AwaitedVerbs
 from gateway.store.breaker import BreakerVerbs
 from gateway.store.bucket import Bucket
 from gateway.store.claims import ClaimVerbs
+from gateway.store.consumer_verbs import ConsumerVerbs
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.edits import Edited, EditedEvent, EditVerbs
 from gateway.store.edits import Kept as EditKept
@@ -76,6 +77,7 @@ class Store:
         """Opens and seals our private keys; None where nobody needs them."""
         self.on_broken: Callable[[StoreBroken], None] = lambda error: None
         self.writer = Writer(self.database, lambda error: self.on_broken(error))
+        self.consumers = ConsumerVerbs(self.writer)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
         self._translate_lanes = TranslateLaneVerbs(self.ticks, self.database.is_sqlite)

@@ -5,10 +5,10 @@ Instants are integers (gateway.clock). Every row carries its partner, so that th
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text, text
 
-from gateway.store import node_tables
+from gateway.store import consumer_tables, node_tables
 from gateway.store.schema import Instant, metadata
 
-__all__ = ["metadata", "node_tables"]
+__all__ = ["consumer_tables", "metadata", "node_tables"]
 
 BY_BYTES = String(80).with_variant(String(80, collation="C"), "postgresql")
 """Text in the order of its bytes, as SQLite has it, so that what begins alike is a range of an index."""
@@ -185,6 +185,8 @@ documents = Table(
     Column("at", Instant, nullable=False),
 )
 Index("documents_by_message", documents.c.message, documents.c.interchange, documents.c.grp, documents.c.ordinal)
+Index("documents_by_partner", documents.c.partner, documents.c.id)
+Index("documents_by_change", documents.c.at, documents.c.id)
 Index("documents_stuck", documents.c.at, sqlite_where=STUCK, postgresql_where=STUCK)
 
 findings = Table(
@@ -287,6 +289,8 @@ standings = Table(
     Column("refs", Text, nullable=False, comment="JSON: numbers of it, at most 40"),
     Column("changed_at", Instant, nullable=False),
 )
+Index("standings_by_partner", standings.c.partner, standings.c.subject, standings.c.stream)
+Index("standings_by_change", standings.c.changed_at, standings.c.subject, standings.c.partner, standings.c.stream)
 
 stock = Table(
     "stock",
@@ -304,7 +308,9 @@ stock = Table(
     Column("document", String(60)),
     Column("changes", Integer, nullable=False, comment="adjustments since the count"),
     Column("changed_at", Instant, comment="the moment of the latest of them"),
+    Column("told_at", Instant, comment="when we last altered the row; null: before that was noted"),
 )
+Index("stock_by_change", stock.c.told_at, stock.c.id)
 Index("stock_by_item", stock.c.item, stock.c.id)
 Index("stock_by_place", stock.c.place, stock.c.id)
 Index("stock_by_partner", stock.c.partner, stock.c.id)

@@ -32,6 +32,7 @@ def tell_event(
             "id": event_id, "identity": event.identity, "revision": revision, "partner": chunk.partner, "stream": stream,
             "document": document, "message": chunk.message, "type": event.type, "subject": event.subject[:200], "time": event.time,
             "correlation": (event.correlation or document)[:200], "supersedes": supersedes, "payload": payload.id, "at": chunk.at,
+            "tick": ticks(),
         }
     )  # fmt: skip
     if supersedes:

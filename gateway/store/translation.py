@@ -262,7 +262,7 @@ class TranslationVerbs:
             chunk.partner, stream, event, event_id=event_id, revision=revision, document=document_id,
             replaces=(previous.event, previous.subject) if previous else None, at=chunk.at,
         )  # fmt: skip
-        writes.stock.take(chunk.partner, stream, event, event_id=event_id, document=document_id, revised=previous is not None)
+        writes.stock.take(chunk.partner, stream, event, event_id=event_id, document=document_id, revised=previous is not None, at=chunk.at)
         tell_event(
             writes, chunk, event, event_id=event_id, revision=revision, supersedes=supersedes, document=document_id, stream=document.stream,
             ticks=self.ticks, files=self.files,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from gateway.clock import Instant, Ticks
 from gateway.records import Acknowledgment, AlarmClosed, Cause, Chunk
 from gateway.store.alarms import close_alarms, raise_alarms
+from gateway.store.feed import PUT_WAITING
 from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.payload_rows import put_payloads
@@ -162,6 +163,7 @@ class Writes:
         many(tx, _PUT_IDENTITY, [self.identities[key] for key in sorted(self.identities)])
         put_payloads(tx, self.payloads)
         many(tx, _PUT_EVENT, self.events)
+        many(tx, PUT_WAITING, [_waiting(row) for row in self.events])
         self.stock.put(tx)
         many(tx, _PUT_OUTGOING, self.outgoing)
         many(tx, _GROUP_VERDICT, self.verdicts)
@@ -174,6 +176,10 @@ class Writes:
         many(tx, PUT_LIFE, self.life)
         raise_alarms(tx, self.alarms)
         close_alarms(tx, self.over)
+
+
+def _waiting(event: dict[str, Any]) -> dict[str, Any]:
+    return {"event": event["id"], "partner": event["partner"], "type": event["type"], "stream": event["stream"], "tick": event["tick"]}
 
 
 def queue(tx: Connection, deliveries: list[dict[str, Any]]) -> None:

@@ -5,7 +5,11 @@ import asyncio
 from tests.faults.promise import Proof, Trial
 from tests.kill.harness import POINTS_HERE, Run
 
-BROKEN_AT = {"answer-before-commit": ("store.before_commit",), "drop-idempotency-key": ("deliver.sent",)}
+BROKEN_AT = {
+    "answer-before-commit": ("store.before_commit",),
+    "drop-idempotency-key": ("deliver.sent",),
+    "places-from-memory": ("translate.committed",),
+}
 """Where a death shows it."""
 ENOUGH = 10
 """Kills that show a sabotage."""
@@ -32,5 +36,7 @@ async def _killed(trial: Trial, proof: Proof, where: str, kills: int, *, databas
     proof.none("strange", verdict.strange)
     proof.none("without exactly one 997", verdict.unanswered)
     proof.none("orders astray", verdict.astray)
+    proof.none("never read by who follows the stream", verdict.unread)
+    proof.none("audit log not whole", ["see `crossdock audit verify`"] if verdict.unchained else [])
     if kills >= 200:
         proof.none("points without a kill", (point for point in POINTS_HERE if not verdict.kills[point]))

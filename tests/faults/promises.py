@@ -30,7 +30,7 @@ PROMISES = {
         killed.prove,
         short={"kills": 200, "kills_on_postgresql": 20},
         full={"kills": 1000, "kills_on_postgresql": 100},
-        sabotages=("answer-before-commit", "drop-idempotency-key"),
+        sabotages=("answer-before-commit", "drop-idempotency-key", "places-from-memory"),
     ),
     "P2": Promise(
         "the power is cut: nothing that was accepted is lost",

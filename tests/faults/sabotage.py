@@ -17,6 +17,7 @@ from sqlalchemy import Connection, StaticPool, create_engine
 
 from gateway.as2.records import Arrived
 from gateway.clock import Instant
+from gateway.consumers.placing import Placer
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
 from gateway.records import Chunk, Incoming, Kept
@@ -64,6 +65,23 @@ def drop_idempotency_key() -> Iterator[None]:
         return honest(self, attributes | {"id": uuid.uuid4().hex})
 
     with replaced(RestTarget, "_headers", headers):
+        yield
+
+
+@contextlib.contextmanager
+def places_from_memory() -> Iterator[None]:
+    """Events that wait for their place in the feed are known for one life only."""
+    honest = Placer.start
+
+    def forget(tx: Connection, items: list[None]) -> list[None]:
+        tx.exec_driver_sql("DELETE FROM feed_waiting")
+        return items
+
+    def start(self: Placer) -> None:
+        self._store.writer.submit(forget, None).result()
+        honest(self)
+
+    with replaced(Placer, "start", start):
         yield
 
 
@@ -269,6 +287,7 @@ SABOTAGES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "fences-not-looked-at": fences_not_looked_at,
     "clock-followed-at-once": clock_followed_at_once,
     "doors-closed-at-once": doors_closed_at_once,
+    "places-from-memory": places_from_memory,
     "leak": leak,
     "migrated-in-pieces": migrated_in_pieces,
     "restored-as-it-was": restored_as_it_was,

@@ -54,10 +54,14 @@ class Verdict:
     released: int = 0
     astray: list[str] = field(default_factory=list)
     """Orders that the ERP has a 202 for and the warehouse does not have exactly once, and control numbers that came twice."""
+    unread: list[str] = field(default_factory=list)
+    """What a consumer that reads the stream by its cursor never got."""
+    unchained: bool = False
+    """Whether the audit log is not whole."""
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.doubled or self.strange or self.unanswered or self.astray)
+        return not (self.lost or self.doubled or self.strange or self.unanswered or self.astray or self.unread or self.unchained)
 
     def table(self) -> str:
         lines = [f"  {point:<24} {self.kills[point]:>5}   {POINTS.get(point, 'killed from outside')}" for point in [*POINTS, "at random"]]
@@ -67,6 +71,7 @@ class Verdict:
                 *lines,
                 f"  lost {len(self.lost)}, doubled {len(self.doubled)}, strange {len(self.strange)}, without exactly one 997 {len(self.unanswered)}",
                 f"  {self.released} orders that the ERP believes released, astray {len(self.astray)}",
+                f"  never read by who reads the stream {len(self.unread)}, the audit log is {'not ' if self.unchained else ''}whole",
             ]
         )
 
@@ -133,6 +138,11 @@ class Gateway:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def audit_is_whole(self) -> bool:
+        """What `crossdock audit verify` says, of what the kills have left."""
+        verifying = nursery().bear(["audit", "verify", "--data-dir", str(self.data)], self._environment, errors=self._errors)
+        return verifying.wait() == 0
+
     def kill(self) -> bool:
         """True if it was alive until now."""
         assert self.process is not None
@@ -180,6 +190,8 @@ class Run:
         self._erp_door = ""
         self._released: dict[str, str] = {}
         """Order number by the id that the 202 gave."""
+        self._read: dict[str, str] = {}
+        """Subject by the id of each event that was read by cursor, and booked before the cursor was committed."""
 
     async def __call__(self) -> Verdict:
         runner = web.AppRunner(self._erp.app(), access_log=None)
@@ -204,7 +216,7 @@ class Run:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=5)) as session:
             self._point(gateway)
             people = [asyncio.create_task(self._send(session)) for _ in range(8)]
-            people += [asyncio.create_task(self._release(session))]
+            people += [asyncio.create_task(self._release(session)), asyncio.create_task(self._follow(session))]
             people += [asyncio.create_task(self._pick_up(session, partner)) for partner in self.partners.values()]
             mischief = asyncio.create_task(self._mischief())
             try:
@@ -307,6 +319,26 @@ class Run:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.1)
 
+    async def _follow(self, session: aiohttp.ClientSession) -> None:
+        """A consumer reads the event stream, books what it gets, and only then commits its cursor; now and then it forgets where it was."""
+        headers, after = {"Authorization": f"Bearer {ERP_TOKEN}"}, ""
+        while True:
+            is_last, address = self._drained, f"{self._erp_door}/v1/events"
+            try:
+                async with session.get(f"{address}?wait=1&limit=20{after}", headers=headers) as response:
+                    if response.status != 200:
+                        raise ValueError(f"answered {response.status}")
+                    batch, cursor = await response.json(content_type=None), response.headers["Crossdock-Cursor"]
+                self._read |= {event["id"]: event["subject"] for event in batch}
+                after = "" if self._chance.random() < 0.1 else f"&after={cursor}"
+                async with session.put(f"{address}/cursor", headers=headers, json={"cursor": cursor}) as response:
+                    if response.status not in (200, 503):
+                        raise AssertionError(f"a cursor was answered {response.status}: {await response.text()}")
+                if is_last and not batch:
+                    return
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                await asyncio.sleep(0.05)
+
     async def _pick_up(self, session: aiohttp.ClientSession, partner: PretendPartner) -> None:
         quiet = 0
         while not (self._drained and quiet > QUIET):
@@ -347,6 +379,8 @@ class Run:
         first = {one.name: one.message for partner in self.partners.values() for one in reversed(partner.delivered)}
         verdict.unanswered = sorted(name for name, message in first.items() if answered[message] != 1)
         verdict.released, verdict.astray = len(self._released), self._astray()
+        verdict.unread = sorted(set(self._believed().values()) - set(self._read.values()))
+        verdict.unchained = not gateway.audit_is_whole()
         return verdict
 
     def _astray(self) -> list[str]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012_nodes"
-down_revision = "0010_answers"
+down_revision = "0011_consumers"
 
 
 def upgrade() -> None:

@@ -1,0 +1,154 @@
+"""What a consumer reads of how things stand: shipments, orders, stock, documents. As lists with cursors, and one by one.
+
+Thin: reads the query, asks the store within the consumer's filter, answers in the forms that people and events have.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+
+from gateway.clock import Clock, as_text
+from gateway.consumers.cursors import Cursors, Place
+from gateway.doors.conditional import answer
+from gateway.doors.erp_access import consumer_of
+from gateway.doors.erp_queries import MOST, PAGING, USUAL, number_of, partners_of, query_of, since_of
+from gateway.errors import Refused
+from gateway.finding import standing_shown, stock_shown
+from gateway.store import lists, outgoing
+from gateway.store.lists import DOCUMENTS, ORDERS, SHIPMENTS, STOCK, Page, View, Wanted
+from gateway.store.store import Store, promised
+from gateway.store.told import ToldEvent, told
+from translators.events.identity import spellings, subject_of
+
+Json = dict[str, Any]
+COMMON = ("partner", "changed_since", *PAGING)
+STANDING = ("status", "reference", *COMMON)
+INVENTORY = ("item", "location", *COMMON)
+OF_DOCUMENTS = ("direction", "set", "status", "reference", *COMMON)
+MOST_EVENTS = 50
+"""Of one shipment, order or document."""
+COLUMN_OF = {"status": "status", "item": "item", "location": "place", "set": "set_id", "direction": "direction"}
+"""Parameter -> the condition of the list that it is."""
+
+
+class Reads:
+    def __init__(self, store: Store, cursors: Cursors, clock: Clock) -> None:
+        self._store, self._cursors, self._clock = store, cursors, clock
+
+    # ---- lists
+
+    async def shipments(self, request: web.Request) -> web.Response:
+        return await self._list(request, SHIPMENTS, STANDING, lambda row: standing("shipment", row), lists.subjects_named)
+
+    async def orders(self, request: web.Request) -> web.Response:
+        return await self._list(request, ORDERS, STANDING, lambda row: standing("order", row), lists.subjects_named)
+
+    async def inventory(self, request: web.Request) -> web.Response:
+        return await self._list(request, STOCK, INVENTORY, stock, None)
+
+    async def documents(self, request: web.Request) -> web.Response:
+        return await self._list(request, DOCUMENTS, OF_DOCUMENTS, document, lists.documents_named)
+
+    async def _list(
+        self, request: web.Request, view: View, known: Sequence[str], shown: Callable[[Mapping[str, Any]], Json],
+        named: Callable[[Any, list[str], tuple[str, ...] | None], list[str]] | None,
+    ) -> web.Response:  # fmt: skip
+        given, consumer = query_of(request, known), consumer_of(request)
+        partners, since = partners_of(given, consumer), since_of(given, "changed_since", self._clock)
+        limit, reference = number_of(given, "limit", USUAL, MOST), given.get("reference")
+        place = Place(consumer.name, request.path, {name: value for name, value in given.items() if name not in PAGING})
+        by_change = since is not None and reference is None
+        shape = [int, *[str] * len(view.key)] if by_change else [str] * len(view.key)
+        after = self._cursors.read(given["cursor"], place, shape) if "cursor" in given else None
+        filters = {COLUMN_OF[name]: given[name] for name in COLUMN_OF if name in given}
+
+        def query(tx: Any) -> Page:
+            only = named(tx, spellings(reference), partners) if named is not None and reference is not None else None
+            if only == []:
+                return Page([], None)
+            return lists.page(tx, view, Wanted(partners, consumer.stream, limit, after, since, only, filters))
+
+        page = await promised(self._store.read(query))
+        value: Json = {"items": [shown(row) for row in page.rows], "next": None}
+        headers = {}
+        if page.last is not None:
+            value["next"] = self._cursors.give(place, page.last)
+            headers["Link"] = f'<{request.path}?{urlencode({**place.filters, "limit": limit, "cursor": value["next"]})}>; rel="next"'
+        return answer(request, value, headers)
+
+    # ---- one
+
+    async def shipment(self, request: web.Request) -> web.Response:
+        return await self._one(request, "shipment")
+
+    async def order(self, request: web.Request) -> web.Response:
+        return await self._one(request, "order")
+
+    async def _one(self, request: web.Request, kind: str) -> web.Response:
+        """How it stands, by each partner that tells of it, and the events that say so."""
+        query_of(request, ())
+        wanted, consumer = request.match_info["id"][:300], consumer_of(request)
+        subjects = sorted({subject_of(kind, one)[:200] for one in (wanted, wanted.upper())})
+
+        def query(tx: Any) -> tuple[list[Json], list[ToldEvent]]:
+            rows = lists.standings_of(tx, subjects, consumer.partners, consumer.stream)
+            events = lists.events_telling(tx, subjects, consumer.partners, MOST_EVENTS) if rows else []
+            return rows, told(tx, self._store.files, events)[0]
+
+        rows, events = await promised(self._store.read(query))
+        if not rows:
+            raise Refused(404, "not-found", f"no {kind} is called {wanted[:60]}; GET /v1/{kind}s?reference=… searches by any number of it")
+        value = {
+            "id": rows[0]["subject"].removeprefix(f"{kind}/"),
+            "subject": rows[0]["subject"],
+            "standings": [standing(kind, row) for row in rows],
+            "events": [cloud(one) for one in events if consumer.stream in (None, one.attributes["stream"])],
+        }
+        return answer(request, value)
+
+    async def document(self, request: web.Request) -> web.Response:
+        """How it stands with a document: of ours, whether it was sent and what the partner said of it; of a partner's, what became of it."""
+        query_of(request, ())
+        wanted, consumer = request.match_info["id"][:100], consumer_of(request)
+
+        def query(tx: Any) -> Json | None:
+            row = lists.document(tx, wanted, consumer.partners, consumer.stream)
+            if row is None:
+                return None
+            if row["direction"] == "out":
+                sent = outgoing.sent(tx, row["id"])
+                return None if sent is None else sent | {"direction": "out"}
+            events = told(tx, self._store.files, lists.events_of(tx, row["id"], MOST_EVENTS))[0]
+            return document(row) | {"references": lists.references_of(tx, row["id"]), "events": [cloud(one) for one in events]}
+
+        value = await promised(self._store.read(query))
+        if value is None:
+            raise Refused(404, "not-found", f"no document {wanted[:60]} that you may see")
+        return answer(request, value)
+
+
+def standing(kind: str, row: Mapping[str, Any]) -> Json:
+    name = row["subject"].removeprefix(f"{kind}/")
+    return {"id": name, "url": f"/v1/{kind}s/{quote(name, safe='')}"} | standing_shown(lists.opened(row, "refs"))
+
+
+def stock(row: Mapping[str, Any]) -> Json:
+    told_at = as_text(row["told_at"]) if row["told_at"] is not None else None
+    return {"id": row["id"]} | stock_shown(lists.opened(row, "quantities")) | {"told_at": told_at}
+
+
+def document(row: Mapping[str, Any]) -> Json:
+    return {
+        "id": row["id"], "url": f"/v1/documents/{row['id']}", "message": row["message"], "direction": row["direction"], "partner": row["partner"],
+        "stream": row["stream"], "channel": row["channel"], "set": row["set_id"], "control": row["control"], "state": row["state"],
+        "reason": row["reason"], "verdict": row["verdict"], "mapping": row["mapping"], "duplicate_of": row["duplicate_of"],
+        "file_name": row["file_name"], "arrived_at": as_text(row["arrival"]), "changed_at": as_text(row["at"]),
+    }  # fmt: skip
+
+
+def cloud(event: ToldEvent) -> Json:
+    """A CloudEvent as one JSON object."""
+    return {"specversion": "1.0", **event.attributes, "datacontenttype": "application/json", "data": json.loads(event.data)}

@@ -1,0 +1,181 @@
+"""The feed: every event at a position, for those who read by themselves.
+
+A reader goes on behind the last position that it saw, so none may become visible before a lower one. Numbers that are taken within COMMIT 2 do not hold
+that where several nodes commit: the lower one may be seen later, and would be skipped. So COMMIT 2 only says that an event waits for its position
+(`feed_waiting`, which no two commits contend for). Positions are given afterwards, by whoever holds the feed's head; the lock lasts until the commit, so
+what any reader sees is a beginning of the feed, without gaps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+
+from gateway.clock import Instant
+from gateway.consumers.records import Commit, Consumer, Rewind, Standing, chain_of
+from gateway.store import audit
+from gateway.store.sql import in_lists, insert, many, one_of
+
+MOST_PLACED = 1_000
+"""Events that one commit places."""
+WINDOW = 5_000
+"""Positions that one query looks at."""
+
+PUT_WAITING = insert("feed_waiting", "event", "partner", "type", "stream", "tick", or_nothing=True)
+_HEAD = "SELECT position, at FROM feed_heads WHERE id = 'events'"
+_MAKE_HEAD = text("INSERT INTO feed_heads (id, position, at) VALUES ('events', 0, 0) ON CONFLICT (id) DO NOTHING")
+_WAITING = text("SELECT event, partner, type, stream FROM feed_waiting ORDER BY tick, event LIMIT :limit")
+_SOME_WAIT = text("SELECT 1 FROM feed_waiting LIMIT 1")
+_PUT = insert("feed", "position", "event", "partner", "type", "stream", "at")
+_PLACED = one_of("DELETE FROM feed_waiting WHERE event IN :keys RETURNING event")
+_MOVE = text("UPDATE feed_heads SET position = :position, at = :at WHERE id = 'events'")
+_BEFORE = text("SELECT position FROM feed WHERE at < :at ORDER BY at DESC, position DESC LIMIT 1")
+
+_GONE = text("DELETE FROM feed WHERE position > :after AND position <= :until AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = feed.event)")
+_NEW_EPOCH = text("UPDATE consumers SET epoch = epoch + 1")
+
+_CURSOR = "SELECT position, epoch, committed_at FROM consumers WHERE name = :name AND retired_at IS NULL"
+_COMMIT = text("UPDATE consumers SET position = :position, committed_at = :at WHERE name = :name")
+_REWIND = text("UPDATE consumers SET position = :position, epoch = epoch + 1, committed_at = :at WHERE name = :name AND retired_at IS NULL")
+
+
+def place(tx: Connection, items: list[Instant]) -> list[int]:
+    """Gives positions to what waits, in its order; how many. Nothing while another node is at it. Each item is the moment of it."""
+    lock = "" if tx.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
+    placed = []
+    if tx.execute(text(_HEAD)).first() is None:
+        tx.execute(_MAKE_HEAD)
+    for now in items:
+        head = tx.execute(text(_HEAD + lock)).first()
+        waiting = tx.execute(_WAITING, {"limit": MOST_PLACED}).all() if head is not None else []
+        if head is not None and waiting:
+            at = max(head.at, now)
+            many(tx, _PUT, [dict(row._mapping) | {"position": number, "at": at} for number, row in enumerate(waiting, start=head.position + 1)])
+            in_lists(tx, _PLACED, [row.event for row in waiting])
+            tx.execute(_MOVE, {"position": head.position + len(waiting), "at": at})
+        placed.append(len(waiting))
+    return placed
+
+
+def commit(tx: Connection, items: list[Commit]) -> list[Standing | None]:
+    """Moves cursors on, never back; None where the consumer is not there. One of an earlier epoch moves nothing, and the answer tells the epoch."""
+    done: list[Standing | None] = []
+    lock = "" if tx.dialect.name == "sqlite" else " FOR UPDATE"
+    for item in items:
+        row = tx.execute(text(_CURSOR + lock), {"name": item.name}).first()
+        if row is None:
+            done.append(None)
+            continue
+        last = head(tx)
+        position = min(item.position, last)
+        if item.epoch != row.epoch or position <= row.position:
+            done.append(Standing(row.position, row.epoch, last, row.committed_at))
+            continue
+        tx.execute(_COMMIT, {"name": item.name, "position": position, "at": item.at})
+        what = {"act": "cursor committed", "who": item.who[:80], "before": row.position, "after": position}
+        audit.append(tx, [(chain_of(item.name), item.call, item.at, what)], subject_as="call")
+        done.append(Standing(position, row.epoch, last, item.at))
+    return done
+
+
+def rewind(tx: Connection, items: list[Rewind]) -> list[Standing | None]:
+    """Sets cursors anew, back or on, in a new epoch: whoever still holds a cursor of the old one is told so. None where the consumer is not there."""
+    done: list[Standing | None] = []
+    for item in items:
+        before = tx.execute(text(_CURSOR), {"name": item.name}).first()
+        position = min(item.position, head(tx))
+        if before is None or tx.execute(_REWIND, {"name": item.name, "position": position, "at": item.at}).rowcount != 1:
+            done.append(None)
+            continue
+        what = {"act": "cursor set", "who": item.who[:80], "before": before.position, "after": position, "because": item.because}
+        audit.append(tx, [(chain_of(item.name), item.call, item.at, what)], subject_as="call")
+        done.append(standing(tx, item.name))
+    return done
+
+
+def prune(tx: Connection, items: list[int]) -> list[int]:
+    """Takes out, behind each of these positions, those of the next WINDOW whose event is gone; where it goes on, and the head at the end.
+
+    For whoever prunes messages with their events. A reader passes over gaps: it goes by position, not by number.
+    """
+    onward = []
+    for after in items:
+        until = min(after + WINDOW, head(tx))
+        tx.execute(_GONE, {"after": after, "until": until})
+        onward.append(until)
+    return onward
+
+
+def restart(tx: Connection, items: list[Instant]) -> list[int]:
+    """Begins a new epoch for every consumer: of a database that was restored, where positions are given again to other events. How many there are.
+
+    Whoever still holds a cursor of before is told to read on from its committed one, which was restored with the events.
+    """
+    return [tx.execute(_NEW_EPOCH).rowcount for _ in items]
+
+
+# ---- reading
+
+
+def some_wait(tx: Connection) -> bool:
+    return tx.execute(_SOME_WAIT).first() is not None
+
+
+def head(tx: Connection) -> int:
+    """The last position that was given; 0 before the first."""
+    row = tx.execute(text(_HEAD)).first()
+    return 0 if row is None else int(row.position)
+
+
+def before(tx: Connection, at: Instant) -> int:
+    """The last position that was given before then; 0 where none was."""
+    return int(tx.execute(_BEFORE, {"at": at}).scalar() or 0)
+
+
+ROUNDS = 20
+"""Queries of one page, where a filter leaves most out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Events, and where it goes on: behind each of them, and behind all that was looked at."""
+
+    events: list[tuple[int, str]]
+    """(position, event)."""
+    last: int
+    head: int
+
+
+def page(tx: Connection, consumer: Consumer, after: int, limit: int) -> FeedPage:
+    """The next events that a consumer sees, at most so many."""
+    end = head(tx)
+    given: dict[str, Any] = {"limit": limit, "stream": consumer.stream}
+    where = ["position > :after", "position <= :until"]
+    for name, values in (("partner", consumer.partners), ("type", consumer.types)):
+        if values is not None:
+            where.append(f"{name} IN :{name}")
+            given[name] = list(values)
+    if consumer.stream is not None:
+        where.append("stream = :stream")
+    statement = text(f"SELECT position, event FROM feed WHERE {' AND '.join(where)} ORDER BY position LIMIT :limit")  # noqa: S608 - names are ours
+    for name in ("partner", "type"):
+        if name in given:
+            statement = statement.bindparams(bindparam(name, expanding=True))
+    given = {name: value for name, value in given.items() if f":{name}" in statement.text}
+    last = after
+    for _ in range(ROUNDS):
+        until = min(end, last + WINDOW)
+        rows = tx.execute(statement, given | {"after": last, "until": until}).all()
+        if rows:
+            last = rows[-1].position if len(rows) == limit else until
+            return FeedPage([(row.position, row.event) for row in rows], last, end)
+        last = max(last, until)
+        if last >= end:
+            break
+    return FeedPage([], last, end)
+
+
+def standing(tx: Connection, name: str) -> Standing | None:
+    """A consumer's cursor; None where it is not there."""
+    row = tx.execute(text(_CURSOR), {"name": name}).first()
+    return None if row is None else Standing(row.position, row.epoch, head(tx), row.committed_at)
