@@ -11,7 +11,7 @@ from gateway.chores import Chore, Turn
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
 from gateway.records import Waited
 from gateway.settings import Settings
-from gateway.store import payload_rows, pruning
+from gateway.store import feed, payload_rows, pruning
 from gateway.store.alarms import waiting_outboxes
 from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
@@ -105,7 +105,16 @@ class SharedWork:
                 await asyncio.sleep(BREATH)
             if removed:
                 told.append(f"{profile.partner}: {removed} messages from before {as_text(before)}")
+                await self._prune_feed(turn, before)
         return "; ".join(told)
+
+    async def _prune_feed(self, turn: Turn, before: Instant) -> None:
+        """Places in the stream whose events went with messages from before that time."""
+        after, until = 0, await landed(self._store.read(partial(feed.before, at=before)))
+        while after < until:
+            await turn.still_ours()
+            after = await landed(self._store.consumers.prune_feed(after))
+            await asyncio.sleep(BREATH)
 
     async def _remove_files(self, turn: Turn) -> str:
         """Payload files that no row names any more (payload_rows)."""

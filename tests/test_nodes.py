@@ -19,6 +19,7 @@ from gateway.store import nodes
 from gateway.store.payloads import Payload
 from gateway.store.serial import take_turn
 from gateway.store.store import Store
+from tests.databases import empty_database
 
 NOW = 1_000 * DAY
 
@@ -270,3 +271,25 @@ def test_nothing_goes_back():
         hand.at += 20
         assert clock() >= last
         last = clock()
+
+
+def test_a_node_that_sleeps_in_its_commit_keeps_nobody_waiting(postgresql: str, tmp_path: Path):
+    """It holds what it has locked; PostgreSQL ends its transaction, and when it wakes it does its work again."""
+    url = empty_database(postgresql)
+    here, there = Store(url, tmp_path / "here"), Store(url, tmp_path / "there")
+    asleep = threading.Event()
+
+    def sleeps(tx, items):
+        kept = here._intake.keep_messages(tx, items)
+        if not asleep.is_set():
+            asleep.set()
+            threading.Event().wait(6)
+        return kept
+
+    first = here.writer.submit(sleeps, message(b"one"))
+    assert asleep.wait(20)
+    assert there.keep_message(message(b"two")).result(6).outcome == "new"
+    assert first.result(20).outcome == "new"
+    assert here.read(lambda tx: tx.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()).result(20) == 2
+    here.close()
+    there.close()

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, LargeBinary, Table, select, text
 
 from gateway.clock import Instant
+from gateway.store import feed
 from gateway.store.alarms import raise_alarms
 from gateway.store.engine import Database
 from gateway.store.sql import many
@@ -131,6 +132,7 @@ def make_safe(tx: Connection, *, taken: str, ahead: int, at: Instant) -> int:
     for statement in _SAFE:
         tx.exec_driver_sql(statement if tx.dialect.name != "sqlite" else statement.replace("= true", "= 1"))
     tx.execute(_AHEAD, {"ahead": ahead})
+    feed.restart(tx, [at])  # positions will be given again, to other events: a cursor of before would skip them
     due = int(tx.execute(_DUE).scalar_one())
     what = (
         f"this database was restored from a backup of {taken}. {due} deliveries that were due then are in doubt and are looked up or decided on before they"

@@ -21,6 +21,8 @@ SQLITE_SAFE = (3, 51, 3)
 """SQLite before this can corrupt a WAL that two connections write and checkpoint at once."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+ASLEEP = 3000
+"""Milliseconds after which a transaction that does nothing is ended by PostgreSQL: less than anybody outside waits for a commit."""
 MIGRATION_LOCK = 0x43524F5353
 """One node at a time brings the schema up to date (PostgreSQL's advisory lock, held for that transaction)."""
 
@@ -82,7 +84,9 @@ class Database:
             # A server that vanishes without a word, as behind a cut network, is given up after this and not after two hours.
             "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 15_000,
         }  # fmt: skip
-        self.writing = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=options)
+        # A node that is stopped within a transaction holds what it has locked there: the others must not wait for it to wake.
+        alone = options | {"options": f"{options['options']} -c idle_in_transaction_session_timeout={ASLEEP}"}
+        self.writing = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=alone)
         self.reading = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=0, pool_pre_ping=True, connect_args=options)
 
     def check_settings(self) -> None:
@@ -109,6 +113,7 @@ class Database:
             if not self.is_sqlite:
                 connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             try:
                 command.upgrade(config, revision)

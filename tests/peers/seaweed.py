@@ -86,7 +86,7 @@ def seaweed(folder: Path) -> Iterator[Bucket]:
     ports = _ports(8)
     names = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
     command = [
-        str(PROGRAM), "server", "-ip=127.0.0.1", f"-dir={folder}", "-s3", f"-s3.config={folder / 's3.json'}", "-volume.max=4", "-master.telemetry=false", "-master.volumeSizeLimitMB=256",
+        str(PROGRAM), "server", "-ip=127.0.0.1", f"-dir={folder}", "-s3", f"-s3.config={folder / 's3.json'}", "-volume.max=200", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64",
         *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
     ]  # fmt: skip
     bucket = Bucket(f"http://127.0.0.1:{ports[0]}", command, folder / "weed.log")
