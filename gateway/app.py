@@ -514,11 +514,14 @@ class Node:
 
     # ---- down
 
-    async def run(self) -> None:
-        """Serves until SIGTERM or SIGINT."""
+    def heed_signals(self) -> None:
+        """From now on SIGTERM and SIGINT end it in order, also while it starts."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
+
+    async def run(self) -> None:
+        """Serves until it is told to stop."""
         await self.stopping.wait()
         journal.stopping(self.name, self.fault or "asked to")
         self.draining = True

@@ -19,6 +19,7 @@ from gateway.operations import OPERATIONS
 from gateway.settings import read_settings
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
+from gateway.store.store import landed
 from tests.kennel import KennelPool
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +61,11 @@ class Running:
         self.node.deliver.wake()
         self.node.replay.wake()
         return value
+
+    async def do(self, chore: str) -> None:
+        """A chore of the node's, as if it were due now."""
+        await landed(self.node.store.hasten(chore))
+        await self.node.chores.do(chore)
 
     async def apply(self, partner: str, *changes: tuple[str, str]) -> None:
         """A shipped profile with its partner's name as its token, and with some of its text changed."""

@@ -24,9 +24,9 @@ from gateway.operations import OPERATIONS
 from gateway.records import AlarmClosed, AlarmRow, ToDeliver
 from gateway.settings import AlarmMail, Alarms, SettingsError, read_settings
 from gateway.store import alarms as rows
-from gateway.store.store import Store, landed
+from gateway.store.store import Store
 from gateway.transports.alarms import AlarmByMail
-from tests.running import Running, document, running
+from tests.running import document, running
 from tests.smtp import MailServer
 
 ROOT = Path(__file__).parent.parent
@@ -335,22 +335,16 @@ def test_who_keeps_nothing_tells_without_keeping(tmp_path: Path, monkeypatch: py
     asyncio.run(act())
 
 
-async def warn(gateway: Running) -> None:
-    """The chore, as it is due."""
-    await landed(gateway.node.store.hasten("warnings"))
-    await gateway.node.chores.do("warnings")
-
-
 def test_what_nobody_fetches_is_told_and_what_is_fetched_is_over(tmp_path: Path):
     async def act() -> None:
         async with running(tmp_path, alarms={"outbox_after": "0s"}) as gateway:
             await gateway.sent("lake3pl", document("945-shipped.edi"))
             box = gateway.partner("lake3pl")
-            await warn(gateway)
+            await gateway.do("warnings")
             (alarm,) = [one for one in await gateway.operate("alarms") if one["kind"] == "outbox.waiting"]
             assert alarm["text"].startswith("1 documents wait for lake3pl")
             await box.pick_up(gateway.session)
-            await warn(gateway)
+            await gateway.do("warnings")
             assert not [one for one in await gateway.operate("alarms") if one["kind"] == "outbox.waiting"]
 
     asyncio.run(act())

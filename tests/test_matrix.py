@@ -190,13 +190,13 @@ def test_what_came_a_moment_ago_may_still_be_passed():
 
 
 def test_a_gap_in_a_partners_numbers_is_told_and_ends_when_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gateway.app.CONTROLS_SETTLED", 0)
+    monkeypatch.setattr("gateway.shared_work.CONTROLS_SETTLED", 0)
 
     async def act(gateway: Running) -> None:
         await gateway.apply("lake3pl", ("  tokens:", "  control_numbers: sequential\n  tokens:"))
 
         async def gap() -> list[str]:
-            await gateway.node._warn()
+            await gateway.do("warnings")
             return [one["text"] for one in await gateway.operate("alarms") if one["kind"] == "control.gap"]
 
         for number in (7, 8, 11):

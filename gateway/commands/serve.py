@@ -31,6 +31,7 @@ def serve(config: Path | None, given: dict[str, Any]) -> int:
 
     async def run() -> None:
         node = Node(settings, steady)
+        node.heed_signals()
         await node.start()
         _settle_in()
         await node.run()
