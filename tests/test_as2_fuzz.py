@@ -56,7 +56,7 @@ def opened(headers: Headers, body: bytes, policy: Policy = LOOSE, limits: Limits
 flips = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=3)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(SECURITIES) - 2), flips)
 def test_a_signed_message_with_flipped_bits_is_refused_or_the_same(number: int, changes: list[tuple[float, int]]):
     headers, body = written(number)
@@ -69,7 +69,7 @@ def test_a_signed_message_with_flipped_bits_is_refused_or_the_same(number: int, 
         assert found.signer == key("signer").certificate
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(SECURITIES) - 1), st.integers(0, 4000), st.integers(0, 200), st.binary(max_size=60))
 def test_cut_and_stuffed_messages(number: int, at: int, gone: int, stuffed: bytes):
     headers, body = written(number)
@@ -88,14 +88,14 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(values, st.sampled_from([algorithms.SIGNED, algorithms.ENVELOPED, algorithms.COMPRESSED, algorithms.AUTH_ENVELOPED]))
 def test_any_structure(value: bytes, kind: bytes):
     assert isinstance(opened(CMS, sequence(oid(kind), tlv(0xA0, value))), As2Error)
     opened(CMS, value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_as_ber(data: bytes):
     try:
@@ -109,7 +109,7 @@ def test_any_bytes_as_ber(data: bytes):
 texts = st.text(st.characters(codec="latin-1"), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["AS2-From", "AS2-To", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Disposition-Notification-To", "Disposition-Notification-Options", "Receipt-Delivery-Option"]), texts), max_size=12), st.binary(max_size=200))  # fmt: skip
 def test_any_headers(fields: list[tuple[str, str]], body: bytes):
     headers = Headers(fields)
@@ -128,7 +128,7 @@ def test_any_headers(fields: list[tuple[str, str]], body: bytes):
             pass
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_header_block(block: bytes):
     try:
@@ -142,7 +142,7 @@ def test_any_header_block(block: bytes):
 MULTIPART = Headers([("Content-Type", 'multipart/report; boundary="b"')])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([b"--b\r\n", b"--b--\r\n", b"\r\n", b"Content-Type: message/disposition-notification\r\n", b"Disposition: x/y: z\r\n",
                                  b"Received-Content-MIC: ,,a\r\n", b"Content-Transfer-Encoding: base64\r\n", b" fold\r\n", b"\n", b"words"]), max_size=20))  # fmt: skip
 def test_any_report(pieces: list[bytes]):
@@ -156,7 +156,7 @@ def test_any_report(pieces: list[bytes]):
 
 @pytest.mark.skipif(not as2.names(), reason="no corpus of AS2 messages beside the project")
 @pytest.mark.corpus
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=125, deadline=None)
 @given(st.data())
 def test_corpus_messages_with_changed_bytes(data: st.DataObject):
     one = as2.case(data.draw(st.sampled_from(as2.names() or [""])))

@@ -64,7 +64,14 @@ def test_files_are_judged_by_an_imported_guide(
     assert words in out.getvalue()
 
 
-@pytest.mark.parametrize("path", [path for path in sorted(MAPS.glob("[0-9]*.xml")) if ".v2" not in path.name], ids=lambda path: path.stem)
+EVERY_MAP = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.big] if number % 4 else [])
+    for number, path in enumerate(path for path in sorted(MAPS.glob("[0-9]*.xml")) if ".v2" not in path.name)
+]
+"""One in four in `make test`, the others in `make test-all`."""
+
+
+@pytest.mark.parametrize("path", EVERY_MAP)
 def test_every_map_that_ships_with_pyx12_is_imported(path: Path, tmp_path: Path):
     out = io.StringIO()
     assert import_guides(path, tmp_path, sets=(), replace=False, out=out) == 0

@@ -222,7 +222,7 @@ def segments(draw: st.DrawFn) -> tuple[str, Rules, str]:
 
 
 @given(segments())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 def test_the_pattern_passes_nothing_that_the_checker_faults(case: tuple[str, Rules, str]):
     release, rules, segment = case
     if matches(rules, segment, release):
@@ -230,7 +230,7 @@ def test_the_pattern_passes_nothing_that_the_checker_faults(case: tuple[str, Rul
 
 
 @given(segments())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_checker_gives_each_element_one_report_in_order(case: tuple[str, Rules, str]):
     release, rules, segment = case
     checker = Checker(shipped_dictionary(release), MARKS, Options("strict"))

@@ -79,7 +79,7 @@ def with_segments(made: MadeSet, keep: Sequence[int]) -> MadeSet:
 
 
 @given(ANY_SET, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_mandatory_segment_left_out_is_missed(made: MadeSet, data: st.DataObject):
     """Without LE the next LX counts as an inner one, so that one is left in."""
     gone = {place.number: place for place in made.uses if place.required and place.tag != "LE" and place is not place.loop.items[0]}
@@ -94,7 +94,7 @@ def test_a_mandatory_segment_left_out_is_missed(made: MadeSet, data: st.DataObje
 
 
 @given(ANY_SET, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_mandatory_element_left_out_is_missed(made: MadeSet, data: st.DataObject):
     """ST and SE, whose elements have codes of their own, are judged by another law; HL01 is missed by its children, too."""
     places_ = [
@@ -115,7 +115,7 @@ def test_a_mandatory_element_left_out_is_missed(made: MadeSet, data: st.DataObje
 
 
 @given(TEXTS, st.sampled_from(["delete", "double"]), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_lost_or_doubled_segment_is_counted(made: MadeSet, change: str, data: st.DataObject):
     """Every segment between ISA and IEA: the set's by SE01, the envelope's by their own counts and numbers."""
     segments = written([made, made]).split(b"~")[:-1]
@@ -125,7 +125,7 @@ def test_a_lost_or_doubled_segment_is_counted(made: MadeSet, change: str, data: 
 
 
 @given(ANY_GUIDE.flatmap(lambda guide: valid_interchanges(guide)), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_changed_count_or_number_is_found(interchange: bytes, data: st.DataObject):
     """SE, GE and IEA, ST02, GS06 and ISA13: another digit, a digit more, none, or no digit."""
     segments = interchange.split(b"~")
@@ -152,7 +152,7 @@ def judged(data: bytes) -> object:
 
 
 @given(TEXTS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_an_interchange_cut_anywhere_is_told(made: MadeSet, data: st.DataObject):
     whole = written([made])
     cut = data.draw(st.integers(1, len(whole) - 2))
@@ -171,7 +171,7 @@ OTHERS = [
 
 
 @given(TEXTS, st.sampled_from(OTHERS), st.sampled_from(["", "\r\n", "\n\n"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_other_delimiters_change_nothing(made: MadeSet, delimiters: Delimiters, tail: str):
     reading = only_set(written([made], delimiters=delimiters, tail=tail if delimiters.segment != b"\n" else ""))
     assert ([finding.text for finding in reading.findings], reading.codes, reading.verdict) == ([], [], "A")
@@ -220,13 +220,13 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated(), st.sampled_from([STRICT, LENIENT]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_whatever_becomes_of_a_set_there_is_a_report(data: bytes, options):
     everything(data, options)
 
 
 @given(mutated(), st.sampled_from([STRICT, LENIENT]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_work_is_bounded_by_the_bytes(data: bytes, options):
     """Bytes asked for and steps of the loop machine, both counted: never more than a constant times what came."""
     asked = steps = 0
