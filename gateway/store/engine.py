@@ -88,6 +88,7 @@ class Database:
         alone = options | {"options": f"{options['options']} -c idle_in_transaction_session_timeout={ASLEEP}"}
         self.writing = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=alone)
         self.reading = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=0, pool_pre_ping=True, connect_args=options)
+        event.listen(self.writing, "connect", _prepare_postgresql)
 
     def check_settings(self) -> None:
         """Refuses a PostgreSQL that would answer COMMIT before the disk has it (reliability R1)."""
@@ -157,6 +158,11 @@ def _prepare_sqlite_writer(connection: Any, _: Any) -> None:
         "wal_autocheckpoint=8000",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    """Every statement of ours stays prepared: there are more than the driver keeps by itself, and in turns each would push another out."""
+    connection.prepared_max = 1000
 
 
 def _prepare_sqlite_reader(connection: Any, _: Any) -> None:
