@@ -269,6 +269,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
         fault: Annotated[list[str] | None, typer.Option(help=f"Faults of the trade: {', '.join(SIMULATED_FAULTS)}; more than once.")] = None,
         often: Annotated[float, typer.Option(min=0, max=1, help="How many of its files have each fault.")] = 0.3,
         bill: Annotated[bool, typer.Option("--bill", help="A carrier's 210s, too.")] = False,
+        order_set: Annotated[str | None, typer.Option("--with", metavar="SET", help="By what a customer orders: 940 (without it) or 850.")] = None,
         isa: Annotated[str | None, typer.Option(metavar="QUALIFIER:ID", help="Its identity in the ISA; default: the shipped profile's.")] = None,
         pace: Annotated[float, typer.Option(min=0, help="Seconds between its files.")] = 0.0,
         wait: Annotated[float, typer.Option(min=0, help="Seconds to go on answering what comes.")] = 5.0,
@@ -276,7 +277,9 @@ def _simulated(role: str, says: str, known_as: str) -> None:
         from gateway.commands.simulate import Line, trade
 
         line = Line(url, token, key, host_key, as2, certificate, listen)
-        code = trade(role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, pace=pace, wait=wait)
+        code = trade(
+            role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, order_set=order_set, pace=pace, wait=wait
+        )
         raise typer.Exit(code)
 
     simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)
@@ -284,7 +287,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
 
 SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "no-997")
 for _role, _says, _name in (
-    ("customer", "orders by 940", "harbor"),
+    ("customer", "orders by 940, or by 850", "harbor"),
     ("3pl", "ships orders and says so by 945, also those that we send it", "lake3pl"),
     ("carrier", "announces shipments by 856 and tells by 214 where they are", "northway"),
 ):

@@ -30,7 +30,7 @@ ABOUT = {
     "810": "A supplier bills goods.",
     "824": "What a receiver made of a document: taken, or refused, with the reason. Read as a verdict on what we sent; written where an agreement asks for it (`duties.application_advice`).",
     "846": "A warehouse or supplier says how much of each item there is.",
-    "850": "A buyer orders goods.",
+    "850": "A buyer orders goods: what, where to and when. Prices come with the lines; terms of sale, taxes and allowances are listed as not carried over.",
     "855": "A supplier answers an order line by line.",
     "856": "A supplier or 3PL says that a shipment is on its way: orders, pallets, cartons and items as a tree of levels.",
     "940": "A depositor tells its warehouse what to ship; the warehouse answers with a [945](945.md).",

@@ -114,6 +114,7 @@ def test_the_command_names_the_same_faults():
     [
         (["--fault", "earthquake"], 2, "no fault is called earthquake"),
         (["--isa", "LAKE3PL"], 2, "is no identity"),
+        (["--with", "850"], 2, "by what a customer orders"),
         (["--url", "sftp://127.0.0.1:9", "--host-key", "SHA256:" + "A" * 43, "--orders", "1"], 1, "127.0.0.1:9"),
         (["--as2", "NAME", "--url", "http://127.0.0.1:9/as2", "--orders", "1"], 1, "--key"),
     ],

@@ -21,6 +21,7 @@ DAY = date(2026, 11, 16)
 PROFILES = {"customer": "harbor", "3pl": "lake3pl", "carrier": "northway"}
 TYPES = {
     "940": "fulfilment.requested",
+    "850": "fulfilment.requested",
     "945": "fulfilment.shipped",
     "856": "shipment.notified",
     "214": "shipment.status",
@@ -40,7 +41,8 @@ def events(body: bytes, folder: Path, partner: str | None = None) -> tuple[int, 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_without_faults_every_file_is_right_and_tells_its_event(role: Role, tmp_path: Path):
-    for one in sendings(role, seed=5, orders=4, day=DAY, bill=True):
+    by_850 = sendings(role, seed=5, orders=4, day=DAY, order_set="850") if role == "customer" else []
+    for one in [*sendings(role, seed=5, orders=4, day=DAY, bill=True), *by_850]:
         code, told = events(one.body, tmp_path, None if one.name.startswith("210") else PROFILES[role])
         assert code == 0, (one.name, one.body)
         assert [event["type"] for event in told] == [f"org.crossdock.{TYPES[one.name[:3]]}.v1"]
@@ -53,6 +55,18 @@ def test_the_same_seed_sends_the_same(role: Role, seed: int, orders: int, faults
     assert first == sendings(role, seed=seed, orders=orders, day=DAY, faults=faults)
     controls = Counter(one.body[90:99] for one in first if "doubled" not in one.faults)
     assert max(controls.values()) == 1, "no control number twice"
+
+
+def test_a_customer_may_order_by_850(tmp_path: Path):
+    """The same orders under the same purchase order, by which the warehouse's advice and the carrier's notice are tied to it."""
+    ordered = [events(one.body, tmp_path, "harbor")[1][0] for one in sendings("customer", seed=3, orders=2, day=DAY, order_set="850")]
+    by_940 = [events(one.body, tmp_path, "harbor")[1][0] for one in sendings("customer", seed=3, orders=2, day=DAY)]
+    shipped = [events(one.body, tmp_path, "lake3pl")[1][0] for one in sendings("3pl", seed=3, orders=2, day=DAY)]
+    for one, other, advice in zip(ordered, by_940, shipped, strict=True):
+        assert one["type"] == "org.crossdock.fulfilment.requested.v1"
+        assert one["data"]["purchase_order"] == other["data"]["purchase_order"] == advice["data"]["purchase_order"]
+        assert [line["ordered"] for line in one["data"]["lines"]] == [line["ordered"] for line in other["data"]["lines"]]
+        assert {"type": "customer_order", "code": "CO", "value": advice["data"]["order_id"]} in one["data"]["references"]
 
 
 def test_roles_of_one_seed_speak_of_the_same_orders(tmp_path: Path):

@@ -21,7 +21,7 @@ from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, Way, served
 from gateway.simulators.partner import PretendPartner
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.simulators.staged import Staging
-from gateway.simulators.trade import FAULTS, IDENTITIES, ROLES, Role, Sender, Sending, sendings
+from gateway.simulators.trade import FAULTS, IDENTITIES, ORDER_SETS, ROLES, OrderSet, Role, Sender, Sending, sendings
 from translators.as2.cms.keys import KeyRefused, certificate, our_key
 
 
@@ -98,21 +98,26 @@ def trade(
     faults: list[str],
     often: float,
     bill: bool,
+    order_set: str | None,
     pace: float,
     wait: float,
 ) -> int:
-    """A partner of this role. 2 for a fault or an identity that there is not."""
+    """A partner of this role. 2 for a fault, a set or an identity that there is not."""
     chosen = next(one for one in ROLES if one == role)
     wanted = [one for one in FAULTS if one in faults]
     if unknown := sorted(set(faults) - set(FAULTS)):
         print(f"no fault is called {unknown[0]}; there are: " + "; ".join(f"{one}: {says}" for one, says in FAULTS.items()))
         return USAGE
+    if order_set is not None and (chosen != "customer" or order_set not in ORDER_SETS):
+        print(f"--with says by what a customer orders: {', '.join(f'{one}, {says}' for one, says in ORDER_SETS.items())}")
+        return USAGE
+    by: OrderSet = "850" if order_set == "850" else "940"
     qualifier, _, identity = (isa or ":".join(IDENTITIES[chosen])).partition(":")
     if len(qualifier) != 2 or not 1 <= len(identity) <= 15 or not identity.isascii():
         print(f"{isa} is no identity; one is a qualifier of two characters, a colon and up to fifteen more, such as ZZ:LAKE3PL")
         return USAGE
     who, today = Sender(qualifier, identity), datetime.now(UTC).date()
-    files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill)
+    files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill, order_set=by)
     return living(chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0)
 
 
