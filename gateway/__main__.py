@@ -263,6 +263,8 @@ def _simulated(role: str, says: str, known_as: str) -> None:
         host_key: Annotated[str, typer.Option(help="SFTP: the gateway's host key or its fingerprint.")] = "",
         as2: Annotated[str, typer.Option(metavar="NAME", help="AS2: its AS2 name.")] = "",
         certificate: Annotated[Path | None, typer.Option(help="AS2: the gateway's certificate.")] = None,
+        stale_key: Annotated[Path | None, typer.Option(help="AS2, fault stale-certificate: its key and certificate of before (PEM).")] = None,
+        retired_certificate: Annotated[Path | None, typer.Option(help="AS2, fault stale-certificate: the gateway's certificate of before.")] = None,
         listen: Annotated[int, typer.Option(help="AS2: the port where it takes our messages; 0 takes a free one.")] = 0,
         seed: Annotated[int, typer.Option(help="Partners with one seed speak of the same orders.")] = 1,
         orders: Annotated[int, typer.Option(min=0, max=9_999, help="Of how many orders it speaks by itself.")] = 5,
@@ -276,7 +278,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
     ) -> None:
         from gateway.commands.simulate import Line, trade
 
-        line = Line(url, token, key, host_key, as2, certificate, listen)
+        line = Line(url, token, key, host_key, as2, certificate, listen, stale_key, retired_certificate)
         code = trade(
             role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, order_set=order_set, pace=pace, wait=wait
         )
@@ -285,7 +287,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
     simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)
 
 
-SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "no-997")
+SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997")
 for _role, _says, _name in (
     ("customer", "orders by 940, or by 850", "harbor"),
     ("3pl", "ships orders and says so by 945, also those that we send it", "lake3pl"),

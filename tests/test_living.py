@@ -9,14 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.__main__ import SIMULATED_FAULTS, app
-from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living
+from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, run_out
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.simulators.trade import FAULTS, IDENTITIES, Sender, sendings, shipped
-from tests.as2_running import two
+from tests.as2_running import text_of, two
 from tests.kill.documents import order_data
 from tests.running import running
 from tests.sftp_running import profile
 from tests.test_trade import events
+from translators.as2.cms.keys import certificate
 
 DAY = date(2026, 11, 16)
 
@@ -95,6 +96,36 @@ def test_by_as2(tmp_path: Path):
     asyncio.run(act())
 
 
+def test_by_as2_with_certificates_of_before(tmp_path: Path):
+    """Replaced and run out, theirs and ours: each is refused, told to the partner, an alarm with the true reason here; and what comes again is taken."""
+
+    async def act() -> None:
+        said: list[str] = []
+        async with two(tmp_path, agreements="[{receive: '214'}, {receive: '856'}]") as (gateway, partner):
+            lapsed, retired = run_out("ACME3PL"), partner.gateway
+            await gateway.operate("keys.add", partner="acme", data=text_of(lapsed.certificate.der), **{"from": "2020-01-01"})
+            made = await gateway.operate("keys.generate", name="ours-2")
+            await gateway.operate("keys.retire", id="ours")
+            partner.gateway = certificate((await gateway.operate("keys.show", id=made["id"]))["pem"].encode())
+            way = ByAs2(gateway.session, partner, f"{gateway.url}/as2", stale=lapsed, retired=retired)
+            carrier = one(way, "carrier", said)
+            await carrier.tell(sendings("carrier", seed=4, orders=1, day=DAY, faults=["stale-certificate"], often=0.5))
+            unknown = one(ByAs2(gateway.session, partner, f"{gateway.url}/as2"), "carrier", said)
+            await unknown.tell(sendings("carrier", seed=6, orders=1, day=DAY, faults=["stale-certificate"], often=1.0)[:1])
+            stale = [line for line in said if "of before" in line]
+            assert len(way.refused) >= 2
+            assert len(stale) == len(way.refused) + 1
+            assert all("200, its receipt says failed: the partner refused it: error: decryption-failed" in line for line in stale)
+            assert all("again, as it should: 200, its receipt says delivered" in line for line in stale)
+            await gateway.settle(lambda: len(gateway.effects()) == 6, "not every file came through")
+            reasons = {row["reason"] for row in await gateway.operate("as2.messages", partner="acme", direction="in", state="refused", limit=50)}
+            for words in ("only", "not registered", "recipients"):
+                assert any(words in reason for reason in reasons), (words, reasons)
+            assert "as2.refused" in {row["kind"] for row in await gateway.operate("alarms")}
+
+    asyncio.run(act())
+
+
 def test_what_is_shipped_is_what_was_ordered(tmp_path: Path):
     (sending,) = sendings("customer", seed=9, orders=1, day=DAY)
     advice = shipped(sending.body, control=1, day=DAY, who=Sender(*IDENTITIES["3pl"]))
@@ -114,6 +145,7 @@ def test_the_command_names_the_same_faults():
     [
         (["--fault", "earthquake"], 2, "no fault is called earthquake"),
         (["--isa", "LAKE3PL"], 2, "is no identity"),
+        (["--fault", "stale-certificate"], 2, "stale-certificate is a fault of AS2"),
         (["--with", "850"], 2, "by what a customer orders"),
         (["--url", "sftp://127.0.0.1:9", "--host-key", "SHA256:" + "A" * 43, "--orders", "1"], 1, "127.0.0.1:9"),
         (["--as2", "NAME", "--url", "http://127.0.0.1:9/as2", "--orders", "1"], 1, "--key"),

@@ -85,6 +85,10 @@ class Line:
     as2_name: str = ""
     certificate: Path | None = None
     listen: int = 0
+    stale_key: Path | None = None
+    """AS2, with the fault `stale-certificate`: its key and certificate of before in one PEM; one that has run out is made where there is none."""
+    retired: Path | None = None
+    """The same: the gateway's certificate of before."""
 
 
 def trade(
@@ -107,6 +111,9 @@ def trade(
     wanted = [one for one in FAULTS if one in faults]
     if unknown := sorted(set(faults) - set(FAULTS)):
         print(f"no fault is called {unknown[0]}; there are: " + "; ".join(f"{one}: {says}" for one, says in FAULTS.items()))
+        return USAGE
+    if "stale-certificate" in wanted and not line.as2_name:
+        print("stale-certificate is a fault of AS2: it needs --as2 NAME; by HTTP and SFTP nothing is signed")
         return USAGE
     if order_set is not None and (chosen != "customer" or order_set not in ORDER_SETS):
         print(f"--with says by what a customer orders: {', '.join(f'{one}, {says}' for one, says in ORDER_SETS.items())}")
@@ -167,4 +174,8 @@ async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line) -> Way:
     runner, address = await served(as2, "127.0.0.1", line.listen)
     stack.push_async_callback(runner.cleanup)
     print(f"takes messages at {address}", flush=True)
-    return ByAs2(session, as2, line.url)
+    before = read_private(line.stale_key.read_bytes(), None) if line.stale_key else None
+    return ByAs2(
+        session, as2, line.url, stale=our_key(before.private, before.certificate) if before else None,
+        retired=certificate(line.retired.read_bytes()) if line.retired else None,
+    )  # fmt: skip

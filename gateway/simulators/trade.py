@@ -12,7 +12,7 @@ from typing import Literal
 
 Role = Literal["customer", "3pl", "carrier"]
 OrderSet = Literal["940", "850"]
-Fault = Literal["late", "short", "doubled", "out-of-order", "wrong-parents", "no-997"]
+Fault = Literal["late", "short", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997"]
 ROLES: dict[Role, str] = {
     "customer": "orders (940, or 850)",
     "3pl": "ships what is ordered (945)",
@@ -24,6 +24,7 @@ FAULTS: dict[Fault, str] = {
     "doubled": "a file comes twice: the same bytes, or the same content in another envelope",
     "out-of-order": "a later status comes before an earlier one",
     "wrong-parents": "an HL of the 856 names a parent that is not there",
+    "stale-certificate": "by AS2: a message is signed with a certificate that has run out, or encrypted to ours of before; then it comes again, as it should",
     "no-997": "what we send is not answered",
 }
 ORDER_SETS: dict[OrderSet, str] = {"940": "a warehouse order", "850": "a purchase order"}
@@ -156,6 +157,8 @@ def _with_faults(files: list[Sending], wanted: set[Fault], often: float, chance:
             met = replace(met, body=met.body.replace(b"~HL*2*1*O*1~", b"~HL*2*9*O*1~"), faults=(*met.faults, "wrong-parents"))
         if "short" in wanted and b"*PR*" in one.body:
             met = replace(met, faults=(*met.faults, "short"))
+        if "stale-certificate" in wanted and chance.random() < often:
+            met = replace(met, faults=(*met.faults, "stale-certificate"))
         if "late" in wanted and chance.random() < often:
             met = replace(met, faults=(*met.faults, "late"))
         done.append(met)
