@@ -10,7 +10,7 @@ from typing import Any
 from gateway.commands.map import _medium
 from partners.guides import shipped_guides
 from partners.mappings import shipped
-from tests.mapping_fixtures import ROOT, context, documents, file_documents
+from tests.mapping_fixtures import ROOT, context, documents, file_documents, terms
 from translators.csv.dialect import Dialect
 from translators.document import Control
 from translators.mapping import CompiledMapping
@@ -138,7 +138,7 @@ def _fields(name: str) -> Iterator[str]:
 
 
 def _example(name: str) -> Iterator[str]:
-    file = min(shipped().fixtures(name), key=lambda path: (len(path.read_bytes()), path.name))
+    file = min(shipped().fixtures(name), key=lambda path: (bool(terms(path)["overlays"]), len(path.read_bytes()), path.name))
     mapping = shipped().mapping(name)
     golden = json.loads(file.with_suffix(".events.json").read_text(encoding="utf-8"))
     found = file_documents(file, mapping) if mapping.form is not None else documents(file.read_bytes(), zone=golden["zone"])

@@ -77,6 +77,13 @@ def test_roles_of_one_seed_speak_of_the_same_orders(tmp_path: Path):
     assert [line["shipped"]["value"] for line in notified["data"]["lines"]] == [line["shipped"]["value"] for line in shipped["data"]["lines"]]
 
 
+def test_the_last_status_is_the_proof_of_delivery(tmp_path: Path):
+    statuses = [events(one.body, tmp_path, "northway")[1][0]["data"] for one in sendings("carrier", seed=3, orders=1, day=DAY)[1:]]
+    assert [(one["event"], one.get("signed_by")) for one in statuses][-2:] == [("delivery.arrived", None), ("delivery.unloaded", "J. DOE")]
+    *_, bill = sendings("carrier", seed=3, orders=1, day=DAY, bill=True)
+    assert events(bill.body, tmp_path)[1][0]["data"]["lines"][0]["signed_by"] == "J. DOE"
+
+
 def those_with(fault: Fault, role: Role = "carrier") -> list[Any]:
     found = [one for one in sendings(role, seed=8, orders=40, day=DAY, faults=[fault]) if fault in one.faults]
     assert found, fault

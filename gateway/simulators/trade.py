@@ -16,7 +16,7 @@ Fault = Literal["late", "short", "doubled", "out-of-order", "wrong-parents", "st
 ROLES: dict[Role, str] = {
     "customer": "orders (940, or 850)",
     "3pl": "ships what is ordered (945)",
-    "carrier": "carries it: 856, 214s to the proof of delivery, 210",
+    "carrier": "carries it: 856, 214s to the proof of delivery (D1, with who signed), 210",
 }
 FAULTS: dict[Fault, str] = {
     "late": "a file comes after those of all orders",
@@ -311,6 +311,7 @@ def _status(order: Order, code: str, when: datetime, city: str, state: str) -> l
     return [
         f"B10*{order.pro}*{order.shipment}*NWFX", f"L11*{order.bill_of_lading}*BM", f"L11*{order.purchase_order}*PO", "LX*1",
         f"AT7*{code}*NS***{when:%Y%m%d}*{when:%H%M}*PT", f"MS1*{city}*{state}*US", "MS2*NWFX*538841*TL",
+        *(["K1*POD*J. DOE"] if code == "D1" else []),
         f"AT8*G*L*{_pounds(order, lambda line: line.shipped)}*{sum(line.shipped for line in order.lines)}",
     ]  # fmt: skip
 
