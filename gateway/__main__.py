@@ -287,7 +287,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
     simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)
 
 
-SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997")
+SIMULATED_FAULTS = ("late", "short", "unknown-item", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997")
 for _role, _says, _name in (
     ("customer", "orders by 940, or by 850", "harbor"),
     ("3pl", "ships orders and says so by 945, also those that we send it", "lake3pl"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.commands.translate import translate
-from gateway.simulators.trade import FAULTS, ROLES, Fault, Role, orders_of, sendings
+from gateway.simulators.trade import FAULTS, ROLES, UNKNOWN_ITEM, Fault, OrderSet, Role, orders_of, sendings
 from partners.profile import read_profile
 from tests.running import ROOT
 
@@ -99,6 +99,17 @@ def test_short_means_less_than_ordered(tmp_path: Path):
         lines = events(one.body, tmp_path, "lake3pl")[1][0]["data"]["lines"]
         assert any(float(line["shipped"]["value"]) < float(line["ordered"]["value"]) for line in lines)
     assert sum(line.shipped < line.ordered for order in orders_of(8, 400, DAY, short=0.3) for line in order.lines) in range(80, 160)
+
+
+@pytest.mark.parametrize("order_set", ["940", "850"])
+def test_an_unknown_item_is_ordered(tmp_path: Path, order_set: OrderSet):
+    whole = sendings("customer", seed=8, orders=40, day=DAY, faults=["unknown-item"], order_set=order_set)
+    found = [one for one in whole if "unknown-item" in one.faults]
+    assert 0 < len(found) < 40
+    for one in whole[:8]:
+        (event,) = events(one.body, tmp_path, "harbor")[1]
+        items = {each["value"] for line in event["data"]["lines"] for each in line["item"]["ids"]}
+        assert (UNKNOWN_ITEM in items) == (one in found)
 
 
 def test_doubled_is_the_same_bytes_or_the_same_content(tmp_path: Path):

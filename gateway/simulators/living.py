@@ -162,9 +162,9 @@ def _told(outcome: Outcome) -> str:
     return f"{outcome.status}, its receipt says {outcome.judgment.state}{why}"
 
 
-def run_out(name: str) -> OurKey:
-    """A key whose certificate ran out a month ago."""
-    made = generate(name, at=datetime.now(UTC) - timedelta(days=395), days=365)
+def run_out(name: str, *, days_ago: int = 30) -> OurKey:
+    """A key whose certificate ran out so many days ago, after a year; below zero it will."""
+    made = generate(name, at=datetime.now(UTC) - timedelta(days=365 + days_ago), days=365)
     return our_key(made.private, made.certificate)
 
 

@@ -5,6 +5,7 @@ faults of the trade by option.
 """
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -12,7 +13,7 @@ from typing import Literal
 
 Role = Literal["customer", "3pl", "carrier"]
 OrderSet = Literal["940", "850"]
-Fault = Literal["late", "short", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997"]
+Fault = Literal["late", "short", "unknown-item", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997"]
 ROLES: dict[Role, str] = {
     "customer": "orders (940, or 850)",
     "3pl": "ships what is ordered (945)",
@@ -21,6 +22,7 @@ ROLES: dict[Role, str] = {
 FAULTS: dict[Fault, str] = {
     "late": "a file comes after those of all orders",
     "short": "less is shipped than was ordered",
+    "unknown-item": "a customer orders an item that there is not, NF-9999",
     "doubled": "a file comes twice: the same bytes, or the same content in another envelope",
     "out-of-order": "a later status comes before an earlier one",
     "wrong-parents": "an HL of the 856 names a parent that is not there",
@@ -36,6 +38,7 @@ ITEMS = (
     ("614141007363", "NF-2410", "GRANOLA 12OZ", 11, "26.75"),
 )
 """(UPC, item number, name, pounds a case, price of a case)."""
+UNKNOWN_ITEM = "NF-9999"
 PLACES = (("SALEM", "OR"), ("OLYMPIA", "WA"), ("BOISE", "ID"), ("FRESNO", "CA"))
 STORES = (("HARBOR STORE 12", "0012", "TACOMA", "WA", "98421"), ("HARBOR STORE 31", "0031", "EUGENE", "OR", "97401"))
 SEEDS, ORDERS = 900, 9_999
@@ -155,6 +158,10 @@ def _with_faults(files: list[Sending], wanted: set[Fault], often: float, chance:
         met = one
         if "wrong-parents" in wanted and b"*SH*" in one.body and chance.random() < often:
             met = replace(met, body=met.body.replace(b"~HL*2*1*O*1~", b"~HL*2*9*O*1~"), faults=(*met.faults, "wrong-parents"))
+        if "unknown-item" in wanted and one.body[106:].startswith((b"GS*OW*", b"GS*PO*")) and chance.random() < often:
+            met = replace(
+                met, body=re.sub(rb"\*VN\*[^*~]+", b"*VN*" + UNKNOWN_ITEM.encode(), met.body, count=1), faults=(*met.faults, "unknown-item")
+            )
         if "short" in wanted and b"*PR*" in one.body:
             met = replace(met, faults=(*met.faults, "short"))
         if "stale-certificate" in wanted and chance.random() < often:
