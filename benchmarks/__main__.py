@@ -9,6 +9,7 @@ from benchmarks.rows import table
 
 PARTS = (
     "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching", "nats",
+    "partners",
 )  # fmt: skip
 
 

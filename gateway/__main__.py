@@ -273,6 +273,7 @@ def _simulated(role: str, says: str, known_as: str) -> None:
         bill: Annotated[bool, typer.Option("--bill", help="A carrier's 210s, too.")] = False,
         order_set: Annotated[str | None, typer.Option("--with", metavar="SET", help="By what a customer orders: 940 (without it) or 850.")] = None,
         isa: Annotated[str | None, typer.Option(metavar="QUALIFIER:ID", help="Its identity in the ISA; default: the shipped profile's.")] = None,
+        at_once: Annotated[int, typer.Option(min=1, max=64, help="Of how many orders it sends side by side, each in its order.")] = 1,
         pace: Annotated[float, typer.Option(min=0, help="Seconds between its files.")] = 0.0,
         wait: Annotated[float, typer.Option(min=0, help="Seconds to go on answering what comes.")] = 5.0,
     ) -> None:
@@ -280,8 +281,9 @@ def _simulated(role: str, says: str, known_as: str) -> None:
 
         line = Line(url, token, key, host_key, as2, certificate, listen, stale_key, retired_certificate)
         code = trade(
-            role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, order_set=order_set, pace=pace, wait=wait
-        )
+            role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, order_set=order_set,
+            at_once=at_once, pace=pace, wait=wait,
+        )  # fmt: skip
         raise typer.Exit(code)
 
     simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)

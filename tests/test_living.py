@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from gateway.__main__ import SIMULATED_FAULTS, app
 from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, run_out
 from gateway.simulators.sftp import PretendSftpPartner
-from gateway.simulators.trade import FAULTS, IDENTITIES, Sender, sendings, shipped
+from gateway.simulators.trade import FAULTS, IDENTITIES, UNKNOWN_ITEM, Fault, Role, Sender, sendings, shipped
 from tests.as2_running import text_of, two
 from tests.kill.documents import order_data
 from tests.running import running
@@ -122,6 +122,43 @@ def test_by_as2_with_certificates_of_before(tmp_path: Path):
             for words in ("only", "not registered", "recipients"):
                 assert any(words in reason for reason in reasons), (words, reasons)
             assert "as2.refused" in {row["kind"] for row in await gateway.operate("alarms")}
+
+    asyncio.run(act())
+
+
+FILES: dict[Role, tuple[Fault, ...]] = {
+    "customer": ("doubled", "late", "unknown-item"),
+    "3pl": ("short", "doubled", "late"),
+    "carrier": ("short", "late", "doubled", "out-of-order", "wrong-parents"),
+}
+
+
+@pytest.mark.parametrize("orders", [4, pytest.param(80, marks=pytest.mark.big)])
+def test_whatever_they_do_wrong_the_erp_hears_of_each_thing_once(tmp_path: Path, database_url: str, orders: int):
+    """Three partners at once, each with several orders side by side and every fault of its trade; the ERP cuts lines and lacks an item."""
+
+    async def act() -> None:
+        said: list[str] = []
+        async with running(tmp_path, database_url) as gateway:
+            gateway.erp.behaviour.refuse_items = [UNKNOWN_ITEM]
+            gateway.erp.behaviour.cut_after_commit = 2
+            files = {
+                role: sendings(role, seed=11, orders=orders, day=DAY, faults=faults, often=0.2, order_set="850") for role, faults in FILES.items()
+            }
+            names = {"customer": "harbor", "3pl": "lake3pl", "carrier": "northway"}
+            await asyncio.gather(
+                *(one(ByHttp(gateway.session, gateway.partner(names[role])), role, said, at_once=4).tell(files[role]) for role in files)
+            )
+            assert len(said) == sum(len(each) for each in files.values())
+            assert all(": 202 " in line for line in said)
+            good = {one.name for each in files.values() for one in each if not {"doubled", "wrong-parents", "unknown-item"} & set(one.faults)}
+            await gateway.settle(lambda: len(gateway.effects()) >= len(good), "not everything came to the ERP")
+            await asyncio.sleep(0.5)
+            assert len(gateway.effects()) == len(good)
+            assert all(effect.count == 1 for effect in gateway.effects())
+            assert len((await gateway.operate("dead", limit=1000))["deliveries"]) == sum(
+                "850" in line and "unknown-item" in line and "doubled" not in line for line in said
+            )
 
     asyncio.run(act())
 

@@ -103,6 +103,7 @@ def trade(
     often: float,
     bill: bool,
     order_set: str | None,
+    at_once: int,
     pace: float,
     wait: float,
 ) -> int:
@@ -125,18 +126,32 @@ def trade(
         return USAGE
     who, today = Sender(qualifier, identity), datetime.now(UTC).date()
     files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill, order_set=by)
-    return living(chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0)
+    return living(
+        chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0, at_once=at_once
+    )
 
 
-def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: Sender, seed: int, pace: float, wait: float, silent: float) -> int:
+def living(
+    role: Role,
+    name: str,
+    line: Line,
+    files: list[Sending],
+    *,
+    sender: Sender,
+    seed: int,
+    pace: float,
+    wait: float,
+    silent: float,
+    at_once: int,
+) -> int:
     """Sends the role's files, answers what comes, for `wait` seconds after its last one. Exit 1 if something was not taken."""
 
     async def act() -> int:
         async with contextlib.AsyncExitStack() as stack:
-            way = await _way(stack, name, line)
+            way = await _way(stack, name, line, at_once)
             who = Living(
                 way, sender, datetime.now(UTC).date(), lambda text: print(text, flush=True), ships=role == "3pl", pace=pace, silent=silent,
-                chance=random.Random(f"living {role} {seed}"),
+                at_once=at_once, chance=random.Random(f"living {role} {seed}"),
             )  # fmt: skip
             listening = asyncio.create_task(who.listen(1e9))
             try:
@@ -157,13 +172,14 @@ def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: S
         return GOOD
 
 
-async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line) -> Way:
+async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line, at_once: int) -> Way:
     if line.url.startswith("sftp://"):
         key = read_ssh(line.key.read_bytes(), None) if line.key else None
-        partner = PretendSftpPartner(name, key)
-        await asyncio.to_thread(partner.connect, line.url, [line.host_key])
-        stack.callback(partner.close)
-        return BySftp(partner)
+        lines = [PretendSftpPartner(name, key) for _ in range(at_once)]
+        for partner in lines:
+            await asyncio.to_thread(partner.connect, line.url, [line.host_key])
+            stack.callback(partner.close)
+        return BySftp(*lines)
     session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
     if not line.as2_name:
         return ByHttp(session, PretendPartner(name, line.token, line.url.rstrip("/")))

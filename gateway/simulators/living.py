@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -55,13 +55,20 @@ class ByHttp:
 
 
 class BySftp:
-    """`partner` is connected."""
+    """All are connected; with several as many files go side by side, each over a connection of its own."""
 
-    def __init__(self, partner: PretendSftpPartner) -> None:
+    def __init__(self, partner: PretendSftpPartner, *more: PretendSftpPartner) -> None:
         self._partner = partner
+        self._free: asyncio.LifoQueue[PretendSftpPartner] = asyncio.LifoQueue()
+        for one in (partner, *more):
+            self._free.put_nowait(one)
 
     async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
-        await asyncio.to_thread(self._partner.drop, name, body)
+        line = await self._free.get()
+        try:
+            await asyncio.to_thread(line.drop, name, body)
+        finally:
+            self._free.put_nowait(line)
         return "OK"
 
     async def pick_up(self) -> list[bytes]:
@@ -118,17 +125,35 @@ class Living:
     """Whether it ships the 940s that it gets."""
     pace: float = 0.0
     silent: float = 0.0
+    at_once: int = 1
+    """Of how many orders it sends side by side."""
     chance: random.Random = field(default_factory=random.Random)
     sent: int = 0
     got: list[bytes] = field(default_factory=list)
     _own: int = field(default_factory=lambda: first_number())
 
     async def tell(self, files: list[Sending]) -> None:
-        for one in files:
-            with_fault = f"  ({', '.join(one.faults)})" if one.faults else ""
-            self.say(f"{one.name}: {await self.way.send(one.name, one.body, one.faults)}{with_fault}")
-            self.sent += 1
-            await asyncio.sleep(self.pace)
+        """Sends them in their order; with `at_once` several orders side by side, each of them in its order, and the late files after all others."""
+        for part in (False, True):
+            orders: dict[str, list[Sending]] = {}
+            for one in files:
+                if ("late" in one.faults) == part:
+                    orders.setdefault(one.order if self.at_once > 1 else "", []).append(one)
+            waiting = iter(orders.values())  # shared: whoever is free takes the next
+            telling = [asyncio.create_task(self._tell_orders(waiting)) for _ in range(min(self.at_once, len(orders)))]
+            try:
+                await asyncio.gather(*telling)
+            finally:
+                for task in telling:  # where one file is not taken the rest is not sent
+                    task.cancel()
+
+    async def _tell_orders(self, waiting: Iterator[list[Sending]]) -> None:
+        for files in waiting:
+            for one in files:
+                with_fault = f"  ({', '.join(one.faults)})" if one.faults else ""
+                self.say(f"{one.name}: {await self.way.send(one.name, one.body, one.faults)}{with_fault}")
+                self.sent += 1
+                await asyncio.sleep(self.pace)
 
     async def listen(self, seconds: float) -> None:
         """Picks up what comes for so long, and answers it."""
