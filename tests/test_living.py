@@ -73,10 +73,12 @@ def test_by_sftp(tmp_path: Path):
             (host_key, *_) = [row["fingerprint"] for row in await gateway.operate("sftp.hostkeys")]
             await asyncio.to_thread(partner.connect, gateway.node.addresses["sftp"], [host_key])
             warehouse = one(BySftp(partner), "3pl", [])
-            await warehouse.tell(sendings("3pl", seed=4, orders=2, day=DAY))
-            await gateway.settle(lambda: len(gateway.effects()) == 2)
-            await warehouse.listen(2)
-            assert sum(b"ST*997*" in document for document in warehouse.got) == 2
+            listening = asyncio.create_task(warehouse.listen(60))
+            await warehouse.tell(sendings("3pl", seed=4, orders=20, day=DAY))
+            await gateway.settle(lambda: sum(b"ST*997*" in document for document in warehouse.got) == 20 or listening.done(), "not every 997 came")
+            assert not listening.done(), "it hears while it speaks, over one connection"
+            await gateway.settle(lambda: len(gateway.effects()) == 20)
+            listening.cancel()
             await asyncio.to_thread(partner.close)
 
     asyncio.run(act())

@@ -159,7 +159,9 @@ def living(
                 await asyncio.sleep(wait)
             finally:
                 listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                (ended,) = await asyncio.gather(listening, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
             print(f"{who.sent} files sent, {len(who.got)} documents got", flush=True)
         return GOOD
 

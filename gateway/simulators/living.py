@@ -1,9 +1,10 @@
 """A partner that lives: sends what its role has to say by the channel that it has, answers what it gets, and tells what happens, line by line."""
 
 import asyncio
+import contextlib
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -58,21 +59,28 @@ class BySftp:
     """All are connected; with several as many files go side by side, each over a connection of its own."""
 
     def __init__(self, partner: PretendSftpPartner, *more: PretendSftpPartner) -> None:
-        self._partner = partner
         self._free: asyncio.LifoQueue[PretendSftpPartner] = asyncio.LifoQueue()
         for one in (partner, *more):
+            one.fetched = partner.fetched
             self._free.put_nowait(one)
 
     async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
-        line = await self._free.get()
-        try:
+        async with self._line() as line:
             await asyncio.to_thread(line.drop, name, body)
-        finally:
-            self._free.put_nowait(line)
         return "OK"
 
     async def pick_up(self) -> list[bytes]:
-        return await asyncio.to_thread(self._partner.pick_up)
+        async with self._line() as line:
+            return await asyncio.to_thread(line.pick_up)
+
+    @contextlib.asynccontextmanager
+    async def _line(self) -> AsyncIterator[PretendSftpPartner]:
+        """A connection that nobody else uses meanwhile: one does one thing at a time."""
+        line = await self._free.get()
+        try:
+            yield line
+        finally:
+            self._free.put_nowait(line)
 
 
 class ByAs2:
