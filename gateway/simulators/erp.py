@@ -153,10 +153,9 @@ class PretendErp:
             return 400, {"error": "Idempotency-Key and ce-id must be there and be the same"}
         if attributes.get("type", "") in self.behaviour.refuse_types:
             return REFUSED, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
-        for number, line in enumerate(data.get("lines") or [], start=1):
-            for one in (line.get("item") or {}).get("ids") or []:
-                if one.get("value") in self.behaviour.refuse_items:
-                    return REFUSED, {"error": f"we have no item {one['value']}, which line {number} asks for", "field": f"lines[{number - 1}].item"}
+        if self.behaviour.refuse_items and (found := _line_with(data, self.behaviour.refuse_items)):
+            number, item = found
+            return REFUSED, {"error": f"we have no item {item}, which line {number} asks for", "field": f"lines[{number - 1}].item"}
         return None
 
     async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:
@@ -247,6 +246,15 @@ async def _a_byte_at_a_time(request: web.Request, body: bytes) -> web.StreamResp
 def _event(value: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """A structured CloudEvent as (attributes, data)."""
     return {key: one for key, one in value.items() if key not in ("data", "specversion", "datacontenttype")}, value.get("data") or {}
+
+
+def _line_with(data: dict[str, Any], items: list[str]) -> tuple[int, str] | None:
+    """(number, item) of the first line that asks for one of these items."""
+    for number, line in enumerate(data.get("lines") or [], start=1):
+        for one in (line.get("item") or {}).get("ids") or []:
+            if one.get("value") in items:
+                return number, str(one["value"])
+    return None
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
