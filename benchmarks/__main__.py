@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.rows import table
 
 PARTS = (
-    "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching", "asking", "nats", "nodes",
+    "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching", "asking",
+    "nats", "nodes", "partners",
 )  # fmt: skip
 
 

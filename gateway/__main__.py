@@ -267,28 +267,35 @@ def _simulated(role: str, says: str, known_as: str) -> None:
         host_key: Annotated[str, typer.Option(help="SFTP: the gateway's host key or its fingerprint.")] = "",
         as2: Annotated[str, typer.Option(metavar="NAME", help="AS2: its AS2 name.")] = "",
         certificate: Annotated[Path | None, typer.Option(help="AS2: the gateway's certificate.")] = None,
+        stale_key: Annotated[Path | None, typer.Option(help="AS2, fault stale-certificate: its key and certificate of before (PEM).")] = None,
+        retired_certificate: Annotated[Path | None, typer.Option(help="AS2, fault stale-certificate: the gateway's certificate of before.")] = None,
         listen: Annotated[int, typer.Option(help="AS2: the port where it takes our messages; 0 takes a free one.")] = 0,
         seed: Annotated[int, typer.Option(help="Partners with one seed speak of the same orders.")] = 1,
         orders: Annotated[int, typer.Option(min=0, max=9_999, help="Of how many orders it speaks by itself.")] = 5,
         fault: Annotated[list[str] | None, typer.Option(help=f"Faults of the trade: {', '.join(SIMULATED_FAULTS)}; more than once.")] = None,
         often: Annotated[float, typer.Option(min=0, max=1, help="How many of its files have each fault.")] = 0.3,
         bill: Annotated[bool, typer.Option("--bill", help="A carrier's 210s, too.")] = False,
+        order_set: Annotated[str | None, typer.Option("--with", metavar="SET", help="By what a customer orders: 940 (without it) or 850.")] = None,
         isa: Annotated[str | None, typer.Option(metavar="QUALIFIER:ID", help="Its identity in the ISA; default: the shipped profile's.")] = None,
+        at_once: Annotated[int, typer.Option(min=1, max=64, help="Of how many orders it sends side by side, each in its order.")] = 1,
         pace: Annotated[float, typer.Option(min=0, help="Seconds between its files.")] = 0.0,
         wait: Annotated[float, typer.Option(min=0, help="Seconds to go on answering what comes.")] = 5.0,
     ) -> None:
         from gateway.commands.simulate import Line, trade
 
-        line = Line(url, token, key, host_key, as2, certificate, listen)
-        code = trade(role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, pace=pace, wait=wait)
+        line = Line(url, token, key, host_key, as2, certificate, listen, stale_key, retired_certificate)
+        code = trade(
+            role, name, line, isa=isa, seed=seed, orders=orders, faults=fault or [], often=often, bill=bill, order_set=order_set,
+            at_once=at_once, pace=pace, wait=wait,
+        )  # fmt: skip
         raise typer.Exit(code)
 
     simulate.command(role, help=f"A pretend {role} that lives: {says}. It answers what it gets.")(act)
 
 
-SIMULATED_FAULTS = ("late", "short", "doubled", "out-of-order", "wrong-parents", "no-997")
+SIMULATED_FAULTS = ("late", "short", "unknown-item", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997")
 for _role, _says, _name in (
-    ("customer", "orders by 940", "harbor"),
+    ("customer", "orders by 940, or by 850", "harbor"),
     ("3pl", "ships orders and says so by 945, also those that we send it", "lake3pl"),
     ("carrier", "announces shipments by 856 and tells by 214 where they are", "northway"),
 ):

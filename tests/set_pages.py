@@ -10,7 +10,7 @@ from typing import Any
 from gateway.commands.map import _medium
 from partners.guides import shipped_guides
 from partners.mappings import shipped
-from tests.mapping_fixtures import ROOT, context, documents, file_documents
+from tests.mapping_fixtures import ROOT, context, documents, file_documents, terms
 from translators.csv.dialect import Dialect
 from translators.document import Control
 from translators.mapping import CompiledMapping
@@ -30,7 +30,7 @@ ABOUT = {
     "810": "A supplier bills goods.",
     "824": "What a receiver made of a document: taken, or refused, with the reason. Read as a verdict on what we sent; written where an agreement asks for it (`duties.application_advice`).",
     "846": "A warehouse or supplier says how much of each item there is.",
-    "850": "A buyer orders goods.",
+    "850": "A buyer orders goods: what, where to and when. Prices come with the lines; terms of sale, taxes and allowances are listed as not carried over.",
     "855": "A supplier answers an order line by line.",
     "856": "A supplier or 3PL says that a shipment is on its way: orders, pallets, cartons and items as a tree of levels.",
     "940": "A depositor tells its warehouse what to ship; the warehouse answers with a [945](945.md).",
@@ -138,7 +138,7 @@ def _fields(name: str) -> Iterator[str]:
 
 
 def _example(name: str) -> Iterator[str]:
-    file = min(shipped().fixtures(name), key=lambda path: (len(path.read_bytes()), path.name))
+    file = min(shipped().fixtures(name), key=lambda path: (bool(terms(path)["overlays"]), len(path.read_bytes()), path.name))
     mapping = shipped().mapping(name)
     golden = json.loads(file.with_suffix(".events.json").read_text(encoding="utf-8"))
     found = file_documents(file, mapping) if mapping.form is not None else documents(file.read_bytes(), zone=golden["zone"])

@@ -22,7 +22,7 @@ agreements:
   - receive: "945"
     overlays: [demo-3pl]
     default_zone: America/Denver
-  - receive: "850"
+  - receive: "855"
 leniency:
   date-six: {because: "their old WMS, until June"}
 """
@@ -79,7 +79,7 @@ def test_without_a_release_the_newest_is_shown_and_the_order_alone_is_short():
     [
         ("945", ["  strict: any finding rejects the set", "  let pass: date-six, because their old WMS, until June", "  mapping: x12/945 + demo-3pl",
                  "  times without a zone are of America/Denver"]),
-        ("850", ["  strict: any finding rejects the set", "  let pass: date-six, because their old WMS, until June",
+        ("855", ["  strict: any finding rejects the set", "  let pass: date-six, because their old WMS, until June",
                  "  no mapping: it is checked, answered and held"]),
         ("856", ["  nothing is agreed about 856: the 997 rejects it (AK5 R, code 1)"]),
     ],

@@ -9,14 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.__main__ import SIMULATED_FAULTS, app
-from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living
+from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, run_out
 from gateway.simulators.sftp import PretendSftpPartner
-from gateway.simulators.trade import FAULTS, IDENTITIES, Sender, sendings, shipped
-from tests.as2_running import two
+from gateway.simulators.trade import FAULTS, IDENTITIES, UNKNOWN_ITEM, Fault, Role, Sender, sendings, shipped
+from tests.as2_running import text_of, two
 from tests.kill.documents import order_data
 from tests.running import running
 from tests.sftp_running import profile
 from tests.test_trade import events
+from translators.as2.cms.keys import certificate
 
 DAY = date(2026, 11, 16)
 
@@ -72,10 +73,12 @@ def test_by_sftp(tmp_path: Path):
             (host_key, *_) = [row["fingerprint"] for row in await gateway.operate("sftp.hostkeys")]
             await asyncio.to_thread(partner.connect, gateway.node.addresses["sftp"], [host_key])
             warehouse = one(BySftp(partner), "3pl", [])
-            await warehouse.tell(sendings("3pl", seed=4, orders=2, day=DAY))
-            await gateway.settle(lambda: len(gateway.effects()) == 2)
-            await warehouse.listen(2)
-            assert sum(b"ST*997*" in document for document in warehouse.got) == 2
+            listening = asyncio.create_task(warehouse.listen(60))
+            await warehouse.tell(sendings("3pl", seed=4, orders=20, day=DAY))
+            await gateway.settle(lambda: sum(b"ST*997*" in document for document in warehouse.got) == 20 or listening.done(), "not every 997 came")
+            assert not listening.done(), "it hears while it speaks, over one connection"
+            await gateway.settle(lambda: len(gateway.effects()) == 20)
+            listening.cancel()
             await asyncio.to_thread(partner.close)
 
     asyncio.run(act())
@@ -91,6 +94,73 @@ def test_by_as2(tmp_path: Path):
             await gateway.settle(lambda: len(gateway.effects()) == 5)
             await carrier.listen(2)
             assert sum(b"ST*997*" in document for document in carrier.got) == 5
+
+    asyncio.run(act())
+
+
+def test_by_as2_with_certificates_of_before(tmp_path: Path):
+    """Replaced and run out, theirs and ours: each is refused, told to the partner, an alarm with the true reason here; and what comes again is taken."""
+
+    async def act() -> None:
+        said: list[str] = []
+        async with two(tmp_path, agreements="[{receive: '214'}, {receive: '856'}]") as (gateway, partner):
+            lapsed, retired = run_out("ACME3PL"), partner.gateway
+            await gateway.operate("keys.add", partner="acme", data=text_of(lapsed.certificate.der), **{"from": "2020-01-01"})
+            made = await gateway.operate("keys.generate", name="ours-2")
+            await gateway.operate("keys.retire", id="ours")
+            partner.gateway = certificate((await gateway.operate("keys.show", id=made["id"]))["pem"].encode())
+            way = ByAs2(gateway.session, partner, f"{gateway.url}/as2", stale=lapsed, retired=retired)
+            carrier = one(way, "carrier", said)
+            await carrier.tell(sendings("carrier", seed=4, orders=1, day=DAY, faults=["stale-certificate"], often=0.5))
+            unknown = one(ByAs2(gateway.session, partner, f"{gateway.url}/as2"), "carrier", said)
+            await unknown.tell(sendings("carrier", seed=6, orders=1, day=DAY, faults=["stale-certificate"], often=1.0)[:1])
+            stale = [line for line in said if "of before" in line]
+            assert len(way.refused) >= 2
+            assert len(stale) == len(way.refused) + 1
+            assert all("200, its receipt says failed: the partner refused it: error: decryption-failed" in line for line in stale)
+            assert all("again, as it should: 200, its receipt says delivered" in line for line in stale)
+            await gateway.settle(lambda: len(gateway.effects()) == 6, "not every file came through")
+            reasons = {row["reason"] for row in await gateway.operate("as2.messages", partner="acme", direction="in", state="refused", limit=50)}
+            for words in ("only", "not registered", "recipients"):
+                assert any(words in reason for reason in reasons), (words, reasons)
+            assert "as2.refused" in {row["kind"] for row in await gateway.operate("alarms")}
+
+    asyncio.run(act())
+
+
+FILES: dict[Role, tuple[Fault, ...]] = {
+    "customer": ("doubled", "late", "unknown-item"),
+    "3pl": ("short", "doubled", "late"),
+    "carrier": ("short", "late", "doubled", "out-of-order", "wrong-parents"),
+}
+
+
+@pytest.mark.parametrize("orders", [4, pytest.param(80, marks=pytest.mark.big)])
+def test_whatever_they_do_wrong_the_erp_hears_of_each_thing_once(tmp_path: Path, database_url: str, orders: int):
+    """Three partners at once, each with several orders side by side and every fault of its trade; the ERP cuts lines and lacks an item."""
+
+    async def act() -> None:
+        said: list[str] = []
+        async with running(tmp_path, database_url) as gateway:
+            gateway.erp.behaviour.refuse_items = [UNKNOWN_ITEM]
+            gateway.erp.behaviour.cut_after_commit = 2
+            files = {
+                role: sendings(role, seed=11, orders=orders, day=DAY, faults=faults, often=0.2, order_set="850") for role, faults in FILES.items()
+            }
+            names = {"customer": "harbor", "3pl": "lake3pl", "carrier": "northway"}
+            await asyncio.gather(
+                *(one(ByHttp(gateway.session, gateway.partner(names[role])), role, said, at_once=4).tell(files[role]) for role in files)
+            )
+            assert len(said) == sum(len(each) for each in files.values())
+            assert all(": 202 " in line for line in said)
+            good = {one.name for each in files.values() for one in each if not {"doubled", "wrong-parents", "unknown-item"} & set(one.faults)}
+            await gateway.settle(lambda: len(gateway.effects()) >= len(good), "not everything came to the ERP")
+            await asyncio.sleep(0.5)
+            assert len(gateway.effects()) == len(good)
+            assert all(effect.count == 1 for effect in gateway.effects())
+            assert len((await gateway.operate("dead", limit=1000))["deliveries"]) == sum(
+                "850" in line and "unknown-item" in line and "doubled" not in line for line in said
+            )
 
     asyncio.run(act())
 
@@ -114,6 +184,8 @@ def test_the_command_names_the_same_faults():
     [
         (["--fault", "earthquake"], 2, "no fault is called earthquake"),
         (["--isa", "LAKE3PL"], 2, "is no identity"),
+        (["--fault", "stale-certificate"], 2, "stale-certificate is a fault of AS2"),
+        (["--with", "850"], 2, "by what a customer orders"),
         (["--url", "sftp://127.0.0.1:9", "--host-key", "SHA256:" + "A" * 43, "--orders", "1"], 1, "127.0.0.1:9"),
         (["--as2", "NAME", "--url", "http://127.0.0.1:9/as2", "--orders", "1"], 1, "--key"),
     ],

@@ -87,13 +87,13 @@ def test_what_no_model_can_judge_is_checked_too():
 @pytest.mark.parametrize(
     ("terms", "told"),
     [
-        ('receive: "850"', None),
+        ('receive: "855"', None),
         ('send: "940"', None),
-        ('send: "850"', "there is no mapping 'x12/850'"),
+        ('send: "855"', "there is no mapping 'x12/855'"),
         ('receive: "824"', None),
         ('receive: "832"', "there is no mapping 'x12/832'"),
-        ('receive: "850"\n    mapping: x12/850', "there is no mapping 'x12/850'"),
-        ('receive: "850"\n    overlays: [extra]', "there is no mapping 'x12/850'"),
+        ('receive: "855"\n    mapping: x12/855', "there is no mapping 'x12/855'"),
+        ('receive: "855"\n    overlays: [extra]', "there is no mapping 'x12/855'"),
     ],
 )
 def test_a_set_with_a_guide_alone_may_be_agreed(terms: str, told: str | None):

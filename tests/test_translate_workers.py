@@ -25,12 +25,12 @@ from tests.running import ROOT, document, running
 PROFILE = read_profile((ROOT / "partners" / "profiles" / "northway.yaml").read_text(encoding="utf-8"))
 
 
-BUYER = read_profile(
+SUPPLIER = read_profile(
     """\
-partner: market
-name: Bright Market
-identities: {isa: [{qualifier: ZZ, id: BRIGHTMARKET}]}
-agreements: [{receive: "850"}]
+partner: orchard
+name: Orchard Foods
+identities: {isa: [{qualifier: ZZ, id: ORCHARDFOODS}]}
+agreements: [{receive: "855"}]
 """
 )
 
@@ -138,9 +138,9 @@ def test_poison_among_siblings_costs_itself_alone(tmp_path: Path, monkeypatch: p
 
 
 def test_a_set_with_a_guide_and_no_mapping_is_answered_and_held():
-    (row,) = (chunk := work((ROOT / "fixtures/edi/x12/850-order.edi").read_bytes(), profile=BUYER).chunk([]))["documents"]
+    (row,) = (chunk := work((ROOT / "fixtures/edi/x12/855-changed.edi").read_bytes(), profile=SUPPLIER).chunk([]))["documents"]
     assert (row["state"], row["verdict"], row["events"]) == ("held", "A", [])
-    assert row["reason"].startswith("no mapping ships for 850: it was checked and answered")
+    assert row["reason"].startswith("no mapping ships for 855: it was checked and answered")
     (answer,) = chunk["acknowledgments"]
     assert "AK5*A" in str(answer)
 

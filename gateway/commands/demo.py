@@ -9,11 +9,9 @@ import hashlib
 import os
 import secrets
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +21,29 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import journal
-from gateway.app import LOCK_FILE, Node, lock, open_store
+from gateway.app import Node, lock, open_store
+from gateway.commands.demo_day import Day, StepFailed
+from gateway.commands.demo_stage import carrier_keys, fresh_folder, until_stopped
 from gateway.commands.story import tell_event
 from gateway.exits import FAILED, GOOD
-from gateway.keys import Vault, generate
 from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.as2 import Outcome, PretendAs2Partner
 from gateway.simulators.erp import Effect, PretendErp
+from gateway.simulators.living import ByAs2, ByHttp, BySftp, run_out
 from gateway.simulators.partner import PretendPartner, acknowledged
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.store.store import Store
-from translators.as2.cms.keys import OurKey, certificate
+from translators.as2.cms.keys import certificate
 
 DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"
 PROFILES = Path(__file__).parent.parent.parent / "partners" / "profiles"
 PARTNERS = {"northway": "Northway Freight, a carrier", "lake3pl": "Lake 3PL, a warehouse", "harbor": "Harbor Retail, a customer"}
 AS2_NAME = "NORTHWAY"
+ANSWER_WITHIN = "2s"
+"""What the warehouse has for its 997, so that nobody waits a day to see one overdue."""
 PATIENCE = 12.0
 console = Console(highlight=False, soft_wrap=True)
-
-
-class StepFailed(Exception):
-    """A step of the story did not happen."""
 
 
 class Demo:
@@ -59,6 +57,8 @@ class Demo:
         self.evidence = "ID"
         self.acknowledged = 0
         """997s that the carrier got by AS2, those that were looked at."""
+        self.documents = 0
+        """Files that partners sent, and documents that we did, acknowledgments aside."""
         self._step = 0
 
     # ---- the stage
@@ -70,6 +70,7 @@ class Demo:
         await site.start()
         self.erp_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         key, stranger = carrier_keys()
+        self.before, self.expiring = run_out("Northway Freight"), run_out("Northway Freight", days_ago=-20)
         self.carrier = PretendAs2Partner(AS2_NAME, key, stranger.certificate)
         self.warehouse = PretendSftpPartner("lake3pl")
         carrier_runner = web.AppRunner(self.carrier.app(), access_log=None)
@@ -95,7 +96,7 @@ class Demo:
             "admin_listener": {"port": 0},
             "erp_listener": {"port": 0, "token": self.erp_token},
             "sftp_listener": {"port": 0},
-            "targets": {"erp": {"url": f"{self.erp_url}/events"}},
+            "targets": {"erp": {"url": f"{self.erp_url}/events", "answer": {"confirmed": "/confirmation", "error": "/error"}}},
             "retries": {"first": "1s", "park": "2s"},
             "limits": {"disk_free": "16 MiB"},
         }
@@ -111,6 +112,7 @@ class Demo:
                 text = text.replace("agreements:", f'channels:\n  as2: {{id: {AS2_NAME}, url: "{self.carrier_url}"}}\nagreements:', 1)
             if partner == "lake3pl":
                 text = text.replace("agreements:", f"channels:\n  sftp: {{keys: [{{key: '{self.warehouse.key.public}'}}]}}\nagreements:", 1)
+                text = text.replace('send: "940"', f'send: "940"\n    owed: {{functional_acknowledgment: {ANSWER_WITHIN}}}', 1)
             OPERATIONS["partners.apply"](store, {"text": text, "who": "demo"})
         self._exchange_certificates(store)
         store.close()
@@ -123,6 +125,9 @@ class Demo:
         self.carrier.gateway = certificate(pem.encode())
         theirs = base64.b64encode(self.carrier.key.certificate.der).decode("ascii")
         OPERATIONS["keys.add"](store, {"partner": "northway", "data": theirs, "who": "demo"})
+        for one in (self.before, self.expiring):
+            data = base64.b64encode(one.certificate.der).decode("ascii")
+            OPERATIONS["keys.add"](store, {"partner": "northway", "data": data, "who": "demo", "from": "2020-01-01"})
 
     async def _tell_all(self, node: Node, *, stay: bool) -> int:
         self.node = node
@@ -140,7 +145,7 @@ class Demo:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             self.session = session
             try:
-                for step in (self.order, self.released, self.shipped, self.notice, self.status, self.bad_file, self.doubled):
+                for step in (self.order, self.released, self.shipped, self.notice, self.status, self.bad_file, self.doubled, self.day_of_trade):
                     await step()
             except (StepFailed, ConnectionError, TimeoutError, aiohttp.ClientError) as error:
                 failed = str(error) or type(error).__name__
@@ -151,15 +156,15 @@ class Demo:
         self._look_closer(node)
         if stay and not failed:
             console.print("\nIt stays up until Ctrl-C.")
-            await _until_stopped()
+            await until_stopped()
         return FAILED if failed else GOOD
 
     def _sum_up(self) -> None:
         effects = list(self.erp.effects.values())
         answers = sum(len(partner.picked_up) for partner in self.partners.values()) + len(self.carrier.taken) + len(self.warehouse.fetched)
         console.print(
-            f"\n[bold green]Every step happened.[/bold green] The ERP's ledger holds {len(effects)} events, each exactly once;"
-            f" partners got {answers} documents."
+            f"\n[bold green]Every step happened.[/bold green] {self.documents} documents, by HTTP, SFTP and AS2; the ERP's ledger holds {len(effects)} events,"
+            f" each exactly once; partners got {answers} answers and orders."
         )
 
     def _look_closer(self, node: Node) -> None:
@@ -169,8 +174,11 @@ class Demo:
         for line in (
             f"{command} messages {data}",
             f"{command} find 4500881 {data}",
-            f"{command} awaited {data}",
-            f"{command} as2 messages {data}",
+            f"{command} find PO4520001 {data}",
+            f"{command} order SIM4520001 {data}",
+            f"{command} awaited --state overdue {data}",
+            f"{command} alarms {data}",
+            f"{command} as2 messages --state refused {data}",
             f"{command} sftp files {data}",
             f"{command} as2 evidence {self.evidence} --to evidence {data}",
             f"{command} keys list {data}",
@@ -193,10 +201,11 @@ class Demo:
         self._title("The ERP releases it to the warehouse: a 940 to Lake 3PL, by SFTP")
         ordered = await self._effect("fulfilment.requested", "order/H-77120")
         told = {name: value for name, value in ordered.data.items() if name not in ("evidence", "quality")}
-        answer = await self._release({"partner": "lake3pl", "type": ordered.type, "data": told})
+        event = {"partner": "lake3pl", "type": ordered.type, "data": told}
+        answer = await self._release(event, key="demo-release-1")
         self.release = answer
         numbers = answer["control_numbers"]
-        console.print(f"    kept as [bold]{answer['document']}[/bold], interchange {numbers['interchange']}; a 997 is awaited within 24 h")
+        console.print(f"    kept as [bold]{answer['document']}[/bold], interchange {numbers['interchange']}; a 997 is awaited within {ANSWER_WITHIN}")
         body = await self._fetched(b"~ST*940*", "the 940 in the warehouse's folder")
         for line in body.decode("latin-1").split("~")[2:8]:
             console.print(f"    {line}", markup=False, style="dim")
@@ -207,6 +216,10 @@ class Demo:
         console.print(
             f"    the warehouse fetches it by SFTP and drops its 997: the ERP is told that its order is [green]{settled.data['verdict']}[/green]"
         )
+
+        another = event | {"data": told | {"order_id": "H-77121", "purchase_order": "4500882"}}
+        self.unanswered = await self._release(another, key="demo-release-2")
+        console.print("    a second order, H-77121, goes to it as well; that one it will not answer")
 
     async def shipped(self) -> None:
         self._title("The warehouse ships it, five cases short: a 945 from Lake 3PL, dropped by SFTP")
@@ -273,6 +286,34 @@ class Demo:
             raise StepFailed("the same AS2 message again got another receipt")
         console.print("    and the same AS2 message again got the first receipt back, byte for byte")
 
+    async def day_of_trade(self) -> None:
+        self._title(
+            "A day of trade: the simulated customer, warehouse and carrier live through four orders at once, and make the faults of the trade"
+        )
+        url = f"{self.node.addresses['partners']}/as2"
+        carrier = ByAs2(self.session, self.carrier, url, stale=self.before)
+        self.day = day = Day(self.node.store, self.erp, ByHttp(self.session, self.partners["harbor"]), BySftp(self.warehouse), carrier)
+        begun = time.perf_counter()
+        await day.trade()
+        await self._wait_for_async(day.settled, f"{day.due.total()} events at the ERP, and a 997 for each file")
+        took = time.perf_counter() - begun
+        if wrong := day.wrong():
+            raise StepFailed(wrong)
+        self.documents += day.sent
+        for line in day.told():
+            console.print(f"    {line}", markup=False)
+        console.print(
+            f"    {day.sent} files in {took:.1f} s, a 997 for each; the ERP has its {day.due.total()} events, [green]each exactly once[/green]"
+        )
+        await self._wait_for_async(self._overdue, "the warehouse's answer was seen to be overdue")
+        await self._wait_for_async(day.warned, "it was seen that a certificate will run out")
+        console.print("    the faults that they made, and what came of each:")
+        for did, came in await day.faults(unanswered=self.unanswered["document"]):
+            console.print(f"    [red]✗[/red] {escape(did)}\n      {escape(came)}")
+
+    async def _overdue(self) -> bool:
+        return any(one["overdue_at"] for one in (await self._document(self.unanswered["id"]))["acknowledgments"])
+
     # ---- doing and checking
 
     def _title(self, text: str) -> None:
@@ -283,6 +324,7 @@ class Demo:
         """The message's id from the 202."""
         body = (DOCUMENTS / name).read_bytes()
         begun = time.perf_counter()
+        self.documents += 1
         status, answer = await self.partners[partner].send(self.session, name, body)
         if status != 202:
             raise StepFailed(f"{name} was answered {status}: {answer}")
@@ -306,6 +348,7 @@ class Demo:
         """The message's id here, once the warehouse's client has its yes."""
         body = (DOCUMENTS / name).read_bytes()
         begun = time.perf_counter()
+        self.documents += 1
         await asyncio.to_thread(self.warehouse.drop, name, body)
         took = (time.perf_counter() - begun) * 1000
         rows = await asyncio.to_thread(OPERATIONS["sftp.files"], self.node.store, {"partner": "lake3pl"})
@@ -333,6 +376,7 @@ class Demo:
         begun = time.perf_counter()
         body = (DOCUMENTS / name).read_bytes()
         url = f"{self.node.addresses['partners']}/as2"
+        self.documents += 1
         outcome = await self.carrier.send(self.session, url, body, file_name=name, message_id=message_id)
         if outcome.judgment is None or outcome.judgment.state != "delivered":
             raise StepFailed(f"{name} was answered {outcome.status}: {outcome.judgment.text if outcome.judgment else 'no receipt'}")
@@ -354,9 +398,10 @@ class Demo:
         self.acknowledged += 1
         _tell_997(found()[self.acknowledged - 1], verdict, "997, by AS2")
 
-    async def _release(self, event: dict[str, Any]) -> dict[str, Any]:
+    async def _release(self, event: dict[str, Any], *, key: str) -> dict[str, Any]:
         """The 202's answer to an event that the ERP releases."""
-        headers = {"Authorization": f"Bearer {self.erp_token}", "Idempotency-Key": "demo-release-1"}
+        self.documents += 1
+        headers = {"Authorization": f"Bearer {self.erp_token}", "Idempotency-Key": key}
         async with self.session.post(self.way_out, json=event, headers=headers) as response:
             answer: dict[str, Any] = await response.json(content_type=None)
             if response.status != 202:
@@ -421,22 +466,6 @@ def _tell_997(body: bytes, verdict: str, how: str) -> None:
     console.print(f"    {how}: {words}  [dim]{escape('~'.join(segments))}[/dim]")
 
 
-def carrier_keys() -> tuple[OurKey, OurKey]:
-    """A key pair for the pretend carrier, and one that stands in for ours until it is made."""
-    vault = Vault(secrets.token_bytes(32))
-    made = [generate(name, at=datetime.now(UTC), kind=kind) for name, kind in (("Northway Freight", "rsa-2048"), ("nobody", "ec-p256"))]
-    first, second = (vault.open(vault.seal(one.private, certificate(one.certificate).fingerprint), one.certificate) for one in made)
-    return first, second
-
-
-async def _until_stopped() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-
-
 def demo() -> int:
     """The exit code. `CROSSDOCK_DEMO_EXIT=1` ends after the story, also in a terminal; `CROSSDOCK_DEMO_DEAD_ERP=1` shows that the checks can fail."""
     journal.silence()
@@ -446,14 +475,3 @@ def demo() -> int:
         return asyncio.run(Demo(folder, dead_erp=os.environ.get("CROSSDOCK_DEMO_DEAD_ERP") == "1").run(stay=stay))
     except KeyboardInterrupt:
         return GOOD
-
-
-def fresh_folder(folder: Path) -> Path:
-    """The demo's data directory, emptied of the last demo's; it stays afterwards, so that the commands can look into it."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / LOCK_FILE).exists():
-        raise SystemExit(f"{folder} is not a demo's data directory; name another with CROSSDOCK_DEMO_DIR")
-    if folder.exists():
-        os.close(lock(folder))
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, mode=0o700)
-    return folder

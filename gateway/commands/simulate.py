@@ -21,7 +21,7 @@ from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, Way, served
 from gateway.simulators.partner import PretendPartner
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.simulators.staged import Staging
-from gateway.simulators.trade import FAULTS, IDENTITIES, ROLES, Role, Sender, Sending, sendings
+from gateway.simulators.trade import FAULTS, IDENTITIES, ORDER_SETS, ROLES, OrderSet, Role, Sender, Sending, sendings
 from translators.as2.cms.keys import KeyRefused, certificate, our_key
 
 
@@ -85,6 +85,10 @@ class Line:
     as2_name: str = ""
     certificate: Path | None = None
     listen: int = 0
+    stale_key: Path | None = None
+    """AS2, with the fault `stale-certificate`: its key and certificate of before in one PEM; one that has run out is made where there is none."""
+    retired: Path | None = None
+    """The same: the gateway's certificate of before."""
 
 
 def trade(
@@ -98,33 +102,56 @@ def trade(
     faults: list[str],
     often: float,
     bill: bool,
+    order_set: str | None,
+    at_once: int,
     pace: float,
     wait: float,
 ) -> int:
-    """A partner of this role. 2 for a fault or an identity that there is not."""
+    """A partner of this role. 2 for a fault, a set or an identity that there is not."""
     chosen = next(one for one in ROLES if one == role)
     wanted = [one for one in FAULTS if one in faults]
     if unknown := sorted(set(faults) - set(FAULTS)):
         print(f"no fault is called {unknown[0]}; there are: " + "; ".join(f"{one}: {says}" for one, says in FAULTS.items()))
         return USAGE
+    if "stale-certificate" in wanted and not line.as2_name:
+        print("stale-certificate is a fault of AS2: it needs --as2 NAME; by HTTP and SFTP nothing is signed")
+        return USAGE
+    if order_set is not None and (chosen != "customer" or order_set not in ORDER_SETS):
+        print(f"--with says by what a customer orders: {', '.join(f'{one}, {says}' for one, says in ORDER_SETS.items())}")
+        return USAGE
+    by: OrderSet = "850" if order_set == "850" else "940"
     qualifier, _, identity = (isa or ":".join(IDENTITIES[chosen])).partition(":")
     if len(qualifier) != 2 or not 1 <= len(identity) <= 15 or not identity.isascii():
         print(f"{isa} is no identity; one is a qualifier of two characters, a colon and up to fifteen more, such as ZZ:LAKE3PL")
         return USAGE
     who, today = Sender(qualifier, identity), datetime.now(UTC).date()
-    files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill)
-    return living(chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0)
+    files = sendings(chosen, seed=seed, orders=orders, day=today, faults=wanted, often=often, sender=who, bill=bill, order_set=by)
+    return living(
+        chosen, name, line, files, sender=who, seed=seed, pace=pace, wait=wait, silent=often if "no-997" in wanted else 0.0, at_once=at_once
+    )
 
 
-def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: Sender, seed: int, pace: float, wait: float, silent: float) -> int:
+def living(
+    role: Role,
+    name: str,
+    line: Line,
+    files: list[Sending],
+    *,
+    sender: Sender,
+    seed: int,
+    pace: float,
+    wait: float,
+    silent: float,
+    at_once: int,
+) -> int:
     """Sends the role's files, answers what comes, for `wait` seconds after its last one. Exit 1 if something was not taken."""
 
     async def act() -> int:
         async with contextlib.AsyncExitStack() as stack:
-            way = await _way(stack, name, line)
+            way = await _way(stack, name, line, at_once)
             who = Living(
                 way, sender, datetime.now(UTC).date(), lambda text: print(text, flush=True), ships=role == "3pl", pace=pace, silent=silent,
-                chance=random.Random(f"living {role} {seed}"),
+                at_once=at_once, chance=random.Random(f"living {role} {seed}"),
             )  # fmt: skip
             listening = asyncio.create_task(who.listen(1e9))
             try:
@@ -132,7 +159,9 @@ def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: S
                 await asyncio.sleep(wait)
             finally:
                 listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                (ended,) = await asyncio.gather(listening, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
             print(f"{who.sent} files sent, {len(who.got)} documents got", flush=True)
         return GOOD
 
@@ -145,13 +174,14 @@ def living(role: Role, name: str, line: Line, files: list[Sending], *, sender: S
         return GOOD
 
 
-async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line) -> Way:
+async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line, at_once: int) -> Way:
     if line.url.startswith("sftp://"):
         key = read_ssh(line.key.read_bytes(), None) if line.key else None
-        partner = PretendSftpPartner(name, key)
-        await asyncio.to_thread(partner.connect, line.url, [line.host_key])
-        stack.callback(partner.close)
-        return BySftp(partner)
+        lines = [PretendSftpPartner(name, key) for _ in range(at_once)]
+        for partner in lines:
+            await asyncio.to_thread(partner.connect, line.url, [line.host_key])
+            stack.callback(partner.close)
+        return BySftp(*lines)
     session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
     if not line.as2_name:
         return ByHttp(session, PretendPartner(name, line.token, line.url.rstrip("/")))
@@ -162,4 +192,8 @@ async def _way(stack: contextlib.AsyncExitStack, name: str, line: Line) -> Way:
     runner, address = await served(as2, "127.0.0.1", line.listen)
     stack.push_async_callback(runner.cleanup)
     print(f"takes messages at {address}", flush=True)
-    return ByAs2(session, as2, line.url)
+    before = read_private(line.stale_key.read_bytes(), None) if line.stale_key else None
+    return ByAs2(
+        session, as2, line.url, stale=our_key(before.private, before.certificate) if before else None,
+        retired=certificate(line.retired.read_bytes()) if line.retired else None,
+    )  # fmt: skip

@@ -93,6 +93,7 @@ def _facts(data: Data) -> Iterator[tuple[str, str]]:
     yield "carrier", ", ".join(filter(None, (" ".join(str(leg[name]) for name in ("scac", "text", "mode") if name in leg) for leg in carriers)))
     if "invoice_id" in data:
         yield "bill", f"{data['invoice_id']}: {data['amount']} {data.get('currency', '')}".rstrip()
+    yield "signed by", str(data.get("signed_by", ""))
     yield "equipment", ", ".join(_equipment(one) for one in data.get("equipment", []))
     yield "purchase order", str(data.get("purchase_order", ""))
     yield "references", ", ".join(f"{one['type']} {one['value']}" for one in data.get("references", []))

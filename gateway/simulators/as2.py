@@ -139,12 +139,13 @@ class PretendAs2Partner:
     # ---- as a client
 
     def write(
-        self, documents: list[Document], security: Security, *, receipt: ReceiptWanted | None, message_id: str | None = None
-    ) -> tuple[Fields, Written, str]:
-        """(HTTP headers, the message, its id)."""
+        self, documents: list[Document], security: Security, *, receipt: ReceiptWanted | None, message_id: str | None = None,
+        signer: OurKey | None = None, recipient: Certificate | None = None,
+    ) -> tuple[Fields, Written, str]:  # fmt: skip
+        """(HTTP headers, the message, its id). `signer` and `recipient`: in place of its own key and the gateway's certificate."""
         at = datetime.now(UTC)
         written = write_message(
-            documents, security, signer=self.key, recipients=[self.gateway], at=at, random=os.urandom,
+            documents, security, signer=signer or self.key, recipients=[recipient or self.gateway], at=at, random=os.urandom,
             mic_algorithm=receipt.algorithms[0] if receipt and receipt.algorithms else None,
         )  # fmt: skip
         named = message_id or f"<{new_id(now())}@{self.name.replace(' ', '-').lower()}>"
@@ -162,11 +163,14 @@ class PretendAs2Partner:
         security: Security | None = None,
         receipt: ReceiptWanted | None = ReceiptWanted(),  # noqa: B008 - a frozen value
         message_id: str | None = None,
+        signer: OurKey | None = None,
+        recipient: Certificate | None = None,
     ) -> Outcome:
-        """Sends a document to the gateway's `/as2`, and judges the receipt in the answer."""
+        """Sends a document to the gateway's `/as2`, and judges the receipt in the answer. `signer` and `recipient` are those of `write`."""
         headers, written, named = self.write(
-            [Document(document, media_type, file_name)], security or Security(), receipt=receipt, message_id=message_id
-        )
+            [Document(document, media_type, file_name)], security or Security(), receipt=receipt, message_id=message_id,
+            signer=signer, recipient=recipient,
+        )  # fmt: skip
         return await self.post(session, url, headers, written, named, receipt)
 
     async def post(

@@ -42,6 +42,8 @@ class Behaviour:
     """Requests whose effect happens and which are answered 500."""
     refuse_types: list[str] = field(default_factory=list)
     """Event types answered 422."""
+    refuse_items: list[str] = field(default_factory=list)
+    """Items that it does not have: an event with a line of one is answered 422, in words."""
     ignore_keys: bool = False
     """Like a real ERP that was measured: every request is a new effect, and a doubled notice empties the first shipment."""
     refuse_batches: int = 0
@@ -117,7 +119,7 @@ class PretendErp:
         else:
             binary = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
             attributes, data = _event(value) if request.content_type == STRUCTURED else (binary, value)
-            wrong = self._wrong(key, attributes)
+            wrong = self._wrong(key, attributes, data)
             if self.staging is not None and (wrong is None or wrong[0] == REFUSED):
                 staged = self.staging.take(key, lambda: self._apply(key, attributes, data), error=wrong[1]["error"] if wrong else None)
                 return _cut(request) if self._loses_the_answer() else staged
@@ -142,15 +144,18 @@ class PretendErp:
 
     def _one(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
         """Status and answer for one event."""
-        return self._wrong(key, attributes) or (200, {"confirmation": self._apply(key, attributes, data)})
+        return self._wrong(key, attributes, data) or (200, {"confirmation": self._apply(key, attributes, data)})
 
-    def _wrong(self, key: str, attributes: dict[str, str]) -> tuple[int, Any] | None:
+    def _wrong(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any] | None:
         """Status and answer where it is not taken; that it was asked for is counted."""
         self.asked[key] += 1
         if not key or attributes.get("id") != key:
             return 400, {"error": "Idempotency-Key and ce-id must be there and be the same"}
         if attributes.get("type", "") in self.behaviour.refuse_types:
             return REFUSED, {"error": f"we do not take {attributes.get('type')}", "field": "type"}
+        if self.behaviour.refuse_items and (found := _line_with(data, self.behaviour.refuse_items)):
+            number, item = found
+            return REFUSED, {"error": f"we have no item {item}, which line {number} asks for", "field": f"lines[{number - 1}].item"}
         return None
 
     async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:
@@ -241,6 +246,15 @@ async def _a_byte_at_a_time(request: web.Request, body: bytes) -> web.StreamResp
 def _event(value: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """A structured CloudEvent as (attributes, data)."""
     return {key: one for key, one in value.items() if key not in ("data", "specversion", "datacontenttype")}, value.get("data") or {}
+
+
+def _line_with(data: dict[str, Any], items: list[str]) -> tuple[int, str] | None:
+    """(number, item) of the first line that asks for one of these items."""
+    for number, line in enumerate(data.get("lines") or [], start=1):
+        for one in (line.get("item") or {}).get("ids") or []:
+            if one.get("value") in items:
+                return number, str(one["value"])
+    return None
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -1,20 +1,23 @@
 """A partner that lives: sends what its role has to say by the channel that it has, answers what it gets, and tells what happens, line by line."""
 
 import asyncio
+import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 import aiohttp
 from aiohttp import web
 
-from gateway.simulators.as2 import PretendAs2Partner
+from gateway.keys import generate
+from gateway.simulators.as2 import Outcome, PretendAs2Partner
 from gateway.simulators.partner import PretendPartner, acknowledged
 from gateway.simulators.sftp import PretendSftpPartner
-from gateway.simulators.trade import Sender, Sending, shipped
+from gateway.simulators.trade import Fault, Sender, Sending, shipped
+from translators.as2.cms.keys import Certificate, OurKey, our_key
 from translators.as2.write import Security
 
 OWN_NUMBERS = 900_000_000
@@ -27,8 +30,8 @@ TRIES = 30
 class Way(Protocol):
     """How it reaches the gateway and is reached."""
 
-    async def send(self, name: str, body: bytes) -> str:
-        """What it was answered, in a few words. Raises ConnectionError where it never was."""
+    async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
+        """What it was answered, in a few words. `faults`: those of the file; a channel looks at its own. Raises ConnectionError where it never was."""
         ...
 
     async def pick_up(self) -> list[bytes]:
@@ -41,7 +44,7 @@ class ByHttp:
         self._session, self._partner = session, partner
         self._had: set[str] = set()
 
-    async def send(self, name: str, body: bytes) -> str:
+    async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
         status, answer = await self._partner.send(self._session, name, body, tries=TRIES, pause=1)
         return f"{status} {answer.get('id', answer.get('detail', ''))}" + (" (known)" if answer.get("duplicate") else "")
 
@@ -53,27 +56,64 @@ class ByHttp:
 
 
 class BySftp:
-    """`partner` is connected."""
+    """All are connected; with several as many files go side by side, each over a connection of its own."""
 
-    def __init__(self, partner: PretendSftpPartner) -> None:
-        self._partner = partner
+    def __init__(self, partner: PretendSftpPartner, *more: PretendSftpPartner) -> None:
+        self._free: asyncio.LifoQueue[PretendSftpPartner] = asyncio.LifoQueue()
+        for one in (partner, *more):
+            one.fetched = partner.fetched
+            self._free.put_nowait(one)
 
-    async def send(self, name: str, body: bytes) -> str:
-        await asyncio.to_thread(self._partner.drop, name, body)
+    async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
+        async with self._line() as line:
+            await asyncio.to_thread(line.drop, name, body)
         return "OK"
 
     async def pick_up(self) -> list[bytes]:
-        return await asyncio.to_thread(self._partner.pick_up)
+        async with self._line() as line:
+            return await asyncio.to_thread(line.pick_up)
+
+    @contextlib.asynccontextmanager
+    async def _line(self) -> AsyncIterator[PretendSftpPartner]:
+        """A connection that nobody else uses meanwhile: one does one thing at a time."""
+        line = await self._free.get()
+        try:
+            yield line
+        finally:
+            self._free.put_nowait(line)
 
 
 class ByAs2:
-    def __init__(self, session: aiohttp.ClientSession, partner: PretendAs2Partner, url: str) -> None:
+    """`stale` is a key under which it signed before, `retired` a certificate of the gateway's to which it encrypted before: for messages with the fault
+    `stale-certificate`, in turn where it has both. Without either it makes a key whose certificate has run out."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, partner: PretendAs2Partner, url: str, *, stale: OurKey | None = None, retired: Certificate | None = None
+    ) -> None:
         self._session, self._partner, self._url = session, partner, url
         self._read = 0
+        self._stale, self._retired, self._stales = stale, retired, 0
+        self.refused: list[tuple[str, str]] = []
+        """(file, what the receipt said) of what it sent under a certificate of before."""
 
-    async def send(self, name: str, body: bytes) -> str:
-        outcome = await self._partner.send(self._session, self._url, body, file_name=name, security=Security())
-        return f"{outcome.status}, its receipt says {outcome.judgment.state}" if outcome.judgment else f"{outcome.status}, without a receipt"
+    async def send(self, name: str, body: bytes, faults: tuple[Fault, ...] = ()) -> str:
+        if "stale-certificate" not in faults:
+            return _told(await self._sent(name, body))
+        signer, recipient, what = self._of_before()
+        first = _told(await self._sent(name, body, signer=signer, recipient=recipient))
+        self.refused.append((name, first))
+        return f"{what}: {first}; again, as it should: {_told(await self._sent(name, body))}"
+
+    async def _sent(self, name: str, body: bytes, *, signer: OurKey | None = None, recipient: Certificate | None = None) -> Outcome:
+        return await self._partner.send(self._session, self._url, body, file_name=name, security=Security(), signer=signer, recipient=recipient)
+
+    def _of_before(self) -> tuple[OurKey | None, Certificate | None, str]:
+        """(signer, recipient, in words)."""
+        self._stales += 1
+        if self._retired is not None and (self._stale is None or self._stales % 2 == 0):
+            return None, self._retired, "encrypted to the gateway's certificate of before"
+        self._stale = self._stale or run_out(self._partner.name)
+        return self._stale, None, "signed with a certificate of before"
 
     async def pick_up(self) -> list[bytes]:
         new = self._partner.taken[self._read :]
@@ -93,17 +133,35 @@ class Living:
     """Whether it ships the 940s that it gets."""
     pace: float = 0.0
     silent: float = 0.0
+    at_once: int = 1
+    """Of how many orders it sends side by side."""
     chance: random.Random = field(default_factory=random.Random)
     sent: int = 0
     got: list[bytes] = field(default_factory=list)
     _own: int = field(default_factory=lambda: first_number())
 
     async def tell(self, files: list[Sending]) -> None:
-        for one in files:
-            with_fault = f"  ({', '.join(one.faults)})" if one.faults else ""
-            self.say(f"{one.name}: {await self.way.send(one.name, one.body)}{with_fault}")
-            self.sent += 1
-            await asyncio.sleep(self.pace)
+        """Sends them in their order; with `at_once` several orders side by side, each of them in its order, and the late files after all others."""
+        for part in (False, True):
+            orders: dict[str, list[Sending]] = {}
+            for one in files:
+                if ("late" in one.faults) == part:
+                    orders.setdefault(one.order if self.at_once > 1 else "", []).append(one)
+            waiting = iter(orders.values())  # shared: whoever is free takes the next
+            telling = [asyncio.create_task(self._tell_orders(waiting)) for _ in range(min(self.at_once, len(orders)))]
+            try:
+                await asyncio.gather(*telling)
+            finally:
+                for task in telling:  # where one file is not taken the rest is not sent
+                    task.cancel()
+
+    async def _tell_orders(self, waiting: Iterator[list[Sending]]) -> None:
+        for files in waiting:
+            for one in files:
+                with_fault = f"  ({', '.join(one.faults)})" if one.faults else ""
+                self.say(f"{one.name}: {await self.way.send(one.name, one.body, one.faults)}{with_fault}")
+                self.sent += 1
+                await asyncio.sleep(self.pace)
 
     async def listen(self, seconds: float) -> None:
         """Picks up what comes for so long, and answers it."""
@@ -128,6 +186,19 @@ class Living:
     def _number(self) -> int:
         self._own += 1
         return self._own
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.judgment is None:
+        return f"{outcome.status}, without a receipt"
+    why = f": {outcome.judgment.text}" if outcome.judgment.state == "failed" else ""
+    return f"{outcome.status}, its receipt says {outcome.judgment.state}{why}"
+
+
+def run_out(name: str, *, days_ago: int = 30) -> OurKey:
+    """A key whose certificate ran out so many days ago, after a year; below zero it will."""
+    made = generate(name, at=datetime.now(UTC) - timedelta(days=365 + days_ago), days=365)
+    return our_key(made.private, made.certificate)
 
 
 def _set_of(document: bytes) -> str:

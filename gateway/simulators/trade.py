@@ -1,38 +1,44 @@
-"""The life of an order as its partners tell it: a customer's 940, the warehouse's 945, the carrier's 856, 214s to the door, and its bill, the 210.
+"""The life of an order as its partners tell it: a customer's 940 or 850, the warehouse's 945, the carrier's 856, 214s to the door, and its bill, the 210.
 
 Pure and seeded: role, seed and number of orders give the same files, and roles with one seed speak of the same orders, wherever each of them runs. With the
 faults of the trade by option.
 """
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 Role = Literal["customer", "3pl", "carrier"]
-Fault = Literal["late", "short", "doubled", "out-of-order", "wrong-parents", "no-997"]
+OrderSet = Literal["940", "850"]
+Fault = Literal["late", "short", "unknown-item", "doubled", "out-of-order", "wrong-parents", "stale-certificate", "no-997"]
 ROLES: dict[Role, str] = {
-    "customer": "orders (940)",
+    "customer": "orders (940, or 850)",
     "3pl": "ships what is ordered (945)",
-    "carrier": "carries it: 856, 214s to the proof of delivery, 210",
+    "carrier": "carries it: 856, 214s to the proof of delivery (D1, with who signed), 210",
 }
 FAULTS: dict[Fault, str] = {
     "late": "a file comes after those of all orders",
     "short": "less is shipped than was ordered",
+    "unknown-item": "a customer orders an item that there is not, NF-9999",
     "doubled": "a file comes twice: the same bytes, or the same content in another envelope",
     "out-of-order": "a later status comes before an earlier one",
     "wrong-parents": "an HL of the 856 names a parent that is not there",
+    "stale-certificate": "by AS2: a message is signed with a certificate that has run out, or encrypted to ours of before; then it comes again, as it should",
     "no-997": "what we send is not answered",
 }
+ORDER_SETS: dict[OrderSet, str] = {"940": "a warehouse order", "850": "a purchase order"}
 IDENTITIES: dict[Role, tuple[str, str]] = {"customer": ("01", "079430172"), "3pl": ("ZZ", "LAKE3PL"), "carrier": ("02", "NWFX")}
 """(ISA qualifier, id) of the partners whose profiles ship."""
 ITEMS = (
-    ("614141007349", "NF-2200", "OAT BARS 6CT", 15),
-    ("614141007356", "NF-2300", "TRAIL MIX 1LB", 8),
-    ("614141007363", "NF-2410", "GRANOLA 12OZ", 11),
+    ("614141007349", "NF-2200", "OAT BARS 6CT", 15, "18.4"),
+    ("614141007356", "NF-2300", "TRAIL MIX 1LB", 8, "31.05"),
+    ("614141007363", "NF-2410", "GRANOLA 12OZ", 11, "26.75"),
 )
-"""(UPC, item number, name, pounds a case)."""
+"""(UPC, item number, name, pounds a case, price of a case)."""
+UNKNOWN_ITEM = "NF-9999"
 PLACES = (("SALEM", "OR"), ("OLYMPIA", "WA"), ("BOISE", "ID"), ("FRESNO", "CA"))
 STORES = (("HARBOR STORE 12", "0012", "TACOMA", "WA", "98421"), ("HARBOR STORE 31", "0031", "EUGENE", "OR", "97401"))
 SEEDS, ORDERS = 900, 9_999
@@ -115,14 +121,18 @@ def sendings(
     often: float = 0.3,
     sender: Sender | None = None,
     bill: bool = False,
+    order_set: OrderSet = "940",
 ) -> list[Sending]:
-    """What a partner of this role sends, in its order. `often`: of its files, how many have each of the faults; `bill`: a carrier's 210s, too."""
+    """What a partner of this role sends, in its order.
+
+    `often`: of its files, how many have each of the faults; `bill`: a carrier's 210s, too; `order_set`: by what a customer orders.
+    """
     wanted = set(faults)
     who = sender or Sender(*IDENTITIES[role])
     known = orders_of(seed, orders, day, short=often if "short" in wanted else 0.0)
     in_turn: list[Sending] = []
     for order in known:
-        files = [_file(seed, order, place, who, made) for place, made in enumerate(_documents(role, order, bill=bill), start=1)]
+        files = [_file(seed, order, place, who, made) for place, made in enumerate(_documents(role, order, bill=bill, order_set=order_set), start=1)]
         in_turn += _with_faults(files, wanted, often, random.Random(f"faults {role} {seed} {order.number}"), who)
     late = [one for one in in_turn if "late" in one.faults]
     return [one for one in in_turn if "late" not in one.faults] + late
@@ -132,9 +142,9 @@ Made = tuple[str, str, list[str]]
 """(set, functional group, segments from the one after ST to the one before SE)."""
 
 
-def _documents(role: Role, order: Order, *, bill: bool) -> list[Made]:
+def _documents(role: Role, order: Order, *, bill: bool, order_set: OrderSet) -> list[Made]:
     if role == "customer":
-        return [("940", "OW", _warehouse_order(order))]
+        return [("850", "PO", _purchase_order(order))] if order_set == "850" else [("940", "OW", _warehouse_order(order))]
     if role == "3pl":
         return [("945", "SW", _shipping_advice(order))]
     made: list[Made] = [("856", "SH", _notice(order))]
@@ -148,8 +158,14 @@ def _with_faults(files: list[Sending], wanted: set[Fault], often: float, chance:
         met = one
         if "wrong-parents" in wanted and b"*SH*" in one.body and chance.random() < often:
             met = replace(met, body=met.body.replace(b"~HL*2*1*O*1~", b"~HL*2*9*O*1~"), faults=(*met.faults, "wrong-parents"))
+        if "unknown-item" in wanted and one.body[106:].startswith((b"GS*OW*", b"GS*PO*")) and chance.random() < often:
+            met = replace(
+                met, body=re.sub(rb"\*VN\*[^*~]+", b"*VN*" + UNKNOWN_ITEM.encode(), met.body, count=1), faults=(*met.faults, "unknown-item")
+            )
         if "short" in wanted and b"*PR*" in one.body:
             met = replace(met, faults=(*met.faults, "short"))
+        if "stale-certificate" in wanted and chance.random() < often:
+            met = replace(met, faults=(*met.faults, "stale-certificate"))
         if "late" in wanted and chance.random() < often:
             met = replace(met, faults=(*met.faults, "late"))
         done.append(met)
@@ -231,9 +247,21 @@ def _warehouse_order(order: Order) -> list[str]:
     segments = [f"W05*N*{order.order_id}*{order.purchase_order}", "N1*SF*LAKE 3PL RENO*92*RNO1", *_ship_to(order)]
     segments += [f"G62*10*{order.day + timedelta(1):%Y%m%d}", f"G62*02*{order.day + timedelta(3):%Y%m%d}", "W66*PP*M"]
     for place, line in enumerate(order.lines, start=1):
-        upc, number, name, _ = ITEMS[line.item]
+        upc, number, name, _, _ = ITEMS[line.item]
         segments += [f"LX*{place}", f"W01*{line.ordered}*CA*{upc}*VN*{number}", f"G69*{name}"]
     return [*segments, f"W76*{sum(line.ordered for line in order.lines)}*{_pounds(order, lambda line: line.ordered)}*LB"]
+
+
+def _purchase_order(order: Order) -> list[str]:
+    """Its REF*CO is the number under which the 940 and the 945 know the order."""
+    segments = [
+        f"BEG*00*SA*{order.purchase_order}**{order.day:%Y%m%d}", f"REF*CO*{order.order_id}", "PER*BD*DANA COLE*TE*6145550188", "FOB*PP",
+        f"DTM*010*{order.day + timedelta(1):%Y%m%d}", f"DTM*002*{order.day + timedelta(3):%Y%m%d}", *_ship_to(order),
+    ]  # fmt: skip
+    for place, line in enumerate(order.lines, start=1):
+        upc, number, name, _, price = ITEMS[line.item]
+        segments += [f"PO1*{place}*{line.ordered}*CA*{price}*PE*UP*{upc}*VN*{number}", f"PID*F****{name}"]
+    return [*segments, f"CTT*{len(order.lines)}*{sum(line.ordered for line in order.lines)}"]
 
 
 def _shipping_advice(order: Order) -> list[str]:
@@ -241,7 +269,7 @@ def _shipping_advice(order: Order) -> list[str]:
     segments += [f"N9*BM*{order.bill_of_lading}", f"N9*CO*{order.purchase_order}", f"G62*11*{order.day + timedelta(1):%Y%m%d}*8*1540"]
     segments += ["W27*M*NWFX*NORTHWAY FREIGHT*PP"]
     for place, line in enumerate(order.lines, start=1):
-        upc, number, name, pounds = ITEMS[line.item]
+        upc, number, name, pounds, _ = ITEMS[line.item]
         code, missing = ("CC", 0) if line.shipped == line.ordered else ("PR", line.ordered - line.shipped)
         segments += [
             f"LX*{place}",
@@ -263,7 +291,7 @@ def _notice(order: Order) -> list[str]:
     ]  # fmt: skip
     level = 2
     for place, line in enumerate(order.lines, start=1):
-        upc, number, name, _ = ITEMS[line.item]
+        upc, number, name, _, _ = ITEMS[line.item]
         segments += [
             f"HL*{level + 1}*2*P*1", f"MAN*GM*00{_sscc(order, line)}", f"HL*{level + 2}*{level + 1}*I*0", f"LIN*{place}*UP*{upc}*VN*{number}",
             f"SN1*{place}*{line.shipped}*CA**{line.ordered}*CA", f"PID*F****{name}",
@@ -290,6 +318,7 @@ def _status(order: Order, code: str, when: datetime, city: str, state: str) -> l
     return [
         f"B10*{order.pro}*{order.shipment}*NWFX", f"L11*{order.bill_of_lading}*BM", f"L11*{order.purchase_order}*PO", "LX*1",
         f"AT7*{code}*NS***{when:%Y%m%d}*{when:%H%M}*PT", f"MS1*{city}*{state}*US", "MS2*NWFX*538841*TL",
+        *(["K1*POD*J. DOE"] if code == "D1" else []),
         f"AT8*G*L*{_pounds(order, lambda line: line.shipped)}*{sum(line.shipped for line in order.lines)}",
     ]  # fmt: skip
 

@@ -96,6 +96,8 @@ class ShipmentStatus(EventData):
     """When it happened (classifier actual)."""
     expected_at: Moment | None = None
     """When it is planned or estimated to happen."""
+    signed_by: Text | None = None
+    """Who signed for the delivery: with it the status is the proof of delivery."""
     written_at: Moment | None = None
     """When the report was made."""
     place: Place | None = None
