@@ -7,7 +7,7 @@ TRYTON := .venv-tryton
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORPUS ?= ../shared/corpus
 
-.PHONY: setup setup-test peers demo test test-all big-kills big-others check format bench faults lock clean
+.PHONY: setup setup-test peers demo test test-all big-kills big-nodes big-others check format bench faults lock clean
 
 # One stamp a lock file: a second run finds it newer than its lock and downloads nothing.
 $(VENV)/.python: 
@@ -48,15 +48,18 @@ $(TRYTON)/.ready: requirements/tryton.txt
 
 peers: $(PEER)/.ready $(TRYTON)/.ready
 
-# In two halves side by side, one for each core; each prints what it counted when it ends.
+# In three parts side by side: kills, which keep a core busy; nodes, which mostly wait; the others. Each prints what it counted when it ends.
 test-all: setup-test peers
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target big-kills big-others
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target big-kills big-nodes big-others
 
 big-kills: setup-test
 	@$(BIN)/python -m pytest -m "big and kills" -p no:cacheprovider
 
+big-nodes: setup-test
+	@$(BIN)/python -m pytest -m "big and nodes" -p no:cacheprovider
+
 big-others: setup-test
-	@$(BIN)/python -m pytest -m "big and not kills" -p no:cacheprovider
+	@$(BIN)/python -m pytest -m "big and not kills and not nodes" -p no:cacheprovider
 
 check: setup-test
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ from tests.running import running
 
 pytestmark = [
     pytest.mark.big,
+    pytest.mark.nodes,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not PROGRAM.exists(), reason="no S3 server; `make peers` installs it"),
 ]

@@ -22,7 +22,7 @@ from tests.peers import tryton as peers
 from tests.running import ROOT, document
 
 pytestmark = [
-    pytest.mark.big, pytest.mark.kills, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300),
+    pytest.mark.big, pytest.mark.nodes, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300),
 ]  # fmt: skip
 
 TABLES = {

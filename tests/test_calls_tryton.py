@@ -17,7 +17,7 @@ from tests.databases import own_postgresql
 from tests.notices import data_of, delivery, notice
 from tests.peers import tryton as peers
 
-pytestmark = [pytest.mark.big, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.big, pytest.mark.nodes, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300)]
 
 TABLES = {
     "suppliers": "default:\n  northway: NORTHWAY\n",

@@ -13,7 +13,7 @@ from tests.notices import SHIPPED, advice, data_of, delivery
 from tests.peers import tryton as peers
 from tests.test_calls_tryton import delivering
 
-pytestmark = [pytest.mark.big, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.big, pytest.mark.nodes, pytest.mark.skipif(not peers.PROGRAM.exists(), reason=peers.MISSING), pytest.mark.timeout(300)]
 
 TABLES = {"warehouses": "default: {lake3pl: WH}\n", "items": "default: {NF-2200: WIDGET, NF-2300: GADGET}\n", "units": "default: {EA: u}\n"}
 WAITING = ("waiting", None, [("GADGET", 5, "draft"), ("WIDGET", 20, "draft")])

@@ -10,18 +10,20 @@ from tests.faults.promise import CannotBeTried
 from tests.faults.promises import PROMISES
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(1500)]
-LONG = {"P1", "P2", "P3", "P5", "P18"}
-"""They run in the other half of `make test-all`."""
+KILLS = {"P1", "P2", "P3", "P5", "P18"}
+NODES = {"P10", "P11", "P12", "P14", "P15", "P16"}
+"""They run in the other parts of `make test-all`."""
 
 
-def of_its_half(name: str, *more: str) -> Any:
-    return pytest.param(name, *more, marks=[pytest.mark.kills] if name in LONG else [], id="-".join((name, *more)))
+def of_its_part(name: str, *more: str) -> Any:
+    marks = [pytest.mark.kills] * (name in KILLS) + [pytest.mark.nodes] * (name in NODES)
+    return pytest.param(name, *more, marks=marks, id="-".join((name, *more)))
 
 
-SABOTAGES = [of_its_half(name, sabotage) for name, promise in PROMISES.items() for sabotage in promise.sabotages]
+SABOTAGES = [of_its_part(name, sabotage) for name, promise in PROMISES.items() for sabotage in promise.sabotages]
 
 
-@pytest.mark.parametrize("name", [of_its_half(name) for name in PROMISES])
+@pytest.mark.parametrize("name", [of_its_part(name) for name in PROMISES])
 def test_the_promise_holds(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest):
     try:
         proof = tried(PROMISES[name], tmp_path, lambda: str(request.getfixturevalue("postgresql")), seed=1)

@@ -31,6 +31,8 @@ class Node(Gateway):
     admin = ""
     code: Path | None = None
     """Another version's."""
+    host = "127.0.0.1"
+    """Where it is met that listens on all its addresses."""
     is_open = False
     """Whether the balancer sends anybody here."""
 
@@ -40,8 +42,9 @@ class Node(Gateway):
     async def start(self, armed: str | None = None, *, chance: float | None = None, fresh: bool = False) -> None:
         if self.code is not None:
             self.also(PYTHONPATH=str(self.code))
-        await super().start(armed, chance=chance, fresh=fresh or self.code is not None)
-        self.admin = json.loads((self.data / "node.json").read_text(encoding="utf-8"))["admin"]
+        await super().start(armed, chance=chance, fresh=fresh or self.code is not None or bool(self.within))
+        addresses = json.loads((self.data / "node.json").read_text(encoding="utf-8"))
+        self.url, self.admin = (addresses[name].replace("0.0.0.0", self.host) for name in ("partners", "admin"))
 
     def apply(self, partner: str) -> None:
         """By the command of the same version."""

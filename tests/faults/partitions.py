@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import random
+import shutil
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from tests.faults.cluster import Cluster, Node, cluster
@@ -15,6 +18,8 @@ from tests.faults.senders import LONGER_THAN_A_LEASE, Senders, judged
 LONGER_THAN_LEASES = 18.0
 KINDS: tuple[Kind, ...] = ("refused", "hole", "deaf", "mute", "slow")
 HEALED = 60.0
+OUTSIDE, INSIDE = "10.213.147.1", "10.213.147.2"
+"""The two ends of a line between this network and a node's own."""
 
 
 async def prove(trial: Trial, proof: Proof) -> None:
@@ -33,26 +38,108 @@ async def prove(trial: Trial, proof: Proof) -> None:
         await senders.stop()
         await judged(proof, senders.believed, found.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
         proof.none("deliveries that two holders wrote down", found.delivered_twice())
+    if trial.sabotage is None:
+        await _silent(trial, proof)
+
+
+# ---- a network of its own
+
+
+async def _silent(trial: Trial, proof: Proof) -> None:
+    """A node in a network namespace hears nothing any more, as behind a route that leads nowhere: no reset, no refusal. Its kernel gives the database up; then it hears again."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        proof.count("network namespaces that could not be had")
+        return
+    place = Trial(trial.folder / "namespace", trial.seed, trial.sizes, trial.postgresql)
+    with _namespace() as name:
+        links: list[Link] = []
+
+        async def inside(node: Node, erp_url: str) -> None:
+            if node.folder.name == "node1":
+                links.extend(await _from_inside(node, name, place_of(url), erp_url))
+
+        url = trial.database()
+        async with cluster(place, nodes=2, database=url, before_start=inside) as found:
+            senders = Senders(found.session, found.url, trial.size("rate"))
+            senders.start()
+            while not all(node.is_open for node in found.nodes):
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(2)
+            for _ in range(trial.size("silences")):
+                _ip("route", "add", "blackhole", f"{INSIDE}/32")
+                proof.count("routes that led nowhere")
+                await asyncio.sleep(trial.size("silent"))
+                _ip("route", "del", "blackhole", f"{INSIDE}/32")
+                await _healed(found, proof)
+            await senders.stop()
+            await judged(proof, senders.believed, found.erp, patience=LONGER_THAN_A_LEASE)
+            proof.none("deliveries that two holders wrote down", found.delivered_twice())
+            by = {row[0] for row in found.ask("SELECT DISTINCT node FROM attempts")}
+            proof.holds({node.name for node in found.nodes} <= by, "a node never delivered anything")
+        for link in links:
+            await link.stop()
+
+
+async def _from_inside(node: Node, name: str, database: tuple[str, str], erp_url: str) -> list[Link]:
+    """The node runs there; it meets the database and the ERP at the outer end of its line."""
+    socket, rest = database
+    links = [Link(socket), Link(("127.0.0.1", urlsplit(erp_url).port or 0))]
+    for link in links:
+        await link.start(OUTSIDE)
+    node.within, node.host = ["ip", "netns", "exec", name], INSIDE
+    node.also(
+        CROSSDOCK_DATABASE=rest.format(f"{OUTSIDE}:{links[0].port}"), CROSSDOCK_TARGETS__ERP__URL=f"http://{OUTSIDE}:{links[1].port}/events",
+        CROSSDOCK_PARTNER_LISTENER__HOST="0.0.0.0", CROSSDOCK_ADMIN_LISTENER__HOST="0.0.0.0",
+    )  # fmt: skip
+    return links
+
+
+@contextlib.contextmanager
+def _namespace() -> Iterator[str]:
+    """A network of its own, with one line to this one."""
+    name = f"crossdock-{os.getpid()}"
+    outer, inner = f"cdo{os.getpid() % 100_000}", f"cdi{os.getpid() % 100_000}"
+    _ip("netns", "add", name)
+    try:
+        _ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
+        _ip("addr", "add", f"{OUTSIDE}/30", "dev", outer)
+        _ip("link", "set", outer, "up")
+        for command in (("addr", "add", f"{INSIDE}/30", "dev", inner), ("link", "set", inner, "up"), ("link", "set", "lo", "up")):
+            _ip("-n", name, *command)
+        yield name
+    finally:
+        _ip("netns", "del", name)  # its end of the line goes with it, and so does ours
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def place_of(url: str) -> tuple[str, str]:
+    """(the path of the server's socket, a URL with {} for a host and port before it)."""
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    return f"{given['host'][0]}/.s.PGSQL.{given.get('port', ['5432'])[0]}", f"postgresql://{parts.username}@{{}}{parts.path}"
+
+
+# ---- links that are cut
 
 
 @contextlib.asynccontextmanager
 async def _parted(trial: Trial) -> AsyncIterator[tuple[Cluster, dict[str, list[Link]]]]:
     """A cluster with a link of its own for each node to the database and to the ERP, and for partners to each node."""
     url = trial.database()
-    parts = urlsplit(url)
-    folder = parse_qs(parts.query)["host"][0]
-    port = parse_qs(parts.query).get("port", ["5432"])[0]
+    socket, rest = place_of(url)
     links: dict[str, list[Link]] = {"database": [], "erp": [], "partners": []}
 
     async def parted(node: Node, erp_url: str) -> None:
-        database = Link(f"{folder}/.s.PGSQL.{port}")
+        database = Link(socket)
         erp = Link(("127.0.0.1", urlsplit(erp_url).port or 0))
         for one in (database, erp):
             await one.start()
         links["database"].append(database)
         links["erp"].append(erp)
-        through = f"postgresql://{parts.username}@127.0.0.1:{database.port}{parts.path}"
-        node.also(CROSSDOCK_DATABASE=through, CROSSDOCK_TARGETS__ERP__URL=f"http://127.0.0.1:{erp.port}/events")
+        node.also(CROSSDOCK_DATABASE=rest.format(f"127.0.0.1:{database.port}"), CROSSDOCK_TARGETS__ERP__URL=f"http://127.0.0.1:{erp.port}/events")
 
     async with cluster(trial, nodes=trial.size("nodes"), database=url, before_start=parted) as found:
         for node in found.nodes:

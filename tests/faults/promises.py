@@ -98,8 +98,8 @@ PROMISES = {
     "P11": Promise(
         "networks part: nodes from their database, the ERP, partners; others go on, and nothing is lost or done twice",
         partitions.prove,
-        short={"nodes": 3, "rate": 15, "schedules": 2, "pause": 0.5, "lasts": 5},
-        full={"nodes": 3, "rate": 50, "schedules": 100, "pause": 3, "lasts": 20},
+        short={"nodes": 3, "rate": 15, "schedules": 2, "pause": 0.5, "lasts": 5, "silences": 1, "silent": 18},
+        full={"nodes": 3, "rate": 50, "schedules": 100, "pause": 3, "lasts": 20, "silences": 5, "silent": 60},
         sabotages=("fences-not-looked-at",),
     ),
     "P12": Promise(

@@ -91,6 +91,8 @@ class Gateway:
         self.log = folder / "failpoints.log"
         self.process: subprocess.Popen[bytes] | Born | None = None
         self.url = self.erp_door = ""
+        self.within: list[str] = []
+        """A command that runs a fresh process, such as in a network of its own."""
         self._sabotage = ["--sabotage", sabotage] if sabotage else []
         self._errors = folder / "gateway.log"
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CROSSDOCK_")} | {
@@ -118,7 +120,7 @@ class Gateway:
         if not fresh:
             self.process = nursery().bear(arguments, environment, errors=self._errors)
         else:
-            command = [sys.executable, "-m", "tests.kill.gateway", *arguments]
+            command = [*self.within, sys.executable, "-m", "tests.kill.gateway", *arguments]
             with self._errors.open("ab") as errors:
                 self.process = subprocess.Popen(command, cwd=environment["PYTHONPATH"], env=environment, stderr=errors)
         deadline = time.monotonic() + 30
