@@ -47,12 +47,12 @@ class Node(Gateway):
         self.url, self.admin = (addresses[name].replace("0.0.0.0", self.host) for name in ("partners", "admin"))
 
     def apply(self, partner: str) -> None:
-        """By the command of the same version."""
+        """The profile of the same version, by its command."""
         if self.code is None:
             super().apply(partner)
             return
         profile = self.folder / f"{partner}.yaml"
-        profile.write_text(profile_of(partner), encoding="utf-8")
+        profile.write_text(profile_of(partner, self.code), encoding="utf-8")
         command = [sys.executable, "-m", "gateway", "partners", "apply", str(profile), "--data-dir", str(self.data)]
         subprocess.run(command, cwd=self.code, env=self._environment | {"PYTHONPATH": str(self.code)}, check=True, capture_output=True)
 

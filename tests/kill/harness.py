@@ -76,9 +76,9 @@ class Verdict:
         )
 
 
-def profile_of(partner: str) -> str:
-    """A shipped profile, with the partner's name as its token."""
-    text = (ROOT / "partners" / "profiles" / f"{partner}.yaml").read_text(encoding="utf-8")
+def profile_of(partner: str, code: Path = ROOT) -> str:
+    """A profile that ships with this code, with the partner's name as its token."""
+    text = (code / "partners" / "profiles" / f"{partner}.yaml").read_text(encoding="utf-8")
     return text.replace("tokens: []", f"tokens: [{{sha256: {hashlib.sha256(partner.encode()).hexdigest()}}}]")
 
 
