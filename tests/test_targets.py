@@ -74,7 +74,7 @@ RIGS = [
     pytest.param(LookUpRig, id="rest-look_up"),
     pytest.param(CallsRig, id="calls"),
     pytest.param(OdooRig, id="calls-odoo"),
-    pytest.param(TrytonRig, id="calls-tryton", marks=[pytest.mark.big, pytest.mark.nodes, NO_TRYTON]),
+    pytest.param(TrytonRig, id="calls-tryton", marks=[pytest.mark.big, pytest.mark.nodes, pytest.mark.timeout(400), NO_TRYTON]),
     pytest.param(FolderRig, id="folder"),
     pytest.param(NatsRig, id="nats", marks=[pytest.mark.big, NO_SERVER]),
 ]

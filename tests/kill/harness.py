@@ -25,7 +25,7 @@ from tests.nursery import Born, nursery
 ROOT = Path(__file__).parent.parent.parent
 CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.reading": 0.02}
 """How likely a point kills when it is reached; others 0.3. A worker that always died would hold its documents, as it must."""
-LONGEST_LIFE = 1.5
+LONGEST_LIFE = 1.0
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
 FRESH = 10
 """Of so many lives one begins with a process from its very beginning, imports and all."""
@@ -298,7 +298,7 @@ class Run:
                     await partner.send(session, sent.subject, sent.body, key=again, tries=2_000, pause=0.05)
             except ConnectionError as error:
                 raise AssertionError(str(error)) from error
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _release(self, session: aiohttp.ClientSession) -> None:
         """The ERP releases one order after another to the warehouse, each under its key until it has its 202."""
