@@ -53,7 +53,9 @@ def make_backup(store: Store, folder: Path, *, version: str, work: Work, with_bu
         raise BackupRefused("this SQLite is too old to be read beside a node that writes: stop the node first, or install pysqlite3")
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    (partial / "tables").mkdir(parents=True, mode=0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(mode=0o700)  # everything that partners sent is in it
+    (partial / "tables").mkdir(mode=0o700)
     (partial / "payloads").mkdir(mode=0o700)
     with rows.snapshot(store.database) as tx:
         taken = nodes.database_now(tx) if not store.database.is_sqlite else clock()
