@@ -628,7 +628,17 @@ def written_to(folder: Path, files: dict[str, str]) -> None:
 
 @pytest.mark.skipif(OPENSSL is None, reason="no openssl program on this machine")
 @pytest.mark.parametrize("direction", ["in", "out"])
-@pytest.mark.parametrize("security", [Security(), Security(compress="after"), Security(encrypt="aes-256-gcm", compress="before", pss=True)], ids=str)
+@pytest.mark.parametrize(
+    "security",
+    [
+        Security(),
+        *(
+            pytest.param(one, marks=pytest.mark.big)
+            for one in (Security(compress="after"), Security(encrypt="aes-256-gcm", compress="before", pss=True))
+        ),
+    ],
+    ids=str,
+)
 def test_a_bundle_is_verified_by_openssl_alone_and_betrays_every_change(tmp_path: Path, direction: str, security: Security):
     send = f"{{compress: {security.compress}, compress_from: 1, encrypt: {security.encrypt}, pss: {str(security.pss).lower()}}}"
 

@@ -283,7 +283,7 @@ def test_a_node_that_sleeps_in_its_commit_keeps_nobody_waiting(postgresql: str, 
         kept = here._intake.keep_messages(tx, items)
         if not asleep.is_set():
             asleep.set()
-            threading.Event().wait(6)
+            threading.Event().wait(4.2)
         return kept
 
     first = here.writer.submit(sleeps, message(b"one"))

@@ -21,9 +21,9 @@ from tests.their_erp import their_erp
 
 pytestmark = pytest.mark.kills
 DEATHS = [
-    ("{url}/jobs/{{id}}", ["deliver.sent=1"]),
+    pytest.param("{url}/jobs/{{id}}", ["deliver.sent=1"], marks=pytest.mark.big),
     ("{url}/jobs/{{id}}", ["deliver.claimed=1", "deliver.sent=1", "deliver.committed=1"]),
-    ("location", ["deliver.committed=1"]),
+    pytest.param("location", ["deliver.committed=1"], marks=pytest.mark.big),
     ("location", ["deliver.committed=1", "deliver.sent=1", "deliver.claimed=1"]),
 ]
 """With `location` a death before COMMIT 3 has the event sent again, under the same key: who was to be asked is not known."""
