@@ -620,7 +620,7 @@ def test_a_server_that_is_frozen_leaves_an_open_question_and_no_second_message(t
                 await peers.make_stream(client)
                 target = destination_of({"kind": "nats", "servers": server.url, "timeout": "3s", "ack_wait": "1s"})
                 await target.deliver(event(1), DATA)
-                server.signal(signal.SIGSTOP)
+                server.freeze()
                 with pytest.raises(UnknownOutcome, match="may have taken it"):
                     await target.deliver(event(2), DATA)
                 with pytest.raises(TemporaryFailure):

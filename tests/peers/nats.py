@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import psutil
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
@@ -64,6 +65,14 @@ class NatsServer:
             self.process.kill()
             self.process.wait(10)
             self.process = None
+
+    def freeze(self) -> None:
+        """Stopped, and it is: on a busy machine the signal alone leaves it a moment in which it still answers."""
+        self.signal(signal.SIGSTOP)
+        assert self.process is not None
+        frozen, until = psutil.Process(self.process.pid), time.monotonic() + SECONDS
+        while frozen.status() != psutil.STATUS_STOPPED and time.monotonic() < until:
+            time.sleep(0.01)
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP freezes it, SIGCONT thaws it."""
