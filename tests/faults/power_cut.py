@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.faults.promise import CannotBeTried, Proof, Trial
 
 ROOT = Path(__file__).parent.parent.parent
@@ -144,6 +146,8 @@ def cut(folder: Path, sabotage: str, seconds: float) -> tuple[int, int]:
             time.sleep(0.02)
         time.sleep(seconds)
         writer.send_signal(signal.SIGSTOP)
+        while psutil.Process(writer.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.002)  # on a busy machine it writes a moment longer, and the copy would be of no moment that ever was
         told = promises.read_bytes()
         shutil.copyfile(image, folder / "cut.img")
         writer.kill()
