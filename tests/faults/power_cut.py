@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from tests.faults.promise import CannotBeTried, Proof, Trial
 
 ROOT = Path(__file__).parent.parent.parent
@@ -131,6 +129,17 @@ def make_image(image: Path, place: Path) -> None:
     run("mount", "-o", "loop,commit=300", str(image), str(place))
 
 
+def _stands_still(pid: int) -> None:
+    """Until each thread is stopped. The signal stops who computes at once, and who is within a sync only behind it: a copy made meanwhile has blocks of before and of after, a disk that never was."""
+    while any(state(thread) not in "TtZX" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        time.sleep(0.002)
+
+
+def state(thread: Path) -> str:
+    """One letter of proc(5): T is stopped."""
+    return thread.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+
+
 def cut(folder: Path, sabotage: str, seconds: float) -> tuple[int, int]:
     """(messages promised before the cut, of these lost after it)."""
     folder.mkdir()
@@ -146,8 +155,7 @@ def cut(folder: Path, sabotage: str, seconds: float) -> tuple[int, int]:
             time.sleep(0.02)
         time.sleep(seconds)
         writer.send_signal(signal.SIGSTOP)
-        while psutil.Process(writer.pid).status() != psutil.STATUS_STOPPED:
-            time.sleep(0.002)  # on a busy machine it writes a moment longer, and the copy would be of no moment that ever was
+        _stands_still(writer.pid)
         told = promises.read_bytes()
         shutil.copyfile(image, folder / "cut.img")
         writer.kill()
