@@ -462,7 +462,7 @@ class Node:
         self.chores.look()
 
     def _shared_work(self) -> dict[str, Chore]:
-        work = SharedWork(self.store, self.settings, clock=self.clock, book=lambda: self.book, on_queued=self.deliver.wake)
+        work = SharedWork(self.store, self.settings, clock=self.clock, book=lambda: self.book, files=self.files, on_queued=self.deliver.wake)
         return work.chores()
 
     async def _look_for_profiles(self) -> None:

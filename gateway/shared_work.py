@@ -11,6 +11,7 @@ from gateway.chores import Chore, Turn
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
 from gateway.records import Waited
 from gateway.settings import Settings
+from gateway.sftp.files import Files
 from gateway.store import feed, payload_rows, pruning
 from gateway.store.alarms import waiting_outboxes
 from gateway.store.controls import ControlLook, look_for_gaps
@@ -34,8 +35,10 @@ BREATH = 0.02
 
 
 class SharedWork:
-    def __init__(self, store: Store, settings: Settings, *, clock: Clock, book: Callable[[], Book], on_queued: Callable[[], None]) -> None:
-        self._store, self._settings, self._clock, self._book, self._on_queued = store, settings, clock, book, on_queued
+    def __init__(
+        self, store: Store, settings: Settings, *, clock: Clock, book: Callable[[], Book], files: Files, on_queued: Callable[[], None]
+    ) -> None:
+        self._store, self._settings, self._clock, self._book, self._files, self._on_queued = store, settings, clock, book, files, on_queued
 
     def chores(self) -> dict[str, Chore]:
         return {
@@ -79,10 +82,7 @@ class SharedWork:
         for revision in self._book():
             channel = revision.profile.channels.sftp
             if channel is not None:
-                now = self._clock()
-                parts = await landed(self._store.expire_files(revision.profile.partner, now - span(channel.keep), now))
-                await asyncio.to_thread(self._store.files.drop_parts, parts)
-                removed += len(parts)
+                removed += await asyncio.to_thread(self._files.expire, revision.profile.partner, channel)
         return f"{removed} files were never whole" if removed else ""
 
     # ---- what is over

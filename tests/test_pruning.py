@@ -90,10 +90,6 @@ def test_what_is_over_goes_with_all_that_hangs_on_it(tmp_path: Path, database_ur
     asyncio.run(act())
 
 
-def store_is_sqlite(gateway: Running) -> bool:
-    return gateway.node.store.database.is_sqlite
-
-
 async def dead(gateway: Running) -> None:
     gateway.erp.behaviour.refuse_types = ["org.crossdock.shipment.status.v1"]
     await gateway.sent("northway", status(1).body)
@@ -180,8 +176,8 @@ def test_a_node_prunes_by_itself(tmp_path: Path, database_url: str):
             await gateway.operate("prune")
             gateway.node.chores.look()
             await gateway.settle(lambda: counts(gateway)["messages"] == 0, "nothing was pruned")
-            told = "SELECT 1 FROM chores WHERE name = 'prune' AND told LIKE 'northway: 2 messages from before%%'"
-            await gateway.settle(lambda: has(gateway, told.replace("%%", "%")) if store_is_sqlite(gateway) else has(gateway, told))
+            told = "SELECT 1 FROM chores WHERE name = 'prune' AND substr(told, 1, 32) = 'northway: 2 messages from before'"
+            await gateway.settle(lambda: has(gateway, told))
             (node,) = (await gateway.operate("nodes"))["nodes"]
             assert node["addresses"] == gateway.node.addresses
 

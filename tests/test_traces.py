@@ -141,6 +141,7 @@ def test_a_collector_that_is_away_costs_nothing(tmp_path: Path):
     async def act() -> None:
         async with running(tmp_path, traces={"endpoint": "http://127.0.0.1:9/v1/traces"}) as gateway:
             await sent(gateway, 1)
+            assert [effect.count for effect in gateway.effects(status(1).subject)] == [1]
 
     asyncio.run(act())
 

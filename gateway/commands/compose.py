@@ -3,13 +3,13 @@
 For trying a mapping's way back: control numbers and times are stand-ins, nothing is kept or sent.
 """
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.exits import BAD_DATA, FAILED, GOOD, USAGE
+from gateway.commands.event_files import NoEvent, event_in
+from gateway.exits import FAILED, GOOD, USAGE
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
 from translators.document import Control
@@ -35,14 +35,9 @@ def compose_file(set_id: str, file: Path, *, release: str, zone: str | None, ove
     if (guide is None and name.startswith("x12/")) or name not in shipped().names():
         return _complain(f"there is no mapping for {set_id}; there are {', '.join(shipped().names())}", USAGE)
     try:
-        given = json.loads(file.read_bytes())
-    except OSError as error:
-        return _complain(f"{file}: {error.strerror}", USAGE)
-    except ValueError as error:
-        return _complain(f"{file}: it is no JSON: {error}", BAD_DATA)
-    data = given.get("data", given) if isinstance(given, dict) else None
-    if not isinstance(data, dict):
-        return _complain(f"{file}: it holds no event; an object with its data is wanted, or a CloudEvent", BAD_DATA)
+        data, _ = event_in(file)
+    except NoEvent as problem:
+        return _complain(str(problem), problem.code)
     try:
         mapping = shipped().mapping(name, overlays)
         medium = X12Medium(guide, _terms(guide.release)) if guide is not None else medium_of(mapping.form)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gateway.commands.asking import settings_of
-from gateway.exits import BAD_DATA, FAILED, GOOD, USAGE
+from gateway.commands.event_files import NoEvent, event_in
+from gateway.exits import FAILED, GOOD, USAGE
 from gateway.targets.terms import CallsTarget
 from partners import library
 from partners.calls import LookupFiles, event_name, shipped_calls
@@ -65,15 +66,9 @@ def plan(
 ) -> int:
     """0 planned, 1 the event would be refused, 2 no such mapping or file, 65 the file holds no event."""
     try:
-        given = json.loads(file.read_bytes())
-    except OSError as error:
-        return _complain(f"{file}: {error.strerror}", USAGE)
-    except ValueError as error:
-        return _complain(f"{file}: it is no JSON: {error}", BAD_DATA)
-    data = given.get("data", given) if isinstance(given, dict) else None
-    if not isinstance(data, dict):
-        return _complain(f"{file}: it holds no event; an object with its data is wanted, or a CloudEvent", BAD_DATA)
-    attributes = {key: str(one) for key, one in given.items() if key != "data"} if data is not given else {}
+        data, attributes = event_in(file)
+    except NoEvent as problem:
+        return _complain(str(problem), problem.code)
     try:
         calls = _calls(mapping, attributes.get("type"), data)
         tables = _tables(calls, named, folder, has_lookups)

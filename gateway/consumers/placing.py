@@ -5,29 +5,19 @@ Every node runs one; the feed's head, a row, is held by one of them at a time.
 
 import asyncio
 
-from gateway import journal
 from gateway.clock import Clock
 from gateway.store import feed
 from gateway.store.store import Store, landed
-
-IDLE = 0.25
-"""Seconds between looks, where nobody wakes us: another node may have committed an event and died."""
-PATIENCE_WITH_STORE = 1.0
+from gateway.wakeful import Wakeful
 
 
-class Placer:
+class Placer(Wakeful):
+    name = "feed"
+
     def __init__(self, store: Store, *, clock: Clock) -> None:
+        super().__init__()
         self._store, self._clock = store, clock
-        self._wake = asyncio.Event()
         self._moved = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="placer")
-
-    def wake(self) -> None:
-        """Something was committed that may wait for its place."""
-        self._wake.set()
 
     @property
     def moved(self) -> asyncio.Event:
@@ -39,28 +29,7 @@ class Placer:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def stop(self) -> None:
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                if await self._place():
-                    continue
-            except Exception as error:  # a loop that ended here would leave every reader without news
-                journal.trouble("feed", error)
-                await asyncio.sleep(PATIENCE_WITH_STORE)
-                continue
-            try:
-                async with asyncio.timeout(IDLE):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-
-    async def _place(self) -> bool:
+    async def _look(self) -> bool:
         """One commit's worth; True if there may be more."""
         if not await landed(self._store.read(feed.some_wait)):
             return False

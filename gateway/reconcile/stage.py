@@ -13,12 +13,11 @@ from gateway.reconcile.wording import word
 from gateway.records import OwedAnswer, WrittenAnswer
 from gateway.store.owed import due_answers
 from gateway.store.store import Store, landed
+from gateway.wakeful import Wakeful
 from partners.guides import shipped_guides
 from partners.profile import Profile, read_profile
 
-IDLE = 0.5
 TOGETHER = 100
-PATIENCE_WITH_STORE = 1.0
 OVERDUE_EVERY = 5 * SECOND
 """Between looks for answers that are overdue."""
 
@@ -26,45 +25,23 @@ ProfileText = Callable[[str, int], Awaitable[str]]
 """(partner, revision) -> the profile's text."""
 
 
-class ReconcileStage:
+class ReconcileStage(Wakeful):
+    name = "reconcile"
+    idle = 0.5
+
     def __init__(self, store: Store, *, clock: Clock, profile_text: ProfileText, on_written: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
         self._store = store
         self._clock = clock
         self._profile_text = profile_text
         self._on_written = on_written
         self._profiles: dict[tuple[str, int], Profile] = {}
         self._looked = 0
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="reconcile")
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    async def stop(self) -> None:
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                more = await self._write_owed()
-                await self._find_overdue()
-            except Exception as error:  # a loop that ended here would leave receipts unwritten, and nothing would be overdue
-                journal.trouble("reconcile", error)
-                await asyncio.sleep(PATIENCE_WITH_STORE)
-                continue
-            if more:
-                continue
-            try:
-                async with asyncio.timeout(IDLE):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+    async def _look(self) -> bool:
+        more = await self._write_owed()
+        await self._find_overdue()
+        return more
 
     async def _write_owed(self) -> bool:
         """One batch; True if there may be more."""

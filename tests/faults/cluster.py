@@ -22,7 +22,7 @@ from tests.kill.documents import PARTNERS
 from tests.kill.harness import Gateway, profile_of
 
 HEALTH_EVERY = 0.2
-TOKEN_OF_THE_CLUSTER = "the secret that all nodes of the trial share"
+KEY_SECRET = "the secret that all nodes of the trial share"
 
 
 class Node(Gateway):
@@ -103,6 +103,12 @@ class Cluster:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             node.is_open = False
 
+    async def slow(self) -> None:
+        """Every request of the ERP takes its time, until this is cancelled: whoever is stopped meanwhile is stopped within an attempt."""
+        while True:
+            self.erp.behaviour.stall, self.erp.behaviour.stall_seconds = 1_000, 0.4
+            await asyncio.sleep(0.2)
+
     def ask(self, query: str) -> list[Any]:
         """All rows of a query."""
         with psycopg.connect(self.database.replace("postgresql+psycopg", "postgresql")) as connection:
@@ -138,7 +144,7 @@ async def cluster(
         folder = trial.folder / f"node{number}"
         folder.mkdir(parents=True)
         node = Node(folder, erp_url, database=url, sabotage=trial.sabotage)
-        node.also(CROSSDOCK_KEY_SECRET=TOKEN_OF_THE_CLUSTER, **(environment or {}))
+        node.also(CROSSDOCK_KEY_SECRET=KEY_SECRET, **(environment or {}))
         node.code = made_by[number] if made_by else None
         made.append(node)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -15,7 +15,7 @@ async def prove(trial: Trial, proof: Proof) -> None:
     async with cluster(trial, nodes=trial.size("nodes")) as found:
         senders = Senders(found.session, found.url, trial.size("rate"))
         senders.start()
-        slow = asyncio.create_task(_slow(found))
+        slow = asyncio.create_task(found.slow())
         await asyncio.sleep(trial.size("between"))
         for turn in range(0 if trial.sabotage else trial.size("deaths")):
             await _killed(found, found.nodes[turn % len(found.nodes)], senders, proof)
@@ -28,13 +28,6 @@ async def prove(trial: Trial, proof: Proof) -> None:
         await judged(proof, senders.believed, found.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
         proof.none("deliveries that two holders wrote down", found.delivered_twice())
         proof.none("stale fences", _stale(found))
-
-
-async def _slow(found: Cluster) -> None:
-    """Every request of the ERP waits a little."""
-    while True:
-        found.erp.behaviour.stall, found.erp.behaviour.stall_seconds = 1_000, 0.4
-        await asyncio.sleep(0.2)
 
 
 async def _killed(found: Cluster, node: Node, senders: Senders, proof: Proof) -> None:

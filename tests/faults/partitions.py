@@ -28,7 +28,7 @@ async def prove(trial: Trial, proof: Proof) -> None:
     async with _parted(trial) as (found, links):
         senders = Senders(found.session, found.url, trial.size("rate"))
         senders.start()
-        slow = asyncio.create_task(_slow(found))
+        slow = asyncio.create_task(found.slow())
         await asyncio.sleep(1)
         await _cut_off_in_the_middle(found, links["database"][0], proof)
         slow.cancel()
@@ -161,12 +161,6 @@ async def _parted(trial: Trial) -> AsyncIterator[tuple[Cluster, dict[str, list[L
         finally:
             for one in (link for some in links.values() for link in some):
                 await one.stop()
-
-
-async def _slow(found: Cluster) -> None:
-    while True:
-        found.erp.behaviour.stall, found.erp.behaviour.stall_seconds = 1_000, 0.4
-        await asyncio.sleep(0.2)
 
 
 async def _cut_off_in_the_middle(found: Cluster, link: Link, proof: Proof) -> None:

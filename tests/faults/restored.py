@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
-from tests.faults.cluster import TOKEN_OF_THE_CLUSTER, Node
+from tests.faults.cluster import KEY_SECRET, Node
 from tests.faults.promise import CannotBeTried, Proof, Trial
 from tests.faults.senders import LONGER_THAN_A_LEASE, Senders, judged
 from tests.kill.documents import PARTNERS, document, order_data
@@ -75,7 +75,7 @@ async def _lost_and_restored(trial: Trial, proof: Proof, folder: Path, database:
 def _node(folder: Path, erp_url: str, database: str | None) -> Node:
     folder.mkdir(parents=True)
     node = Node(folder, erp_url, database=database)
-    node.also(CROSSDOCK_KEY_SECRET=TOKEN_OF_THE_CLUSTER)
+    node.also(CROSSDOCK_KEY_SECRET=KEY_SECRET)
     return node
 
 
