@@ -4,6 +4,7 @@ A store writes on a small ext4 image and tells which messages it has promised; t
 """
 
 import asyncio
+import filecmp
 import os
 import random
 import shutil
@@ -81,6 +82,9 @@ for message, digest in promised:
     except PayloadDamaged:
         good = False
     lost += not good
+    if not good:
+        what = "no row" if row is None else "its bytes in its row" if row.data is not None else "its file " + row.location
+        print(f"lost {message}, of {len(promised)} promised, {len(there)} rows: {what}", file=sys.stderr)
 print(len(promised), lost)
 store.close()
 """
@@ -158,6 +162,8 @@ def cut(folder: Path, sabotage: str, seconds: float) -> tuple[int, int]:
         _stands_still(writer.pid)
         told = promises.read_bytes()
         shutil.copyfile(image, folder / "cut.img")
+        while not filecmp.cmp(image, folder / "cut.img", shallow=False):
+            shutil.copyfile(image, folder / "cut.img")  # the kernel wrote on meanwhile: a copy of no moment that ever was
         writer.kill()
         writer.wait()
     finally:
@@ -173,4 +179,5 @@ def cut(folder: Path, sabotage: str, seconds: float) -> tuple[int, int]:
         # A database that cannot even be opened has lost all that was promised.
         return told.count(b"\n"), told.count(b"\n")
     promised, lost = map(int, done.stdout.split())
+    sys.stderr.write(done.stderr)
     return promised, lost
