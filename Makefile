@@ -48,7 +48,7 @@ $(TRYTON)/.ready: requirements/tryton.txt
 
 peers: $(PEER)/.ready $(TRYTON)/.ready
 
-# In three parts side by side: kills, which keep a core busy; nodes, which mostly wait; the others. Each prints what it counted when it ends.
+# In three parts side by side: kills, which keep a core busy; nodes and what else mostly waits; the others. Each prints what it counted when it ends.
 test-all: setup-test peers
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target big-kills big-nodes big-others
 
