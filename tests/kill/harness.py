@@ -27,6 +27,8 @@ CHANCES = {"store.before_commit": 0.08, "store.after_commit": 0.08, "worker.read
 """How likely a point kills when it is reached; others 0.3. A worker that always died would hold its documents, as it must."""
 LONGEST_LIFE = 1.0
 """Seconds after which an armed gateway that nothing killed is killed from outside, at a random moment of its work."""
+LONGEST_FIRST = 20.0
+"""So long where no kill has reached the point yet: with a backlog and a busy machine, one chunk's translation outlives a short life every time."""
 FRESH = 10
 """Of so many lives one begins with a process from its very beginning, imports and all."""
 DRAIN = 40.0
@@ -260,11 +262,11 @@ class Run:
             turn += 1
             await gateway.start(armed, fresh=turn % FRESH == 0)
             self._point(gateway)
-            until = time.monotonic() + (LONGEST_LIFE if armed else self._chance.random())
+            longest = LONGEST_FIRST if armed in missing else LONGEST_LIFE if armed else self._chance.random()
+            until = time.monotonic() + longest
             while gateway.alive and time.monotonic() < until:
                 await asyncio.sleep(0.02)
-            if armed is None or turn > 3 * self._kills:
-                self._outside += gateway.kill()
+            self._outside += gateway.kill()
 
     def _point(self, gateway: Gateway) -> None:
         for partner in self.partners.values():
