@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.rows import table
 
 PARTS = (
-    "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "fairness", "replaying", "searching", "asking",
+    "reading", "mapping", "writing", "files", "as2", "sftp", "streaming", "gateway", "latency", "backlog", "history", "fairness", "replaying", "searching", "asking",
     "nats", "nodes", "partners",
 )  # fmt: skip
 

@@ -1,13 +1,17 @@
 """Lanes: in order, one in flight, and a holder that slept past its lease can write nothing."""
 
 import json
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from gateway.clock import SECOND
 from gateway.records import Chunk, DocumentRow, EventRow, Renewal, Settled, ToDeliver, TranslateClaim
 from gateway.scheduling import LaneClaim
+from gateway.store import claims
 from gateway.store.store import Store
+from tests.databases import migrated_database
 from tests.test_store_writer import incoming
 
 TARGET = "target:erp"
@@ -145,3 +149,35 @@ def test_a_long_queue_behind_one_head_costs_a_claim_nothing(store: Store):
     event.listen(store.database.writing, "before_cursor_execute", lambda *given: seen.append(given[2]))
     assert claim(store, now + SECOND) == []
     assert not [statement for statement in seen if "deliveries" in statement]
+
+
+def test_a_claim_reads_its_own_heads_and_not_all_that_is_due(postgresql: str, templates: Path, tmp_path: Path):
+    """Where PostgreSQL counted the table when nothing was due, an index of what is due looks like the shortest way to any head."""
+    store = Store(migrated_database(postgresql, templates), tmp_path / "payloads")
+
+    def fill(tx: Connection, states: list[str]) -> list[None]:
+        for state in states:
+            tx.exec_driver_sql(
+                "INSERT INTO deliveries (id, lane, position, partner, destination, kind, state, message, payload, attributes, on_dead, created_at, next_due)"
+                " SELECT %(state)s || n, 'lane' || n, n, 'northway', 'target:erp', 'event', %(state)s, 'm', 'p', '{}', 'pass', 1, 1 FROM generate_series(1, 2000) n",
+                {"state": state},
+            )
+        return [None] * len(states)
+
+    def plan(tx: Connection, items: list[list[str]]) -> list[Any]:
+        statement = claims._CHOSEN_LOCKED.text.replace("IN :keys", "= ANY(%(keys)s)")
+        return [tx.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", {"keys": lanes}).scalar_one()[0]["Plan"] for lanes in items]
+
+    def rows(step: dict[str, Any]) -> float:
+        return float(step["Actual Rows"] * step["Actual Loops"]) + sum(map(rows, step.get("Plans", [])))
+
+    try:
+        store.writer.submit(fill, "delivered").result(20)
+        store.read(lambda tx: tx.exec_driver_sql("ANALYZE deliveries")).result(20)
+        store.writer.submit(fill, "due").result(20)
+        put = "INSERT INTO lanes (id, destination, partner, subject, head, next_due) SELECT 'lane' || n, 'target:erp', 'northway', 's' || n, 'due' || n, 1"
+        store.writer.submit(lambda tx, _: [tx.exec_driver_sql(f"{put} FROM generate_series(1, 2000) n") and None], None).result(20)
+        read = rows(store.writer.submit(plan, [f"lane{number}" for number in range(1, 51)]).result(20))
+    finally:
+        store.close()
+    assert read <= 50 * 8, f"50 heads were asked for, and {read:.0f} rows were read"

@@ -57,7 +57,7 @@ _WAITING = text(
     "SELECT l.partner, count(*) AS number, min(d.created_at) AS oldest FROM lanes l JOIN deliveries d ON d.id = l.head"
     " WHERE l.destination LIKE 'outbox:%' AND l.next_due IS NOT NULL AND d.created_at < :since GROUP BY l.partner ORDER BY l.partner"
 )
-_OPEN_OF_KIND = text("SELECT id FROM alarms WHERE kind = :kind AND closed_at IS NULL ORDER BY id")
+_OPEN_OF_KIND = text("SELECT id FROM alarms WHERE kind = :kind AND closed_at IS NULL")
 
 
 def waiting_outboxes(tx: Connection, since: Instant) -> list[tuple[str, int, Instant]]:

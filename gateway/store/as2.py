@@ -80,7 +80,7 @@ _FOR = text(
     " LEFT JOIN messages m ON m.id = d.outgoing LEFT JOIN documents x ON x.id = d.document AND x.message = d.outgoing WHERE d.id = :id"
 )
 _CHASE = text(
-    "SELECT x.id, x.delivery, x.partner, x.message, x.receipt_span, d.lane FROM awaited a JOIN as2_messages x ON 'MDN:' || x.id = a.id"
+    "SELECT x.id, x.delivery, x.partner, x.message, x.receipt_span, d.lane FROM awaited a JOIN as2_messages x ON x.id = substr(a.id, 5)"
     " JOIN deliveries d ON d.id = x.delivery WHERE a.kind = 'MDN' AND a.state = 'waiting' AND a.overdue_at IS NULL AND a.due_at <= :now"
     " AND x.state = 'awaiting' AND x.resends_left > 0 AND d.state = 'delivered' ORDER BY a.due_at LIMIT :limit"
 )

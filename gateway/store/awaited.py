@@ -58,7 +58,7 @@ _BY_REFERENCE = one_of(
 )
 _OVERDUE = text(
     "UPDATE awaited SET overdue_at = :now WHERE id IN (SELECT id FROM awaited WHERE state = 'waiting' AND overdue_at IS NULL AND due_at <= :now"
-    " AND NOT (kind = 'MDN' AND EXISTS (SELECT 1 FROM as2_messages x WHERE 'MDN:' || x.id = awaited.id AND x.resends_left > 0 AND x.state = 'awaiting'))"
+    " AND NOT (kind = 'MDN' AND EXISTS (SELECT 1 FROM as2_messages x WHERE x.id = substr(awaited.id, 5) AND x.resends_left > 0 AND x.state = 'awaiting'))"
     " ORDER BY due_at LIMIT :limit) RETURNING id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every"
 )
 _STEPS = text(

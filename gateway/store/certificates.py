@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from gateway.as2.records import CertificateChange, CertificateRow
 from gateway.clock import DAY, Instant, as_datetime
 from gateway.store.alarms import raise_alarms
-from gateway.store.sql import insert, many
+from gateway.store.sql import in_lists, insert, many, one_of
 
 _COLUMNS = (
     "id", "owner", "name", "use", "fingerprint", "subject", "issuer", "serial", "strength", "der", "private", "not_before", "not_after", "from_at",
@@ -26,6 +26,7 @@ _CHANGE = {
     "until_at": text("UPDATE certificates SET until_at = :value, changed_at = :at, who = :who WHERE id = :id"),
 }
 _USED = text("UPDATE certificates SET used_at = :at WHERE fingerprint = :fingerprint AND (used_at IS NULL OR used_at < :before)")
+_TOLD = one_of("SELECT id FROM alarms WHERE id IN :keys")
 _FOREIGN_KEY = text("SELECT count(*) FROM certificates WHERE id = :id")
 USED_GRAIN: Instant = DAY // 24
 """`used_at` moves once an hour at most: a row must not change with every message."""
@@ -70,7 +71,7 @@ def warn(tx: Connection, items: list[Instant]) -> list[int]:
                 f"{whose} {row.name} ({row.use}, {row.subject}) {when} on {as_datetime(row.not_after):%Y-%m-%d}; add the next one with crossdock keys"
             )
             rows.append((f"certificate.expiring:{row.fingerprint[:40]}:{min(passed)}", row.owner, what))
-        known = {one.id for one in tx.execute(text("SELECT id FROM alarms WHERE kind = 'certificate.expiring'"))}
+        known = {one.id for one in in_lists(tx, _TOLD, [row[0] for row in rows])}
         fresh = [one for one in rows if one[0] not in known]
         alarm = {"kind": "certificate.expiring", "message": None, "at": now}
         raise_alarms(tx, [alarm | {"id": key, "partner": owner, "text": what} for key, owner, what in fresh])

@@ -20,11 +20,12 @@ SOON = 5_000
 
 _TAKE = text("UPDATE lanes SET lease_until = :until, node = :node, fence = fence + 1 WHERE id = :lane")
 _CHOSEN = one_of(
-    "SELECT l.id AS lane_id, l.fence, l.lease_until, l.next_due, d.id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload,"
+    "SELECT l.id AS lane_id, l.fence, l.lease_until, l.next_due, CASE WHEN d.state = 'due' THEN d.id END AS id, d.lane, d.partner, d.destination, d.kind, d.message, d.document, d.event, d.payload,"
     " d.attributes, d.attempts, d.unknown_outcome, d.on_dead, d.created_at, COALESCE(d.tried_from, d.created_at) AS tried_from, d.fallback, d.accepted, p.data,"
-    " p.location, p.sha256 FROM lanes l LEFT JOIN deliveries d ON d.id = l.head AND d.state = 'due' LEFT JOIN payloads p ON p.id = d.payload"
+    " p.location, p.sha256 FROM lanes l LEFT JOIN deliveries d ON d.id = l.head LEFT JOIN payloads p ON p.id = d.payload"
     " WHERE l.id IN :keys"
 )
+"""Whether the head is due is asked of its row, not of the index of all that are due: where PostgreSQL believes them few, it would read every one for each claim."""
 _CHOSEN_LOCKED = one_of(_CHOSEN.text + " FOR UPDATE OF l SKIP LOCKED")
 _LEASED = text(
     "SELECT partner, count(*) AS number FROM lanes WHERE destination = :destination AND lease_until > 0 AND lease_until > :now GROUP BY partner"

@@ -1,15 +1,16 @@
 """The verbs of receive: COMMIT 1, and what a partner may ask about its message afterwards."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from gateway.clock import Instant, Ticks
 from gateway.records import Incoming, Kept, Outcome
 from gateway.store.payload_rows import put_payloads
-from gateway.store.sql import in_lists, insert, many, one_of, rows_of
+from gateway.store.sql import at_keys, insert, many, rows_of
 
-_ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys")
 PUT_ANSWER = text(
     "INSERT INTO answers (partner, channel, key, sha256, message, at) VALUES (:partner, :channel, :key, :sha256, :message, :at)"
     " ON CONFLICT (partner, channel, key) DO UPDATE SET sha256 = excluded.sha256, message = excluded.message, at = excluded.at"
@@ -35,6 +36,12 @@ _TAKE_PLACES = text(
 `now`, the last at `now` + n - 1, or behind the last of another node's. Looking for what is known comes after it: then no other node keeps the same meanwhile."""
 
 
+def answers(tx: Connection, places: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], Row[Any]]:
+    """What was kept under these (partner, channel, key): rows with sha256, message, at. Those that were never seen are left out."""
+    rows = at_keys(tx, "answers", ("partner", "channel", "key"), ("sha256", "message", "at"), places)
+    return {(row.partner, row.channel, row.key): row for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class IntakeVerbs:
     ticks: Ticks
@@ -56,7 +63,7 @@ class IntakeVerbs:
         for as long as the item's window says.
         """
         arrivals = self.take_places(tx, items)
-        known = {(row.partner, row.channel, row.key): row for row in in_lists(tx, _ANSWERS, [key for item in items for key in _keys(item)])}
+        known = answers(tx, [(item.partner, item.channel, key) for item in items for key in _keys(item)])
         seen: dict[tuple[str, str, str], tuple[str, str, int]] = {key: (row.sha256, row.message, row.at) for key, row in known.items()}
         results: list[Kept] = []
         fresh: list[tuple[Incoming, int]] = []

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, text
 from gateway.clock import Instant, Ticks, as_datetime, as_text
 from gateway.records import Origin, Outgoing, OutgoingKept
 from gateway.store import awaited
-from gateway.store.intake import PUT_ANSWER
+from gateway.store.intake import PUT_ANSWER, answers
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
 from gateway.store.serial import take_turn
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import many
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
 from gateway.ways import MEDIA_TYPES, channel_of
 from partners.priority import PRIORITIES
@@ -26,7 +26,6 @@ KEYS = "erp"
 """The channel under which keys of the ERP are kept."""
 SET_CONTROL = "0001"
 
-_ANSWERS = one_of("SELECT partner, channel, key, sha256, message, at FROM answers WHERE key IN :keys AND channel = 'erp'")
 _DOCUMENT = text(
     "SELECT d.id, d.message, d.partner, d.stream, d.set_id, d.control, d.unmapped, d.mapping, m.control AS interchange, m.state, m.arrival, m.sha256, m.size"
     " FROM documents d JOIN messages m ON m.id = d.message WHERE m.direction = 'out' AND (d.id = :id OR d.message = :id) ORDER BY d.id LIMIT 1"
@@ -56,10 +55,8 @@ class OutgoingVerbs:
     def keep_outgoing(self, tx: Connection, items: list[Outgoing]) -> list[OutgoingKept]:
         """Each document once: a key that is known with the same body is a duplicate, with another a conflict."""
         take_turn(tx, "release", [item.partner for item in items])
-        seen = {
-            (row.partner, row.key): (row.sha256, row.message, row.at)
-            for row in in_lists(tx, _ANSWERS, [key for item in items for key in _keys(item)])
-        }
+        known = answers(tx, [(item.partner, KEYS, key) for item in items for key in _keys(item)])
+        seen = {(partner, key): (row.sha256, row.message, row.at) for (partner, _, key), row in known.items()}
         writes, results, fresh = Writes(), [], []
         replies: dict[tuple[str, str], dict[str, Any]] = {}
         for item in items:
@@ -247,9 +244,8 @@ def _earlier(row: tuple[str, str, Instant] | None, key: str | None, digest: str,
 
 def known(tx: Connection, partner: str, channel: str, key: str | None, digest: str, oldest: Instant) -> OutgoingKept | None:
     wanted = f"key:{key}" if key is not None else f"sha256:{digest}"
-    for row in in_lists(tx, _ANSWERS, [wanted]):
-        if (row.partner, row.channel) == (partner, channel):
-            return _earlier((row.sha256, row.message, row.at), key, digest, oldest)
+    for row in answers(tx, [(partner, channel, wanted)]).values():
+        return _earlier((row.sha256, row.message, row.at), key, digest, oldest)
     return None
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from gateway.clock import Instant
 from gateway.records import Chunk
-from gateway.store.sql import in_lists, one_of
+from gateway.store.sql import at_keys, in_lists, one_of
 from gateway.store.standings import Standings
 
 _STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
-_SEEN = one_of("SELECT partner, stream, sender, receiver, control, message, sha256, at FROM interchanges_seen WHERE control IN :keys")
-_CONTENTS = one_of("SELECT partner, stream, set_id, content_hash, document, message, at FROM contents WHERE content_hash IN :keys")
+_SEEN = ("partner", "stream", "sender", "receiver", "control")
+_CONTENT = ("partner", "stream", "set_id", "content_hash")
 _IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at, subject FROM identities WHERE id IN :keys")
 _EDITED = one_of("SELECT identity, meaning_before, at FROM edits WHERE identity IN :keys")
 
@@ -67,13 +67,17 @@ class Past:
 
 def past_of(tx: Connection, items: list[Chunk]) -> Past:
     """What the rows know of everything that these chunks name."""
-    controls = [row["control"] for chunk in items for row in chunk.interchanges]
-    contents = [document.content_hash for chunk in items for document in chunk.documents if document.content_hash]
+    places = [(chunk.partner, *(row[name] for name in _SEEN[1:])) for chunk in items for row in chunk.interchanges]
+    contents = [(chunk.partner, one.stream, one.set_id, one.content_hash) for chunk in items for one in chunk.documents if one.content_hash]
+    seen = at_keys(tx, "interchanges_seen", _SEEN, ("message", "sha256", "at"), places)
     identities = [event.identity for chunk in items for document in chunk.documents for event in document.events]
     return Past(
         messages={row.id: row for row in in_lists(tx, _STATES, [chunk.message for chunk in items])},
-        seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in in_lists(tx, _SEEN, controls)},
-        contents={tuple(row[:4]): SeenContent(row.document, row.message, row.at) for row in in_lists(tx, _CONTENTS, contents)},
+        seen={tuple(row[:5]): SeenInterchange(row.message, row.sha256, row.at) for row in seen},
+        contents={
+            tuple(row[:4]): SeenContent(row.document, row.message, row.at)
+            for row in at_keys(tx, "contents", _CONTENT, ("document", "message", "at"), contents)
+        },
         identities=known_events(tx, identities),
         edited=_edited(tx, [event.identity for chunk in items if chunk.replay for document in chunk.documents for event in document.events]),
         standings=Standings(tx, items),

@@ -107,6 +107,31 @@ def in_lists(tx: Connection, statement: TextClause, values: Iterable[Any]) -> li
     return found
 
 
+def at_keys(tx: Connection, table: str, key: tuple[str, ...], more: tuple[str, ...], values: Iterable[tuple[str, ...]]) -> list[Row[Any]]:
+    """(*key, *more) of the rows of a table under keys of several text columns, each looked up in the index that begins with all of them.
+
+    By one column alone that is not the index's first, both databases would read the whole index, whatever is asked.
+    """
+    wanted = sorted(set(values))
+    if not wanted:
+        return []
+    names = ", ".join(f"t.{name}" for name in (*key, *more))
+    found: list[Row[Any]] = []
+    for start in range(0, len(wanted), MOST_IN_LIST):
+        part = wanted[start : start + MOST_IN_LIST]
+        if tx.dialect.name == "sqlite":
+            # CROSS JOIN is an order here: first what is asked for.
+            same = " AND ".join(f"t.{name} = json_extract(k.value, '$[{number}]')" for number, name in enumerate(key))
+            sql, given = f"SELECT {names} FROM json_each(?) k CROSS JOIN {table} t WHERE {same}", (json.dumps(part),)  # noqa: S608 - names are ours
+            found += tx.exec_driver_sql(sql, given).all()
+        else:
+            arrays = ", ".join(f"%({name})s::text[]" for name in key)
+            same = " AND ".join(f"t.{name} = k.{name}" for name in key)
+            sql = f"SELECT {names} FROM unnest({arrays}) AS k({', '.join(key)}) JOIN {table} t ON {same}"  # noqa: S608 - names are ours
+            found += tx.exec_driver_sql(sql, {name: [one[number] for one in part] for number, name in enumerate(key)}).all()
+    return found
+
+
 def held(tx: Connection, statement: TextClause) -> TextClause:
     """The same query, whose rows no other node can change until this transaction's end. For what is looked at before it is written."""
     return statement if tx.dialect.name == "sqlite" else text(f"{statement.text} FOR UPDATE")
