@@ -4,15 +4,14 @@ Statements are compiled once a dialect and then go to the driver as they are: me
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Connection, Float, Integer, LargeBinary, String, TextClause, bindparam, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 from sqlalchemy.engine import Row
 
-from gateway.store.schema import metadata
+from gateway.store.together import one_statement
 
 MOST_IN_LIST = 500
 
@@ -42,42 +41,14 @@ def _values(order: list[str] | None) -> Values:
 
 
 def many(tx: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
-    """executemany, and nothing at all for no rows."""
+    """executemany, and nothing at all for no rows. The rows are taken in their order, also where that is which locks are taken after which."""
     if not rows:
         return
-    if len(rows) > 1 and tx.dialect.name == "postgresql" and (together := _together(statement.text)) is not None:
-        sql, names = together
-        tx.exec_driver_sql(sql, {name: [row[name] for row in rows] for name in names})
+    if len(rows) > 1 and tx.dialect.name == "postgresql" and (together := one_statement(statement.text, rows)) is not None:
+        tx.exec_driver_sql(together.sql, together.lists(rows))
         return
     sql, values_of = _for_driver(tx, statement.text)
     tx.exec_driver_sql(sql, list(map(values_of, rows)))
-
-
-_PLAIN = re.compile(r"INSERT INTO (\w+) \(([\w, ]+)\) VALUES \([:\w, ]+\)( ON CONFLICT DO NOTHING)?")
-_as_one: dict[str, tuple[str, list[str]] | None] = {}
-"""Statement -> (the same for all rows at once, its columns); None for one that cannot be."""
-
-
-_OF = ((BigInteger, "bigint"), (Integer, "integer"), (Boolean, "boolean"), (Float, "double precision"), (String, "text"))
-
-
-def _array_of(kind: Any) -> str:
-    """The type of the array's elements; of text without its length, for a cast to a length cuts without a word."""
-    return next(name for known, name in _OF if isinstance(kind, known))
-
-
-def _together(statement: str) -> tuple[str, list[str]] | None:
-    """A plain INSERT as one statement over arrays: PostgreSQL begins and ends it once, not once a row, which costs more than the row."""
-    if statement not in _as_one:
-        found = _PLAIN.fullmatch(statement)
-        _as_one[statement] = None
-        if found is not None and found[1] in metadata.tables:
-            columns, names = metadata.tables[found[1]].columns, found[2].split(", ")
-            if any(isinstance(columns[name].type, LargeBinary) for name in names):
-                return None  # bytes in an array are written out as text
-            arrays = ", ".join(f"%({name})s::{_array_of(columns[name].type)}[]" for name in names)
-            _as_one[statement] = (f"INSERT INTO {found[1]} ({found[2]}) SELECT * FROM unnest({arrays}){found[3] or ''}", names)  # noqa: S608 - names are ours
-    return _as_one[statement]
 
 
 def rows_of(tx: Connection, statement: TextClause, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
