@@ -227,6 +227,9 @@ class Alarms(Model):
     outbox_after: Span = Field(
         default=timedelta(hours=24), description="documents that nobody has fetched from a partner's outbox for so long raise an alarm"
     )
+    consumer_after: Span = Field(
+        default=timedelta(hours=4), description="an event that a consumer of the stream has not taken for so long raises an alarm"
+    )
     runbooks: str = Field(default="docs/runbooks", description="where the runbooks are, such as an address of yours; letters link there")
     mail: dict[Name, AlarmMail] = Field(default_factory=dict)
     webhook: dict[Name, AlarmWebhook] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from functools import partial
 
 from gateway.chores import Chore, Turn
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
+from gateway.consumers.records import Behind
 from gateway.records import Waited
 from gateway.settings import Settings
 from gateway.sftp.files import Files
@@ -63,12 +64,14 @@ class SharedWork:
         return f"{chased} messages are sent again or reported" if chased else ""
 
     async def _warn(self, turn: Turn) -> str:
-        """Certificates that run out, documents that nobody fetches, numbers that are missing."""
+        """Certificates that run out, documents that nobody fetches, consumers who have stopped to read, numbers that are missing."""
         now = self._clock()
         await landed(self._store.warn_of_certificates(now))
         since = now - span(self._settings.alarms.outbox_after)
         late = await landed(self._store.read(lambda tx: waiting_outboxes(tx, since)))
         await landed(self._store.warn_of_outboxes(Waited(late, now)))
+        behind = await landed(self._store.read(partial(feed.behind, since=now - span(self._settings.alarms.consumer_after))))
+        await landed(self._store.consumers.warn_of_behind(Behind(behind, now)))
         for revision in self._book():
             if revision.profile.identities.control_numbers == "sequential":
                 look = ControlLook(revision.profile.partner, now - CONTROLS_SINCE, now - CONTROLS_SETTLED, now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from gateway.consumers.records import Commit, Consumer, Made, Rewind
+from gateway.consumers.records import Behind, Commit, Consumer, Made, Rewind
 from gateway.store import feed
 from gateway.store.store import Store
 from tests.api_running import shipment_event
@@ -184,3 +184,35 @@ def test_after_a_restore_no_cursor_of_before_counts(store: Store):
     assert store.consumers.restart(AT).result(20) == 1
     done = store.consumers.commit(Commit("wms", 1, 0, "wms", AT, "call")).result(20)
     assert (done.position, done.epoch) == (0, 1)
+
+
+def test_who_has_stopped_to_take_is_behind_and_who_has_nothing_to_take_is_not(store: Store):
+    def make(name: str, *scopes: str, types: tuple[str, ...] | None = None) -> None:
+        assert store.consumers.make(Made(Consumer(name, frozenset(scopes), None, types, None, None, "0.1.0"), None, 0, "me", AT)).result(20)
+
+    def commit(name: str, position: int) -> None:
+        assert store.consumers.commit(Commit(name, position, 0, "me", AT, "call")).result(20)
+
+    def behind(since: int) -> list[tuple[str, int, int]]:
+        return store.read(lambda tx: feed.behind(tx, since)).result(20)
+
+    def open_alarms() -> list[str]:
+        return store.read(lambda tx: [row.text for row in tx.execute(text("SELECT text FROM alarms WHERE closed_at IS NULL"))]).result(20)
+
+    for name in ("wms", "slow", "never"):
+        make(name, "events:read")
+    make("lists", "shipments:read")
+    make("stock", "events:read", types=("inventory.reported",))
+    Teller(store).tell(*(shipment_event(f"S{number}") for number in range(3)))
+    store.consumers.place(AT).result(20)
+    for name, position in (("wms", 3), ("slow", 1), ("stock", 1)):
+        commit(name, position)
+    assert behind(AT) == [], "not for long yet"
+    assert behind(AT + 1) == [("slow", 2, AT)]
+    store.consumers.warn_of_behind(Behind(behind(AT + 1), AT + 1)).result(20)
+    (alarm,) = open_alarms()
+    assert alarm.startswith("slow has not taken what is in the stream for it since ")
+    assert alarm.endswith("position 2; it has 2 positions to go")
+    commit("slow", 3)
+    store.consumers.warn_of_behind(Behind(behind(AT + 1), AT + 2)).result(20)
+    assert open_alarms() == []

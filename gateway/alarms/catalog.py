@@ -34,6 +34,7 @@ KINDS: dict[str, Kind] = {
     "as2.refused": Kind("soon", "AS2 messages of the partner are refused; it has been told", "crossdock as2 messages --partner {partner} --direction in --state refused"),
     "certificate.expiring": Kind("soon", "a certificate runs out; after its last day messages are refused", "crossdock keys list --expiring 60"),
     "clock.jumped": Kind("soon", "a clock was set, by more than clocks drift; nodes follow it slowly, so nothing has run out early, but times that are written are off until they meet", "crossdock nodes"),
+    "consumer.behind": Kind("soon", "a consumer has stopped to take what is in the event stream for it; nothing is lost, it goes on behind its cursor", "crossdock consumers"),
     "control.gap": Kind("soon", "interchanges of the partner are missing between those that came", "crossdock messages --partner {partner}"),
     "database.restored": Kind("now", "this database was restored from a backup; what was due then is in doubt, and what came since is missing", "crossdock dead"),
     "delivery.dead": Kind("now", "the destination will not take it, or its time is over; what follows in its lane may wait behind it", "crossdock dead"),

@@ -46,6 +46,14 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """Consumers who have stopped to take what they see of the stream: (name, the first position that it has not taken, when that was placed)."""
+
+    late: list[tuple[str, int, Instant]]
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """A new one, with the hash of its first token; None for the one whose token stands in the settings."""
 

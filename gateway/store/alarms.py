@@ -65,6 +65,11 @@ def waiting_outboxes(tx: Connection, since: Instant) -> list[tuple[str, int, Ins
     return [(row.partner, row.number, row.oldest) for row in tx.execute(_WAITING, {"since": since})]
 
 
+def open_of_kind(tx: Connection, kind: str) -> list[str]:
+    """Their ids, in order."""
+    return sorted(row.id for row in tx.execute(_OPEN_OF_KIND, {"kind": kind}))
+
+
 def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[None]:
     """An alarm for each partner who has not fetched what waits for it; who has, has none."""
     for item in items:
@@ -78,7 +83,7 @@ def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[None]:
             )
         raise_alarms(tx, raised)
         late = {row["id"] for row in raised}
-        over = [row.id for row in tx.execute(_OPEN_OF_KIND, {"kind": "outbox.waiting"}) if row.id not in late]
+        over = [key for key in open_of_kind(tx, "outbox.waiting") if key not in late]
         close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "they were fetched") for key in over])
     return [None] * len(items)
 

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from gateway.clock import Instant
-from gateway.consumers.records import Asking, Change, Commit, Given, Made, Noted, Retirement, Rewind, Rotation, Standing
+from gateway.consumers.records import Asking, Behind, Change, Commit, Given, Made, Noted, Retirement, Rewind, Rotation, Standing
 from gateway.store import consumers, feed
 from gateway.store.writer import Writer
 
@@ -39,6 +39,9 @@ class ConsumerVerbs:
 
     def rewind(self, item: Rewind) -> "Future[Standing | None]":
         return self.writer.submit(feed.rewind, item)
+
+    def warn_of_behind(self, item: Behind) -> "Future[None]":
+        return self.writer.submit(feed.warn_of_behind, item)
 
     def prune_feed(self, after: int) -> "Future[int]":
         return self.writer.submit(feed.prune, after)

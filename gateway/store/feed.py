@@ -11,9 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
-from gateway.clock import Instant
-from gateway.consumers.records import Commit, Consumer, Rewind, Standing, chain_of
+from gateway.clock import Instant, as_text
+from gateway.consumers.records import Behind, Commit, Consumer, Rewind, Standing, chain_of
+from gateway.records import AlarmClosed
 from gateway.store import audit
+from gateway.store.alarms import close_alarms, open_of_kind, raise_alarms
+from gateway.store.consumers import consumer_of, listed
 from gateway.store.sql import in_lists, insert, many, one_of
 
 MOST_PLACED = 1_000
@@ -31,6 +34,7 @@ _PLACED = one_of("DELETE FROM feed_waiting WHERE event IN :keys RETURNING event"
 _MOVE = text("UPDATE feed_heads SET position = :position, at = :at WHERE id = 'events'")
 _BEFORE = text("SELECT position FROM feed WHERE at < :at ORDER BY at DESC, position DESC LIMIT 1")
 
+_PLACED_AT = text("SELECT at FROM feed WHERE position = :position")
 _GONE = text("DELETE FROM feed WHERE position > :after AND position <= :until AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = feed.event)")
 _NEW_EPOCH = text("UPDATE consumers SET epoch = epoch + 1")
 
@@ -114,6 +118,20 @@ def restart(tx: Connection, items: list[Instant]) -> list[int]:
     return [tx.execute(_NEW_EPOCH).rowcount for _ in items]
 
 
+def warn_of_behind(tx: Connection, items: list[Behind]) -> list[None]:
+    """An alarm for each consumer who has not taken what is there for it; who has, or is retired, has none."""
+    for item in items:
+        raised = []
+        for name, position, since in item.late:
+            what = f"{name} has not taken what is in the stream for it since {as_text(since)}, position {position}; it has {head(tx) - position + 1} positions to go"
+            raised.append({"id": f"consumer.behind:{name}", "kind": "consumer.behind", "partner": "-", "message": None, "text": what, "at": item.at})
+        raise_alarms(tx, raised)
+        late = {row["id"] for row in raised}
+        over = [key for key in open_of_kind(tx, "consumer.behind") if key not in late]
+        close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "it has taken what was there") for key in over])
+    return [None] * len(items)
+
+
 # ---- reading
 
 
@@ -179,3 +197,18 @@ def standing(tx: Connection, name: str) -> Standing | None:
     """A consumer's cursor; None where it is not there."""
     row = tx.execute(text(_CURSOR), {"name": name}).first()
     return None if row is None else Standing(row.position, row.epoch, head(tx), row.committed_at)
+
+
+def behind(tx: Connection, since: Instant) -> list[tuple[str, int, Instant]]:
+    """Consumers who have read the stream by cursor, and for whom something has been there since before then: see `Behind`."""
+    found = []
+    for row in listed(tx):
+        if row["retired_at"] is not None or row["committed_at"] is None or "events:read" not in row["scopes"]:
+            continue  # who has never taken anything may only ask for lists
+        following = page(tx, consumer_of(row), row["position"], 1)
+        if following.events:
+            position = following.events[0][0]
+            at = tx.execute(_PLACED_AT, {"position": position}).scalar_one()
+            if at < since:
+                found.append((row["name"], position, at))
+    return found
