@@ -1,4 +1,4 @@
-"""The migrations arrive at exactly the tables of tables.py, on both databases, and can be run again."""
+"""The migrations arrive at exactly the tables of gateway/store/tables, on both databases, and can be run again."""
 
 from pathlib import Path
 
