@@ -12,12 +12,12 @@ import pytest
 from aiohttp import web
 
 from gateway import journal
-from gateway.app import open_store
 from gateway.commands.operate import operate
 from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.as2 import PretendAs2Partner
 from gateway.simulators.erp import PretendErp
+from gateway.store_opening import open_store
 from tests.as2_keys import key
 from tests.as2_running import profile, text_of
 from tests.lives import PATIENCE, Life

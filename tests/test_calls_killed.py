@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from gateway import journal
-from gateway.app import open_store
 from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.partner import PretendPartner
+from gateway.store_opening import open_store
 from tests.cutting import Cut, line_to
 from tests.lives import PATIENCE, Life
 from tests.peers import tryton as peers

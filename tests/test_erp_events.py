@@ -119,7 +119,7 @@ def test_a_node_that_stops_lets_nobody_wait(tmp_path: Path):
     async def act(api: Api) -> None:
         waiting = asyncio.get_running_loop().create_task(api.get("/v1/events?wait=30"))
         await asyncio.sleep(0.2)
-        runner = api.gateway.node._runners[1]
+        runner = api.gateway.node.listeners.runners["erp"]
         await asyncio.wait_for(runner.cleanup(), 10)
         assert (await waiting).value == []
 

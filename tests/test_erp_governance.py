@@ -78,7 +78,7 @@ def test_a_flood_of_refusals_is_few_records_that_count_them_all(tmp_path: Path):
         for _ in range(21):
             await api.get("/v1/shipments", "wms")
             await api.get("/v1/shipments", None)
-        await api.gateway.node._runners[1].cleanup()
+        await api.gateway.node.listeners.runners["erp"].cleanup()
         for chain, status, number in (("consumer:wms", 429, 20), ("consumer:-", 401, 21)):
             denied = [one for one in records(api, chain) if one["act"] == "denied"]
             assert [one["status"] for one in denied] == [status, status], "the first at once, the others together"

@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 
 from gateway import journal
-from gateway.app import open_store
 from gateway.clock import new_id, now
 from gateway.errors import StoreUnavailable
 from gateway.operations import OPERATIONS
@@ -18,6 +17,7 @@ from gateway.settings import Settings, read_settings
 from gateway.simulators.erp import PretendErp
 from gateway.store.payloads import Payload
 from gateway.store.store import Store
+from gateway.store_opening import open_store
 from tests.lives import PATIENCE, Life
 from tests.running import ROOT
 from tests.test_as2_killed import asked

@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 
 from gateway import journal
-from gateway.app import open_store
 from gateway.clock import new_id, now
 from gateway.operations import OPERATIONS
 from gateway.records import Incoming
 from gateway.settings import read_settings
 from gateway.store.payloads import Payload
+from gateway.store_opening import open_store
 from tests.lives import PATIENCE, Life
 from tests.running import ROOT, document
 from tests.test_rest_polling import Staging

@@ -268,7 +268,7 @@ def test_files_that_are_never_whole_end_with_an_alarm(home):
         put(sftp, "/in/a.tmp", x12(1))
         put(sftp, "/in/b.tmp", BIG)
         node = home.gateway.node
-        channel = node.book.by_name("forgetful").profile.channels.sftp
+        channel = node.profiles.book.by_name("forgetful").profile.channels.sftp
         home.settle(lambda: node.files.expire("forgetful", channel) == 2 or (time.sleep(0.5) or False))
         assert sftp.listdir("/in") == []
     assert list(node.store.files.parts.iterdir()) == []

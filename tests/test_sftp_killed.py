@@ -21,10 +21,10 @@ from paramiko.sftp import CMD_CLOSE, SFTP_PERMISSION_DENIED
 from sqlalchemy import create_engine
 
 from gateway import journal
-from gateway.app import open_store
 from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
 from gateway.simulators.erp import PretendErp
+from gateway.store_opening import open_store
 from tests.lives import PATIENCE, Life
 from tests.sftp_remote import RemoteServer
 from tests.sftp_running import KEY, profile, x12

@@ -55,7 +55,7 @@ class Partner:
         """Polls once; what is told of it."""
         node = self.home.gateway.node
         self.home.operate("sftp.poll", partner=self.name)
-        revision = node.book.by_name(self.name)
+        revision = node.profiles.book.by_name(self.name)
         (poll,) = revision.profile.channels.sftp_poll
         Turn(node.poller, revision, poll, f"{self.name}:{poll.name}").run()
         return self.told()

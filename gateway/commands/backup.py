@@ -47,9 +47,9 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """A backup into an empty database, of either kind. What was due is marked as in doubt, so that nothing has its effect twice."""
-    from gateway.app import lock
     from gateway.backing_up import BackupRefused, Work, restore_backup
     from gateway.commands.asking import settings_of
+    from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
     from gateway.exits import FAILED, SERVICE_MISSING
     from gateway.store.bucket import open_bucket
@@ -109,10 +109,11 @@ def _made(folder: Path, with_bucket: bool, config: Path | None, data_dir: Path |
 
 def _alone(operations: dict[str, Any], given: dict[str, Any], config: Path | None, data_dir: Path | None) -> dict[str, Any]:
     """No node runs: on the store itself, opened under its lock."""
-    from gateway.app import lock, open_store
     from gateway.commands.asking import settings_of
+    from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
     from gateway.exits import SERVICE_MISSING
+    from gateway.store_opening import open_store
 
     settings = settings_of(config, data_dir)
     if settings.database is None and not (settings.data_dir / "crossdock.db").exists():

@@ -21,10 +21,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import journal
-from gateway.app import Node, lock, open_store
+from gateway.app import Node
 from gateway.commands.demo_day import Day, StepFailed
 from gateway.commands.demo_stage import carrier_keys, fresh_folder, until_stopped
 from gateway.commands.story import tell_event
+from gateway.data_directory import lock
 from gateway.exits import FAILED, GOOD
 from gateway.operations import OPERATIONS
 from gateway.settings import Settings, read_settings
@@ -34,6 +35,7 @@ from gateway.simulators.living import ByAs2, ByHttp, BySftp, run_out
 from gateway.simulators.partner import PretendPartner, acknowledged
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.store.store import Store
+from gateway.store_opening import open_store
 from translators.as2.cms.keys import certificate
 
 DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"

@@ -8,7 +8,7 @@ import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.app import LOCK_FILE, lock
+from gateway.data_directory import LOCK_FILE, lock
 from gateway.keys import Vault, generate
 from translators.as2.cms.keys import OurKey, certificate
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.data_directory import NODE_FILE, lock
 from gateway.errors import Refused, StoreUnavailable
 from gateway.settings import Settings, read_settings
 from partners.profile import Profile, read_profile
 
-NODE_FILE = "node.json"
 PATIENCE = 35
 SHIPPED = Path(__file__).parent.parent.parent / "partners" / "profiles"
 
@@ -28,8 +28,8 @@ def operate(settings: Settings, name: str, given: dict[str, Any]) -> Any:
         and not name.startswith(("partners.", "keys.", "sftp.", "consumers."))
     ):
         raise StoreUnavailable(f"{settings.data_dir} holds no data yet; start a node with `crossdock serve`, or name another folder with --data-dir")
-    from gateway.app import lock, open_store
     from gateway.operations import OPERATIONS
+    from gateway.store_opening import open_store
 
     held = lock(settings.data_dir)
     store = open_store(settings)

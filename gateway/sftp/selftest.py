@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from gateway.clock import as_datetime, new_id, now
+from gateway.data_directory import NODE_FILE
 from gateway.errors import CrossdockError, DestinationFault, Refused, TemporaryFailure
 from gateway.sftp.host_keys import all_keys, secret_of
 from gateway.store import profiles
@@ -13,7 +14,6 @@ from partners.channels import SftpChannel, SftpPoll, SftpPush, SftpRemote
 from partners.profile import read_profile
 
 Step = dict[str, Any]
-NODE_FILE = "node.json"
 WAIT = 30.0
 
 
