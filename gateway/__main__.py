@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands import alarms as alarms_commands
 from gateway.commands import as2 as as2_commands
+from gateway.commands import asking
 from gateway.commands import audit as audit_commands
 from gateway.commands import backup as backup_commands
 from gateway.commands import consumers as consumer_commands
@@ -18,6 +19,7 @@ from gateway.commands import receipts as receipts_commands
 from gateway.commands import replays as replay_commands
 from gateway.commands import sftp as sftp_commands
 from gateway.commands import targets as target_commands
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
 app = typer.Typer(
@@ -61,9 +63,6 @@ app.command("skip")(dead_commands.skip)
 app.add_typer(replay_commands.replays, name="replays")
 app.command("replay")(replay_commands.replay)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 File = Annotated[Path, typer.Argument(help="A file.")]
 Guides = Annotated[Path | None, typer.Option("--guides", help="A folder of your own guides, over those that ship.")]
 FileMapping = Annotated[
@@ -149,7 +148,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """The whole life of a message: what came, what it became, who was told, with each attempt."""
-    _operate("show", {"id": wanted}, config, data_dir, as_json)
+    asking.run("show", {"id": wanted}, config, data_dir, as_json)
 
 
 @app.command()
@@ -163,7 +162,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Where the fields of an event come from: bytes, element, rule and transform. Of a document of ours: what the partner refuses, against our own bytes."""
-    _operate("explain", {"id": event, "field": field}, config, data_dir, as_json)
+    asking.run("explain", {"id": event, "field": field}, config, data_dir, as_json)
 
 
 @app.command()
@@ -179,7 +178,7 @@ def awaited(
     as_json: Json = False,
 ) -> None:
     """Acknowledgments that partners owe us for what we sent, and what they said."""
-    _operate("awaited", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
+    asking.run("awaited", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
 
 
 @erp.command("check")
@@ -307,10 +306,9 @@ def show_config(config: Config = None, data_dir: Data = None) -> None:
     """The settings as a node would see them, secrets masked."""
     import json
 
-    from gateway.commands.asking import settings_of
     from gateway.settings import masked
 
-    typer.echo(json.dumps(masked(settings_of(config, data_dir).model_dump(mode="json")), indent=2))
+    typer.echo(json.dumps(masked(asking.settings_of(config, data_dir).model_dump(mode="json")), indent=2))
 
 
 @guide.command("show")
@@ -378,7 +376,7 @@ def partners_apply(
     if problems:
         typer.echo("\n".join(problems), err=True)
         raise typer.Exit(FAILED)
-    _operate("partners.apply", {"text": text, "file": file.name, "as": state}, config, data_dir, as_json)
+    asking.run("partners.apply", {"text": text, "file": file.name, "as": state}, config, data_dir, as_json)
 
 
 @partners.command("promote")
@@ -390,7 +388,7 @@ def partners_promote(
     as_json: Json = False,
 ) -> None:
     """Make a draft the partner's live revision."""
-    _operate("partners.promote", {"partner": partner, "revision": revision}, config, data_dir, as_json)
+    asking.run("partners.promote", {"partner": partner, "revision": revision}, config, data_dir, as_json)
 
 
 @partners.command("rollback")
@@ -402,7 +400,7 @@ def partners_rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to a revision that was live before."""
-    _operate("partners.rollback", {"partner": partner, "revision": revision}, config, data_dir, as_json)
+    asking.run("partners.rollback", {"partner": partner, "revision": revision}, config, data_dir, as_json)
 
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Mappings, such as x12/856; all that ship without one.")]
@@ -450,7 +448,7 @@ def map_diff(name: Annotated[str, typer.Argument(help="A mapping, such as x12/94
 @partners.command("list")
 def partners_list(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Every partner with its live revision."""
-    _operate("partners.list", {}, config, data_dir, as_json)
+    asking.run("partners.list", {}, config, data_dir, as_json)
 
 
 @partners.command("show")
@@ -462,7 +460,7 @@ def partners_show(
     as_json: Json = False,
 ) -> None:
     """A partner's profile and the revisions before it."""
-    _operate("partners.show", {"partner": partner, "revision": revision}, config, data_dir, as_json)
+    asking.run("partners.show", {"partner": partner, "revision": revision}, config, data_dir, as_json)
 
 
 @partners.command("token")
@@ -473,12 +471,6 @@ def partners_token() -> None:
 
     token = secrets.token_urlsafe(32)
     typer.echo(f"token:  {token}\nsha256: {hashlib.sha256(token.encode()).hexdigest()}")
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
 
 
 def _read(file: Path) -> str:

@@ -1,21 +1,13 @@
 """`crossdock alarms …`: what is wrong now, and who is told."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
+
 alarms = typer.Typer(help="What is wrong now; each trouble once.", invoke_without_command=True)
-
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
 
 
 @alarms.callback()
@@ -31,7 +23,7 @@ def listed(
 ) -> None:
     """The latest alarms that are open, each trouble once."""
     if context.invoked_subcommand is None:
-        _operate("alarms", {"all": everything, "partner": partner, "kind": kind, "limit": limit}, config, data_dir, as_json)
+        asking.run("alarms", {"all": everything, "partner": partner, "kind": kind, "limit": limit}, config, data_dir, as_json)
 
 
 @alarms.command("close")
@@ -43,10 +35,10 @@ def close(
     as_json: Json = False,
 ) -> None:
     """Ends an alarm. The same trouble again opens it anew."""
-    _operate("alarms.close", {"id": wanted, "reason": because}, config, data_dir, as_json)
+    asking.run("alarms.close", {"id": wanted, "reason": because}, config, data_dir, as_json)
 
 
 @alarms.command("test")
 def try_out(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Raises an alarm that means nothing, so that you see whether alarms arrive where people look."""
-    _operate("alarms.test", {}, config, data_dir, as_json)
+    asking.run("alarms.test", {}, config, data_dir, as_json)

@@ -7,24 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import FAILED, USAGE
 
 keys = typer.Typer(help="Keys and certificates, ours and the partners': make, import, list, retire.", no_args_is_help=True)
 as2 = typer.Typer(help="AS2: what was exchanged, send a file, try a partner's terms, evidence.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Begin = Annotated[str | None, typer.Option("--from", help="From when it is used: a date, or a time with its zone. Default: at once.")]
 End = Annotated[str | None, typer.Option("--until", help="Until when it is used.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id, the name of a key of ours, or the first digits of a fingerprint.")]
 Use = Annotated[str, typer.Option(help="sign, encrypt, both; or tls: what its server shows.")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    from gateway.commands.asking import run
-
-    return run(name, given, config, data_dir, as_json)
 
 
 @keys.command("generate")
@@ -42,7 +35,7 @@ def keys_generate(
 ) -> None:
     """Make a key pair of ours with a self-signed certificate; give the certificate to partners (keys show)."""
     given = {"name": name, "kind": kind, "common_name": common_name, "organization": organization, "days": days, "use": use, "from": begin}
-    _operate("keys.generate", given, config, data_dir, as_json)
+    asking.run("keys.generate", given, config, data_dir, as_json)
 
 
 @keys.command("import")
@@ -59,7 +52,7 @@ def keys_import(
     """Bring a key pair of ours from another product."""
     if password is None and file.suffix.lower() in (".p12", ".pfx"):
         password = str(typer.prompt("Password of the file", hide_input=True, default=""))
-    _operate("keys.import", {"name": name, "data": _bytes(file), "password": password, "use": use, "from": begin}, config, data_dir, as_json)
+    asking.run("keys.import", {"name": name, "data": _bytes(file), "password": password, "use": use, "from": begin}, config, data_dir, as_json)
 
 
 @keys.command("add")
@@ -79,7 +72,7 @@ def keys_add(
 ) -> None:
     """Register a partner's certificate. Several may prove its messages; the one whose time began last is encrypted to."""
     given = {"partner": partner, "data": _bytes(file), "use": use, "name": name, "from": begin, "until": end, "weak": weak}
-    _operate("keys.add", given, config, data_dir, as_json)
+    asking.run("keys.add", given, config, data_dir, as_json)
 
 
 @keys.command("list")
@@ -92,7 +85,7 @@ def keys_list(
     as_json: Json = False,
 ) -> None:
     """Keys and certificates: whose, for what, until when, last used."""
-    _operate("keys.list", {"partner": partner, "expiring": expiring, "all": everything}, config, data_dir, as_json)
+    asking.run("keys.list", {"partner": partner, "expiring": expiring, "all": everything}, config, data_dir, as_json)
 
 
 @keys.command("show")
@@ -105,21 +98,21 @@ def keys_show(
 ) -> None:
     """A certificate, to hand to a partner. Private keys are never shown."""
     if pem:
-        typer.echo(_ask("keys.show", {"id": wanted}, config, data_dir)["pem"], nl=False)
+        typer.echo(asking.ask("keys.show", {"id": wanted}, config, data_dir)["pem"], nl=False)
         return
-    _operate("keys.show", {"id": wanted}, config, data_dir, as_json)
+    asking.run("keys.show", {"id": wanted}, config, data_dir, as_json)
 
 
 @keys.command("retire")
 def keys_retire(wanted: Id, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Take a key or certificate out of use. It stays as evidence of what it proved."""
-    _operate("keys.retire", {"id": wanted}, config, data_dir, as_json)
+    asking.run("keys.retire", {"id": wanted}, config, data_dir, as_json)
 
 
 @keys.command("schedule")
 def keys_schedule(wanted: Id, begin: Begin = None, end: End = None, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Change from when, or until when, one is used."""
-    _operate("keys.schedule", {"id": wanted, "from": begin, "until": end}, config, data_dir, as_json)
+    asking.run("keys.schedule", {"id": wanted, "from": begin, "until": end}, config, data_dir, as_json)
 
 
 @keys.command("secret")
@@ -132,7 +125,7 @@ def keys_secret(
 ) -> None:
     """Keep a secret that we share with a partner, sealed: a password for its server, or what it signs requests with (whsec_…)."""
     given = value if value is not None else str(typer.prompt("The secret", hide_input=True))
-    _operate("keys.secret", {"name": name, "value": given}, config, data_dir, as_json)
+    asking.run("keys.secret", {"name": name, "value": given}, config, data_dir, as_json)
 
 
 @as2.command("messages")
@@ -148,7 +141,7 @@ def as2_messages(
     as_json: Json = False,
 ) -> None:
     """The latest AS2 messages, both ways, and what their receipts say."""
-    _operate("as2.messages", {"partner": partner, "direction": direction, "state": state, "limit": limit}, config, data_dir, as_json)
+    asking.run("as2.messages", {"partner": partner, "direction": direction, "state": state, "limit": limit}, config, data_dir, as_json)
 
 
 @as2.command("send")
@@ -163,11 +156,11 @@ def as2_send(
 ) -> None:
     """Send a file by AS2 and wait for its receipt: the trial of a new connection. Exit 0: proven delivered, 1: not."""
     given = {"partner": partner, "data": _bytes(file), "file_name": file.name, "media_type": media_type}
-    queued = _operate("as2.send", given, config, data_dir, False)
+    queued = asking.run("as2.send", given, config, data_dir, False)
     until = time.monotonic() + wait
     row: Any = None
     while time.monotonic() < until:
-        row = _ask("as2.sent", {"message": queued["message"]}, config, data_dir)
+        row = asking.ask("as2.sent", {"message": queued["message"]}, config, data_dir)
         if row is not None and row["state"] in ("delivered", "failed", "disputed", "unproven"):
             break
         time.sleep(0.2)
@@ -188,7 +181,7 @@ def as2_selftest(
     partner: Annotated[str, typer.Argument(help="Whose terms.")], data_dir: Data = None, config: Config = None, as_json: Json = False
 ) -> None:
     """Try a partner's terms on this machine: keys, dates, a message out and back, a receipt. Exit 0: all good, 1: something is not."""
-    told = _operate("as2.selftest", {"partner": partner}, config, data_dir, as_json)
+    told = asking.run("as2.selftest", {"partner": partner}, config, data_dir, as_json)
     if not all(one["good"] for one in told):
         raise typer.Exit(FAILED)
 
@@ -204,7 +197,7 @@ def as2_evidence(
     if to.exists():
         typer.echo(f"{to} is there already; name a new folder", err=True)
         raise typer.Exit(USAGE)
-    value = _ask("as2.evidence", {"id": wanted}, config, data_dir)
+    value = asking.ask("as2.evidence", {"id": wanted}, config, data_dir)
     to.mkdir(parents=True)
     for name, data in value["files"].items():
         if Path(name).name != name:
@@ -212,12 +205,6 @@ def as2_evidence(
             raise typer.Exit(FAILED)
         (to / name).write_bytes(base64.b64decode(data))
     typer.echo(f"{len(value['files'])} files in {to}; `sh {to / 'verify.sh'}` verifies them, {to / 'PROCEDURE.txt'} says how")
-
-
-def _ask(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
-    from gateway.commands.asking import ask
-
-    return ask(name, given, config, data_dir)
 
 
 def _json(value: Any) -> str:

@@ -6,13 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
 audit = typer.Typer(help="The audit log: verify its chains, note their heads, read their records.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 
 
 @audit.command("verify")
@@ -24,12 +22,10 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Walk every chain from its first record. Exit 0: whole; 1: the rows that were altered or are missing, by chain and number."""
-    from gateway.commands.asking import ask, show
-
     given: dict[str, Any] = {"chain": chain, "noted": _noted(against) if against else None}
     whole: dict[str, Any] = {"checked": 0, "chains": 0, "faults": [], "more": False}
     while True:
-        value = ask("audit.verify", given, config, data_dir)
+        value = asking.ask("audit.verify", given, config, data_dir)
         for name in ("checked", "chains"):
             whole[name] += value[name]
         whole["faults"] += value["faults"]
@@ -37,7 +33,7 @@ def verify(
         if not value["at"] or whole["more"]:
             break
         given["at"] = value["at"]
-    show("audit.verify", whole, as_json)
+    asking.show("audit.verify", whole, as_json)
     if whole["faults"]:
         raise typer.Exit(FAILED)
 
@@ -45,12 +41,10 @@ def verify(
 @audit.command("heads")
 def heads(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """The last record of each chain. Keep them where the database's owner cannot alter them; `verify --against` holds the log to them."""
-    from gateway.commands.asking import ask, show
-
     found: list[dict[str, Any]] = []
-    while page := ask("audit.heads", {"after": found[-1]["chain"] if found else ""}, config, data_dir):
+    while page := asking.ask("audit.heads", {"after": found[-1]["chain"] if found else ""}, config, data_dir):
         found += page
-    show("audit.heads", found, as_json)
+    asking.show("audit.heads", found, as_json)
 
 
 @audit.command("show")
@@ -63,9 +57,7 @@ def records(
     as_json: Json = False,
 ) -> None:
     """The records of a chain, the latest first."""
-    from gateway.commands.asking import run
-
-    run("audit.records", {"chain": chain, "limit": limit, "before": before}, config, data_dir, as_json)
+    asking.run("audit.records", {"chain": chain, "limit": limit, "before": before}, config, data_dir, as_json)
 
 
 def _noted(file: Path) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
+
 LOOK = 0.3
 """Seconds between two looks at one that is under way."""
 
@@ -48,7 +48,6 @@ def restore(
 ) -> None:
     """A backup into an empty database, of either kind. What was due is marked as in doubt, so that nothing has its effect twice."""
     from gateway.backing_up import BackupRefused, Work, restore_backup
-    from gateway.commands.asking import settings_of
     from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
     from gateway.exits import FAILED, SERVICE_MISSING
@@ -56,7 +55,7 @@ def restore(
     from gateway.store.engine import Database
     from gateway.store.payloads import PayloadFiles
 
-    settings, work = settings_of(config, data_dir), Work()
+    settings, work = asking.settings_of(config, data_dir), Work()
     try:
         held = lock(settings.data_dir)
         bucket = open_bucket(settings.payloads) if settings.payloads is not None else None
@@ -86,16 +85,15 @@ def restore(
 
 def _made(folder: Path, with_bucket: bool, config: Path | None, data_dir: Path | None) -> dict[str, Any]:
     from gateway.backup_people import OPERATIONS
-    from gateway.commands.asking import ask, settings_of
     from gateway.commands.operate import node_of
     from gateway.exits import FAILED
 
     given = {"folder": str(folder), "with_bucket": with_bucket}
-    if node_of(settings_of(config, data_dir).data_dir) is not None:
-        look = ask("backup.begin", given, config, data_dir)
+    if node_of(asking.settings_of(config, data_dir).data_dir) is not None:
+        look = asking.ask("backup.begin", given, config, data_dir)
         while look["result"] is None and look["failed"] is None:
             time.sleep(LOOK)
-            look = ask("backup.look", {}, config, data_dir)
+            look = asking.ask("backup.look", {}, config, data_dir)
             _say(look["what"], look["done"])
         _say("", 0)
     else:
@@ -109,13 +107,12 @@ def _made(folder: Path, with_bucket: bool, config: Path | None, data_dir: Path |
 
 def _alone(operations: dict[str, Any], given: dict[str, Any], config: Path | None, data_dir: Path | None) -> dict[str, Any]:
     """No node runs: on the store itself, opened under its lock."""
-    from gateway.commands.asking import settings_of
     from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
     from gateway.exits import SERVICE_MISSING
     from gateway.store_opening import open_store
 
-    settings = settings_of(config, data_dir)
+    settings = asking.settings_of(config, data_dir)
     if settings.database is None and not (settings.data_dir / "crossdock.db").exists():
         typer.echo(f"{settings.data_dir} holds no data yet; name another folder with --data-dir", err=True)
         raise typer.Exit(SERVICE_MISSING)

@@ -1,15 +1,14 @@
 """`crossdock consumers …`: who reads from us, by which token, up to where."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
+
 consumers = typer.Typer(help="Consumers of the ERP-facing API: add, list, change, rotate, retire, replay.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Name = Annotated[str, typer.Argument(help="The consumer's name.")]
 Because = Annotated[str, typer.Option(help="The reason; it stays in the audit log.")]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What it may ask for, such as events:read; may be given again.")]
@@ -19,12 +18,6 @@ Stream = Annotated[str | None, typer.Option(help="production, test, or both.")]
 Rate = Annotated[int | None, typer.Option(min=0, help="Requests a minute; 0 for no bound.")]
 Contract = Annotated[str | None, typer.Option(help="The version of the contract that it was written for. Default: today's.")]
 Reads = Annotated[bool | None, typer.Option("--audit-reads/--no-audit-reads", help="Whether each of its reads is in the audit log.")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
 
 
 @consumers.callback()
@@ -37,13 +30,13 @@ def listed(
 ) -> None:
     """Every consumer: scopes, filter, rate, and how far it is behind."""
     if context.invoked_subcommand is None:
-        _operate("consumers", {"all": everything}, config, data_dir, as_json)
+        asking.run("consumers", {"all": everything}, config, data_dir, as_json)
 
 
 @consumers.command("show")
 def show(name: Name, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """One consumer: its terms, its tokens' ages, its cursor."""
-    _operate("consumers.show", {"name": name}, config, data_dir, as_json)
+    asking.run("consumers.show", {"name": name}, config, data_dir, as_json)
 
 
 @consumers.command("add")
@@ -63,7 +56,7 @@ def add(
 ) -> None:
     """Make a consumer and its token. The token is shown this once."""
     given = _terms(scopes, partners, types, stream, rate, contract, audit_reads) | {"name": name, "from": since}
-    _operate("consumers.add", given, config, data_dir, as_json)
+    asking.run("consumers.add", given, config, data_dir, as_json)
 
 
 @consumers.command("change")
@@ -86,7 +79,7 @@ def change(
     """Give a consumer other terms. What is not named stays as it is; a list that is named takes the place of the whole list."""
     given = _terms(scopes, partners, types, stream, rate, contract, audit_reads) | {"name": name, "because": because}
     given |= ({"partners": []} if all_partners else {}) | ({"types": []} if all_types else {})
-    _operate("consumers.change", given, config, data_dir, as_json)
+    asking.run("consumers.change", given, config, data_dir, as_json)
 
 
 @consumers.command("rotate")
@@ -98,13 +91,13 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Make a new token, shown this once. The one before it opens for a while."""
-    _operate("consumers.rotate", {"name": name, "keep": keep}, config, data_dir, as_json)
+    asking.run("consumers.rotate", {"name": name, "keep": keep}, config, data_dir, as_json)
 
 
 @consumers.command("retire")
 def retire(name: Name, because: Because, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Take a consumer out for good. Its records stay, and its name is not given again."""
-    _operate("consumers.retire", {"name": name, "because": because}, config, data_dir, as_json)
+    asking.run("consumers.retire", {"name": name, "because": because}, config, data_dir, as_json)
 
 
 @consumers.command("replay")
@@ -117,7 +110,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Set a consumer's cursor anew: it gets the events since then again. Nobody else is touched."""
-    _operate("consumers.replay", {"name": name, "because": because, "from": since}, config, data_dir, as_json)
+    asking.run("consumers.replay", {"name": name, "because": because, "from": since}, config, data_dir, as_json)
 
 
 def _terms(

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-dead = typer.Typer(help="What waits for a person: dead letters, held and rejected documents, blocked lanes.", invoke_without_command=True)
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
+dead = typer.Typer(help="What waits for a person: dead letters, held and rejected documents, blocked lanes.", invoke_without_command=True)
 
 
 Partner = Annotated[str | None, typer.Option(help="Only this partner's.")]
@@ -51,7 +50,7 @@ def list_dead(
             "until": until,
             "limit": limit,
         }
-        _operate("dead", given, config, data_dir, as_json)
+        asking.run("dead", given, config, data_dir, as_json)
 
 
 @dead.command("retry")
@@ -74,7 +73,7 @@ def retry(
     """Send dead deliveries again under their own ids; read held documents and messages again under the live profile."""
     given: dict[str, Any] = {"partner": partner, "target": target, "type": type_, "cause": cause, "text": words, "since": since, "until": until}
     given |= {"act": "retry", "ids": ids, "all": everything, "reason": because, "dry_run": dry_run}
-    _operate("dead.act", given, config, data_dir, as_json)
+    asking.run("dead.act", given, config, data_dir, as_json)
 
 
 @dead.command("skip")
@@ -97,7 +96,7 @@ def skip_many(
     """Give up what waits, with a reason; lanes behind it go on."""
     given: dict[str, Any] = {"partner": partner, "target": target, "type": type_, "cause": cause, "text": words, "since": since, "until": until}
     given |= {"act": "skip", "ids": ids, "all": everything, "reason": because, "dry_run": dry_run}
-    _operate("dead.act", given, config, data_dir, as_json)
+    asking.run("dead.act", given, config, data_dir, as_json)
 
 
 @dead.command("edit")
@@ -115,11 +114,10 @@ def edit(
     import base64
     import sys
 
-    from gateway.commands.asking import ask
     from gateway.exits import USAGE
 
     if file is None:
-        data = base64.b64decode(ask("dead.edit", {"id": wanted}, config, data_dir)["data"])
+        data = base64.b64decode(asking.ask("dead.edit", {"id": wanted}, config, data_dir)["data"])
         if out is None:
             sys.stdout.buffer.write(data)
         else:
@@ -130,7 +128,7 @@ def edit(
     except OSError as error:
         typer.echo(f"{file}: {error.strerror}", err=True)
         raise typer.Exit(USAGE) from None
-    _operate("dead.edit", {"id": wanted, "data": edited, "reason": because, "override": override}, config, data_dir, as_json)
+    asking.run("dead.edit", {"id": wanted, "data": edited, "reason": because, "override": override}, config, data_dir, as_json)
 
 
 def skip(
@@ -141,10 +139,4 @@ def skip(
     as_json: Json = False,
 ) -> None:
     """Give up what waits for a person, with a reason; a lane behind it goes on."""
-    _operate("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
+    asking.run("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)

@@ -1,13 +1,12 @@
 """`crossdock messages`, `find`, `shipment`, `order` and `stock`: searching by any reference and time, and how things stand."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
+
 Partner = Annotated[str | None, typer.Option(help="Only this partner's.")]
 Since = Annotated[str | None, typer.Option(help="From then on: 2026-11-30, 2026-11-30T08:00 (UTC), or a span back from now such as 24h.")]
 Until = Annotated[str | None, typer.Option(help="Before then, written alike.")]
@@ -38,7 +37,7 @@ def messages(
         "limit": limit,
         "sent": sent,
     }
-    _operate("messages", given, config, data_dir, as_json)
+    asking.run("messages", given, config, data_dir, as_json)
 
 
 def find(
@@ -56,7 +55,7 @@ def find(
 ) -> None:
     """Find documents by any reference: PO, BOL, PRO, SSCC, shipment, control number."""
     given = {"value": value, "type": type_, "partner": partner, "set": set_id, "since": since, "until": until, "limit": limit, "after": after}
-    _operate("find", given, config, data_dir, as_json)
+    asking.run("find", given, config, data_dir, as_json)
 
 
 def shipment(
@@ -66,7 +65,7 @@ def shipment(
     as_json: Json = False,
 ) -> None:
     """How a shipment stands: its latest milestone, and when it is expected."""
-    _operate("shipment", {"id": wanted}, config, data_dir, as_json)
+    asking.run("shipment", {"id": wanted}, config, data_dir, as_json)
 
 
 def order(
@@ -76,7 +75,7 @@ def order(
     as_json: Json = False,
 ) -> None:
     """How an order stands."""
-    _operate("order", {"id": wanted}, config, data_dir, as_json)
+    asking.run("order", {"id": wanted}, config, data_dir, as_json)
 
 
 def stock(
@@ -90,10 +89,4 @@ def stock(
     as_json: Json = False,
 ) -> None:
     """How much stock there is: the latest count of each item, with what was changed since."""
-    _operate("stock", {"item": item, "location": location, "partner": partner, "limit": limit, "after": after}, config, data_dir, as_json)
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
+    asking.run("stock", {"item": item, "location": location, "partner": partner, "limit": limit, "after": after}, config, data_dir, as_json)

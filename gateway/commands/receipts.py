@@ -3,24 +3,17 @@
 import base64
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import FAILED
 
 receipts = typer.Typer(help="What became of each message, step by step, and whether every receipt is there.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Since = Annotated[str | None, typer.Option(help="From then on: 2026-11-30, 2026-11-30T08:00 (UTC), or a span back from now such as 24h.")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    from gateway.commands.asking import run
-
-    return run(name, given, config, data_dir, as_json)
 
 
 @receipts.callback()
@@ -38,7 +31,7 @@ def matrix(
 ) -> None:
     """Received, receipts, translated, delivered, confirmed: each with its time and the id of the bytes that prove it."""
     if context.invoked_subcommand is None:
-        _operate(
+        asking.run(
             "receipts", {"partner": partner, "id": message, "sent": sent, "since": since, "until": until, "limit": limit}, config, data_dir, as_json
         )
 
@@ -46,7 +39,7 @@ def matrix(
 @receipts.command("check")
 def check(since: Since = None, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Whether every receipt that we owe is there, once. Exit 0, or 1 with what is wrong."""
-    if _operate("receipts.check", {"since": since}, config, data_dir, as_json)["wrong"]:
+    if asking.run("receipts.check", {"since": since}, config, data_dir, as_json)["wrong"]:
         raise typer.Exit(FAILED)
 
 
@@ -57,9 +50,7 @@ def stored_bytes(
     config: Config = None,
 ) -> None:
     """The stored bytes behind an id, as they are."""
-    from gateway.commands.asking import ask
-
-    data = base64.b64decode(ask("bytes", {"id": wanted}, config, data_dir)["base64"])
+    data = base64.b64decode(asking.ask("bytes", {"id": wanted}, config, data_dir)["base64"])
     if to is not None:
         to.write_bytes(data)
     else:

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import FAILED, USAGE
 
 replays = typer.Typer(help="Replays of many documents: list, show, diff, pause, resume, cancel.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Job = Annotated[str, typer.Argument(metavar="ID", help="A replay, as `crossdock replays` lists them.")]
 LOOK = 0.5
 SPOKEN = 2
@@ -50,15 +49,14 @@ def replay(
         if wanted is None:
             typer.echo("name a message, document, event or delivery; or many, by --partner, --since or --value", err=True)
             raise typer.Exit(USAGE)
-        _run("replay", {"id": wanted, "override": override, "reason": because}, config, data_dir, as_json)
+        asking.run("replay", {"id": wanted, "override": override, "reason": because}, config, data_dir, as_json)
         return
     given = many | {"id": wanted, "override": override, "reason": because}
     if not wait:
-        _run("replays.start", given, config, data_dir, as_json)
+        asking.run("replays.start", given, config, data_dir, as_json)
         return
-    from gateway.commands.asking import ask
 
-    _follow(ask("replays.start", given, config, data_dir)["id"], config, data_dir, as_json)
+    _follow(asking.ask("replays.start", given, config, data_dir)["id"], config, data_dir, as_json)
 
 
 @replays.callback()
@@ -72,7 +70,7 @@ def list_replays(
 ) -> None:
     """The latest replays of many documents, and how far they are."""
     if context.invoked_subcommand is None:
-        _run("replays", {"partner": partner, "limit": limit}, config, data_dir, as_json)
+        asking.run("replays", {"partner": partner, "limit": limit}, config, data_dir, as_json)
 
 
 @replays.command("show")
@@ -87,49 +85,40 @@ def show_replay(
     if wait:
         _follow(job, config, data_dir, as_json)
     else:
-        _run("replays.show", {"id": job}, config, data_dir, as_json)
+        asking.run("replays.show", {"id": job}, config, data_dir, as_json)
 
 
 @replays.command("diff")
 def diff_replay(job: Job, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """What differs: events added and removed, fields changed, documents that come to another state; with counts and samples."""
-    from gateway.commands.asking import ask, show
-
-    show("replays.diff", ask("replays.show", {"id": job}, config, data_dir), as_json)
+    asking.show("replays.diff", asking.ask("replays.show", {"id": job}, config, data_dir), as_json)
 
 
 @replays.command("pause")
 def pause_replay(job: Job, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Stop a replay after the chunk that it is at; it keeps its place."""
-    _run("replays.change", {"id": job, "state": "pause"}, config, data_dir, as_json)
+    asking.run("replays.change", {"id": job, "state": "pause"}, config, data_dir, as_json)
 
 
 @replays.command("resume")
 def resume_replay(job: Job, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Let a paused or failed replay go on from its place."""
-    _run("replays.change", {"id": job, "state": "resume"}, config, data_dir, as_json)
+    asking.run("replays.change", {"id": job, "state": "resume"}, config, data_dir, as_json)
 
 
 @replays.command("cancel")
 def cancel_replay(job: Job, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """End a replay for good; what it has done stands."""
-    _run("replays.change", {"id": job, "state": "cancel"}, config, data_dir, as_json)
-
-
-def _run(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    from gateway.commands.asking import run
-
-    run(name, given, config, data_dir, as_json)
+    asking.run("replays.change", {"id": job, "state": "cancel"}, config, data_dir, as_json)
 
 
 def _follow(job: str, config: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Tells on standard error how far it is until it is at rest, then shows it. Exit 1 where it did not come to its end."""
-    from gateway.commands.asking import ask, settings_of, show
     from gateway.commands.operate import node_of
 
     told = 0.0
-    while (value := ask("replays.show", {"id": job}, config, data_dir))["state"] == "running":
-        if node_of(settings_of(config, data_dir).data_dir) is None:
+    while (value := asking.ask("replays.show", {"id": job}, config, data_dir))["state"] == "running":
+        if node_of(asking.settings_of(config, data_dir).data_dir) is None:
             typer.echo("no node runs here; the replay goes on when one does", err=True)
             break
         on_terminal = sys.stderr.isatty()
@@ -139,7 +128,7 @@ def _follow(job: str, config: Path | None, data_dir: Path | None, as_json: bool)
             if on_terminal:
                 typer.echo("\r", err=True, nl=False)
         time.sleep(LOOK)
-    show("replays.show", value, as_json)
+    asking.show("replays.show", value, as_json)
     raise typer.Exit(0 if value["state"] in ("done", "running", "paused") else FAILED)
 
 

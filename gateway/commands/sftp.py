@@ -2,24 +2,17 @@
 
 import base64
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
 from gateway.exits import FAILED, USAGE
 
 sftp = typer.Typer(help="SFTP: our keys, partners' passwords, what partners have put.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Name = Annotated[str, typer.Argument(help="What we call it, such as main-2026.")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    from gateway.commands.asking import run
-
-    return run(name, given, config, data_dir, as_json)
 
 
 @sftp.command("files")
@@ -32,13 +25,13 @@ def files(
     as_json: Json = False,
 ) -> None:
     """What partners have put into their folders, the latest first: whole or not, and which message it became."""
-    _operate("sftp.files", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
+    asking.run("sftp.files", {"partner": partner, "state": state, "limit": limit}, config, data_dir, as_json)
 
 
 @sftp.command("hostkeys")
 def hostkeys(data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Our server's host keys with their fingerprints, for partners to compare; made where there are none yet."""
-    _operate("sftp.hostkeys", {}, config, data_dir, as_json)
+    asking.run("sftp.hostkeys", {}, config, data_dir, as_json)
 
 
 @sftp.command("keys")
@@ -49,7 +42,7 @@ def keys(
     as_json: Json = False,
 ) -> None:
     """Our SSH key pairs: host keys, and those that we log in with at partners, with the line for their authorized_keys."""
-    _operate("sftp.keys", {"all": everything}, config, data_dir, as_json)
+    asking.run("sftp.keys", {"all": everything}, config, data_dir, as_json)
 
 
 @sftp.command("key-generate")
@@ -61,7 +54,7 @@ def key_generate(
     as_json: Json = False,
 ) -> None:
     """Make a key pair to log in with at partners; give them the public line."""
-    _operate("sftp.key.generate", {"name": name, "kind": kind}, config, data_dir, as_json)
+    asking.run("sftp.key.generate", {"name": name, "kind": kind}, config, data_dir, as_json)
 
 
 @sftp.command("key-import")
@@ -82,7 +75,7 @@ def key_import(
     except OSError as error:
         typer.echo(f"{file}: {error.strerror}", err=True)
         raise typer.Exit(USAGE) from None
-    _operate("sftp.key.import", {"name": name, "data": data, "password": password, "host": host}, config, data_dir, as_json)
+    asking.run("sftp.key.import", {"name": name, "data": data, "password": password, "host": host}, config, data_dir, as_json)
 
 
 @sftp.command("key-retire")
@@ -93,7 +86,7 @@ def key_retire(
     as_json: Json = False,
 ) -> None:
     """Take a key pair of ours out of use."""
-    _operate("sftp.key.retire", {"id": wanted}, config, data_dir, as_json)
+    asking.run("sftp.key.retire", {"id": wanted}, config, data_dir, as_json)
 
 
 @sftp.command("scan")
@@ -105,7 +98,7 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Show a server's host key. Pin it (hostkeys) once the partner has said that it is theirs."""
-    _operate("sftp.scan", {"host": host, "port": port}, config, data_dir, as_json)
+    asking.run("sftp.scan", {"host": host, "port": port}, config, data_dir, as_json)
 
 
 @sftp.command("selftest")
@@ -113,7 +106,7 @@ def selftest(
     partner: Annotated[str, typer.Argument(help="Whose terms.")], data_dir: Data = None, config: Config = None, as_json: Json = False
 ) -> None:
     """Try a partner's SFTP terms for real: our server answers, its server lets us in, its folders are there. Exit 0: all good, 1: something is not."""
-    told = _operate("sftp.selftest", {"partner": partner}, config, data_dir, as_json)
+    told = asking.run("sftp.selftest", {"partner": partner}, config, data_dir, as_json)
     if not all(one["good"] for one in told):
         raise typer.Exit(FAILED)
 
@@ -126,13 +119,13 @@ def polls(
     as_json: Json = False,
 ) -> None:
     """The folders that we fetch from: when next, and what came of the last time."""
-    _operate("sftp.polls", {"partner": partner}, config, data_dir, as_json)
+    asking.run("sftp.polls", {"partner": partner}, config, data_dir, as_json)
 
 
 @sftp.command("poll")
 def poll(partner: Annotated[str, typer.Argument(help="Whose folders.")], data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """Fetch from a partner's folders now, whenever they are due."""
-    _operate("sftp.poll", {"partner": partner}, config, data_dir, as_json)
+    asking.run("sftp.poll", {"partner": partner}, config, data_dir, as_json)
 
 
 @sftp.command("password")

@@ -1,23 +1,17 @@
 """`crossdock targets …`: how destinations stand, and what a person does with one."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gateway.commands import asking
+from gateway.commands.options import Config, Data, Json
+
 targets = typer.Typer(help="Destinations: how they stand; pause, resume, open, close, probe one.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
-Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 Name = Annotated[str, typer.Argument(help="A target, such as erp; or a destination's whole name, such as push:acme.")]
 Because = Annotated[str, typer.Option(help="The reason; it stays with the destination.")]
-
-
-def _operate(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None, as_json: bool) -> Any:
-    from gateway.commands.asking import run
-
-    return run(name, given, config, data_dir, as_json)
 
 
 @targets.callback()
@@ -30,17 +24,17 @@ def listed(
 ) -> None:
     """How the targets stand, and every other destination that is not well."""
     if context.invoked_subcommand is None:
-        _operate("targets", {"all": everything}, config, data_dir, as_json)
+        asking.run("targets", {"all": everything}, config, data_dir, as_json)
 
 
 @targets.command("show")
 def show(name: Name, data_dir: Data = None, config: Config = None, as_json: Json = False) -> None:
     """One destination, with what was done with it, by whom and why."""
-    _operate("targets.show", {"name": name}, config, data_dir, as_json)
+    asking.run("targets.show", {"name": name}, config, data_dir, as_json)
 
 
 def _steer(act: str, name: str, because: str, config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    _operate("targets.steer", {"act": act, "name": name, "because": because}, config, data_dir, as_json)
+    asking.run("targets.steer", {"act": act, "name": name, "because": because}, config, data_dir, as_json)
 
 
 @targets.command("pause")

@@ -1,0 +1,10 @@
+"""Options that many commands have, each with one meaning and one text. Knows no command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node keeps its data. Default: the setting data_dir, var.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
