@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.__main__ import SIMULATED_FAULTS, app
+from gateway.__main__ import app
+from gateway.commands.peers import SIMULATED_FAULTS
 from gateway.simulators.living import ByAs2, ByHttp, BySftp, Living, run_out
 from gateway.simulators.sftp import PretendSftpPartner
 from gateway.simulators.trade import FAULTS, IDENTITIES, UNKNOWN_ITEM, Fault, Role, Sender, sendings, shipped

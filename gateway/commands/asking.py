@@ -26,6 +26,20 @@ def settings_of(config: Path | None, data_dir: Path | None) -> "Settings":
         raise typer.Exit(SETTINGS) from None
 
 
+def profile(partner: str | None) -> Any:
+    """A profile by file, or by the name of one that ships or is live here."""
+    if partner is None:
+        return None
+    from gateway.commands.operate import profile_of
+    from partners.profile import ProfileError
+
+    try:
+        return profile_of(partner)
+    except (Refused, StoreUnavailable, ProfileError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+
+
 def ask(name: str, given: dict[str, Any], config: Path | None, data_dir: Path | None) -> Any:
     """The operation's value: of the node that has the data directory, or of the store itself when none runs."""
     from gateway.commands.operate import operate
