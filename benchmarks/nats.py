@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row
 from gateway.clock import now
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import Settings
 from gateway.targets.cloudevents import binary_headers
 from gateway.targets.kinds import make

@@ -21,7 +21,7 @@ from benchmarks.rows import Row
 from gateway import journal
 from gateway.clock import new_id, now
 from gateway.operations import OPERATIONS
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.replay.reading import Reader
 from gateway.replay.stage import ReplayStage
 from gateway.store import profiles, search

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.clock import Instant, instant_of, new_id, now
 from gateway.errors import Refused
-from gateway.records import Action
+from gateway.records.deliveries import Action
 from gateway.replay.records import ALL, Act, Asked
 from gateway.store import dead_letters, lives, profiles, replays
 from gateway.store.dead_letters import Search

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 
 from gateway.clock import Instant, as_text, new_id, now
 from gateway.errors import Refused
-from gateway.records import Chunk, Incoming, document_row
+from gateway.records.documents import document_row
+from gateway.records.incoming import Incoming
+from gateway.records.translation import Chunk
 from gateway.store import lives, profiles
 from gateway.store.edits import Edited, EditedEvent
 from gateway.store.payloads import Payload, checked

@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 from gateway.clock import SECOND
 from gateway.doors.guard import Guards
-from gateway.records import Settled
+from gateway.records.deliveries import Settled
 from gateway.store import destinations, search
 from gateway.store.store import Store, landed
 

@@ -16,7 +16,7 @@ from gateway.clock import now
 from gateway.consumers import people as consumer_people
 from gateway.errors import Refused
 from gateway.explaining import explain_event
-from gateway.records import Action
+from gateway.records.deliveries import Action
 from gateway.replay import people as replay_people
 from gateway.sftp import people as sftp_people
 from gateway.sftp.selftest import sftp_scan, sftp_selftest

@@ -12,7 +12,7 @@ from datetime import timedelta
 from gateway import journal
 from gateway.clock import SECOND, Clock, wall
 from gateway.errors import StoreUnavailable
-from gateway.records import AlarmClosed, DiskLook
+from gateway.records.alarms import AlarmClosed, DiskLook
 from gateway.settings import Settings
 from gateway.steady import JUMP, SteadyClock
 from gateway.store import nodes

@@ -10,7 +10,7 @@ from functools import partial
 from gateway.chores import Chore, Turn
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
 from gateway.consumers.records import Behind
-from gateway.records import Waited
+from gateway.records.alarms import Waited
 from gateway.settings import Settings
 from gateway.sftp.files import Files
 from gateway.store import feed, payload_rows, pruning

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from gateway.clock import now
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 
 TYPE = "org.crossdock.shipment.notified.v1"
 SHIPPED = "org.crossdock.fulfilment.shipped.v1"

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.clock import SECOND, Instant
-from gateway.records import Claimed, Origin, Settled, ToDeliver
+from gateway.records.answers import Origin
+from gateway.records.deliveries import Claimed, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
 from gateway.store import alarms
 from gateway.store.payload_rows import put_payloads

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.clock import DAY, SECOND
-from gateway.records import Chunk, DocumentRow, EventRow
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk
 from gateway.store.store import Store
 from tests.test_store_writer import incoming
 from translators.events.identity import data_json, meaning_hash

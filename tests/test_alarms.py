@@ -21,7 +21,8 @@ from gateway.clock import DAY, HOUR, SECOND, now
 from gateway.errors import DestinationFault, StoreUnavailable, TemporaryFailure
 from gateway.failpoints import POINTS
 from gateway.operations import OPERATIONS
-from gateway.records import AlarmClosed, AlarmRow, ToDeliver
+from gateway.records.alarms import AlarmClosed, AlarmRow
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import AlarmMail, Alarms, SettingsError, read_settings
 from gateway.store import alarms as rows
 from gateway.store.store import Store

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.as2.records import Frozen
 from gateway.clock import new_id, span
-from gateway.records import Origin
+from gateway.records.answers import Origin
 from gateway.store.payloads import Payload
 from tests import as2
 from tests.as2_running import exchange, under_policy, with_corpus_partners

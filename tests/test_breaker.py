@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from gateway.clock import HOUR, MINUTE, SECOND, Instant
 from gateway.errors import PermanentFailure, Refused, TemporaryFailure, UnknownOutcome
-from gateway.records import Action, Settled, ToDeliver
+from gateway.records.deliveries import Action, Settled, ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Steering
 from gateway.settings import Retries
 from gateway.steering import steer, targets

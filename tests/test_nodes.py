@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.chores import Chore, Chores, Turn, TurnLost
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, new_id
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.steady import JUMP, PACE, SteadyClock
 from gateway.store import nodes
 from gateway.store.payloads import Payload

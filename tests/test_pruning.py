@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.clock import DAY, Instant, now
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.settings import read_settings
 from gateway.shared_work import kept_for
 from gateway.store import pruning

@@ -12,7 +12,7 @@ from gateway import journal
 from gateway.clock import new_id, now
 from gateway.errors import StoreUnavailable
 from gateway.operations import OPERATIONS
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.settings import Settings, read_settings
 from gateway.simulators.erp import PretendErp
 from gateway.store.payloads import Payload

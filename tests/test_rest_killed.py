@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway import journal
 from gateway.clock import new_id, now
 from gateway.operations import OPERATIONS
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.settings import read_settings
 from gateway.store.payloads import Payload
 from gateway.store_opening import open_store

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import DAY, SECOND, Instant
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.scheduling import Quota, Quotas, Rate, quotas
 from gateway.store.store import Store
 from gateway.store.turns import CLASSES, PLACES, Ring, Share, allot

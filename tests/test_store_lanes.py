@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import SECOND
-from gateway.records import Chunk, DocumentRow, EventRow, Renewal, Settled, ToDeliver, TranslateClaim
+from gateway.records.deliveries import Renewal, Settled, ToDeliver
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk, TranslateClaim
 from gateway.scheduling import LaneClaim
 from gateway.store import claims
 from gateway.store.store import Store

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import text
 
 from gateway.clock import SECOND
-from gateway.records import Action, Chunk, Renewal, ToDeliver, TranslateClaim, TranslateLane
+from gateway.records.deliveries import Action, Renewal, ToDeliver
+from gateway.records.translation import Chunk, TranslateClaim, TranslateLane
 from gateway.scheduling import BreakerTerms
 from gateway.store.store import Store
 from tests.scheduling import START, claim, put, settle, settled

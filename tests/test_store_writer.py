@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.clock import DAY
 from gateway.errors import StoreUnavailable
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.store import store as store_module
 from gateway.store import writer
 from gateway.store.payloads import Payload

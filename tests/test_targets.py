@@ -23,7 +23,7 @@ from gateway import journal
 from gateway.clock import HOUR, SECOND, now
 from gateway.deliver.stage import DeliverStage
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.scheduling import BreakerTerms, Quota, Quotas
 from gateway.settings import Retries, Settings
 from gateway.store.store import Store

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from gateway.clock import SECOND, Instant, now
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import read_settings
 from gateway.targets.rest import RestTarget
 from gateway.targets.terms import Target

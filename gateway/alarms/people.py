@@ -7,7 +7,7 @@ from typing import Any
 from gateway.alarms.catalog import kind_of, show_command
 from gateway.clock import as_text, now
 from gateway.errors import Refused
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.store import alarms as rows
 from gateway.store.store import Store
 

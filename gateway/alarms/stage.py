@@ -13,7 +13,8 @@ from gateway.alarms.catalog import ORDER, kind_of
 from gateway.alarms.wording import letter
 from gateway.clock import SECOND, Clock, Instant, new_id, span
 from gateway.errors import CrossdockError, StoreUnavailable
-from gateway.records import AlarmRow, Letter, ToDeliver, Told
+from gateway.records.alarms import AlarmRow, Letter, Told
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import AlarmChannel, Alarms
 from gateway.store import alarms as rows
 from gateway.store.payloads import Payload

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.alarms.catalog import ORDER, kind_of, show_command
 from gateway.clock import Instant, as_datetime, as_text
-from gateway.records import AlarmRow
+from gateway.records.alarms import AlarmRow
 
 MOST_TOLD = 50
 """Alarms that one letter has in full."""

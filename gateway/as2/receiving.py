@@ -20,7 +20,7 @@ from gateway.as2.terms import limits_of, may_receive, policy_of
 from gateway.clock import Clock, as_datetime, new_id, span
 from gateway.errors import Refused, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.store import as2 as rows
 from gateway.store.payloads import DAMAGED, Payload, PayloadDamaged, Spool
 from gateway.store.store import Store, landed, promised

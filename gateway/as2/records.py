@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.clock import Instant
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.store.payloads import Payload
 
 Fields = tuple[tuple[str, str], ...]

@@ -8,7 +8,7 @@ from gateway.as2.ring import OURS
 from gateway.as2.terms import policy_of, security_of
 from gateway.clock import as_datetime, new_id, now
 from gateway.errors import Refused
-from gateway.records import Origin
+from gateway.records.answers import Origin
 from gateway.store import as2 as rows
 from gateway.store import certificates, profiles
 from gateway.store.payloads import Payload

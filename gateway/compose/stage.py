@@ -13,7 +13,7 @@ from gateway import journal, traces, ways
 from gateway.clock import SECOND, Clock, Instant, as_datetime, as_text, new_id, span
 from gateway.compose.request import ReleaseRequest
 from gateway.errors import Refused
-from gateway.records import Outgoing, OutgoingKept
+from gateway.records.outgoing import Outgoing, OutgoingKept
 from gateway.store import outgoing
 from gateway.store.store import Store, promised
 from partners.book import Book, Revision

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gateway.clock import Instant, now
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Accepted, Confirmation, Destination
 
 AT_ONCE = 5

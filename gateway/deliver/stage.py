@@ -15,7 +15,7 @@ from gateway.clock import SECOND, Clock, Instant, span
 from gateway.deliver.backoff import backoff
 from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
-from gateway.records import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
+from gateway.records.deliveries import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
 from gateway.settings import Retries
 from gateway.store import breaker

@@ -23,7 +23,8 @@ from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Kept, Settled, ToDeliver
+from gateway.records.deliveries import Settled, ToDeliver
+from gateway.records.incoming import Kept
 from gateway.scheduling import LaneClaim
 from gateway.settings import Limits
 from gateway.store import search

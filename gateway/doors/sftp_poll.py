@@ -18,7 +18,7 @@ from gateway.clock import DAY, Clock, Instant, new_id, span
 from gateway.errors import CrossdockError, DestinationFault, StoreBroken, StoreUnavailable, TemporaryFailure
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.sftp.host_keys import secret_of
 from gateway.sftp.paths import MOST_NAME
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd, Secret

@@ -9,7 +9,7 @@ from gateway import journal, traces
 from gateway.clock import Clock, new_id, span
 from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Incoming, Kept, Outcome
+from gateway.records.incoming import Incoming, Kept, Outcome
 from gateway.settings import Limits
 from gateway.store.payloads import Payload, Spool
 from gateway.store.store import Store, promised

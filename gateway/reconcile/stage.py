@@ -10,7 +10,7 @@ from gateway import journal
 from gateway.clock import SECOND, Clock, new_id
 from gateway.errors import StoreUnavailable
 from gateway.reconcile.wording import word
-from gateway.records import OwedAnswer, WrittenAnswer
+from gateway.records.answers import OwedAnswer, WrittenAnswer
 from gateway.store.owed import due_answers
 from gateway.store.store import Store, landed
 from gateway.wakeful import Wakeful

@@ -6,7 +6,7 @@ Knows neither the store nor time: what is composed has slots for numbers and mom
 from typing import Any
 
 from gateway import ways
-from gateway.records import Origin, OwedAnswer, Receipt, WrittenAnswer
+from gateway.records.answers import Origin, OwedAnswer, Receipt, WrittenAnswer
 from partners.profile import Profile
 from translators.document import Delimiters
 from translators.x12.application_advice import Advised, Refusal, application_advice

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from gateway.records import DocumentRow, document_row
+from gateway.records.documents import DocumentRow, document_row
 from gateway.replay.reading import Reading
 from gateway.replay.records import Stored, Told, Trial
 from gateway.replay.summary import Summary

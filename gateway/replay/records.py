@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.clock import Instant
-from gateway.records import DocumentRow
+from gateway.records.documents import DocumentRow
 from gateway.store.payloads import Payload
 
 ALL = "-"

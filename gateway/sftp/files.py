@@ -16,7 +16,7 @@ from gateway.clock import Clock, Instant, new_id, span
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Refusal, fate, marked, markers_of
 from gateway.sftp.records import UNFINISHED, FileKept, FilePut, FileRow, FileState
 from gateway.store import sftp as rows

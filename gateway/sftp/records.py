@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.clock import Instant
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.store.payloads import Payload
 
 FileState = Literal["partial", "waiting", "taken", "empty", "marker", "refused", "replaced", "removed", "expired"]

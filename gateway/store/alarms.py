@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_text
-from gateway.records import AlarmClosed, AlarmRow, DiskLook, Told, Waited
+from gateway.records.alarms import AlarmClosed, AlarmRow, DiskLook, Told, Waited
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, lane_id
 from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import in_lists, many, one_of, rows_of

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, Decided, Frozen, StoredReceipt, as_json
 from gateway.clock import Instant, Ticks
-from gateway.records import Origin
+from gateway.records.answers import Origin
 from gateway.store import audit, certificates
 from gateway.store.alarms import raise_alarms
 from gateway.store.as2_rows import (

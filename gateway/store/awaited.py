@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_datetime, as_text
-from gateway.records import AlarmClosed, Chunk, DocumentRow, EventRow
+from gateway.records.alarms import AlarmClosed
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk
 from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.hooks import remind

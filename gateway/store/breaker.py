@@ -18,7 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_text
-from gateway.records import AlarmClosed, Settled
+from gateway.records.alarms import AlarmClosed
+from gateway.records.deliveries import Settled
 from gateway.scheduling import LaneClaim, Steering
 from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.sql import in_lists, insert, many, one_of, rows_of

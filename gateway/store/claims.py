@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Ticks
-from gateway.records import Claimed, Renewal, ToDeliver
+from gateway.records.deliveries import Claimed, Renewal, ToDeliver
 from gateway.scheduling import LaneClaim
 from gateway.store import breaker, fallback
 from gateway.store.lanes import NEXT_HEAD

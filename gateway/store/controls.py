@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.store.alarms import close_alarms, raise_alarms
 
 MOST = 100_000

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import Action, AlarmClosed, Settled
+from gateway.records.alarms import AlarmClosed
+from gateway.records.deliveries import Action, Settled
 from gateway.store import breaker
 from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.fallback import instead_of_dying

@@ -7,7 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_text
-from gateway.records import Action, Chunk, ChunkKept, EventRow, Incoming
+from gateway.records.deliveries import Action
+from gateway.records.documents import EventRow
+from gateway.records.incoming import Incoming
+from gateway.records.translation import Chunk, ChunkKept
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.past import KnownEvent, known_events

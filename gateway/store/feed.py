@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from gateway.clock import Instant, as_text
 from gateway.consumers.records import Behind, Commit, Consumer, Rewind, Standing, chain_of
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.store import audit
 from gateway.store.alarms import close_alarms, open_of_kind, raise_alarms
 from gateway.store.consumers import consumer_of, listed

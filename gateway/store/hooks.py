@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.clock import Instant, Ticks, as_text
-from gateway.records import Chunk
+from gateway.records.translation import Chunk
 from gateway.store.payload_rows import put_payloads
 from gateway.store.payloads import Payload
 from gateway.store.sql import in_lists, one_of

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import Incoming, Kept, Outcome
+from gateway.records.incoming import Incoming, Kept, Outcome
 from gateway.store.payload_rows import put_payloads
 from gateway.store.sql import at_keys, insert, many, rows_of
 

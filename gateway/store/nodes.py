@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import MINUTE, SECOND, Instant
-from gateway.records import AlarmClosed
+from gateway.records.alarms import AlarmClosed
 from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.sql import many
 

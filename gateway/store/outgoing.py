@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks, as_datetime, as_text
-from gateway.records import Origin, Outgoing, OutgoingKept
+from gateway.records.answers import Origin
+from gateway.records.outgoing import Outgoing, OutgoingKept
 from gateway.store import awaited
 from gateway.store.intake import PUT_ANSWER, answers
 from gateway.store.payloads import Payload, PayloadFiles

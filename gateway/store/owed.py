@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import Chunk, DocumentRow, OwedAnswer, Settled, WrittenAnswer
+from gateway.records.answers import OwedAnswer, WrittenAnswer
+from gateway.records.deliveries import Settled
+from gateway.records.documents import DocumentRow
+from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import send_receipt, take_controls
 from gateway.store.sql import in_lists, many, one_of

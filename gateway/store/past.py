@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from gateway.clock import Instant
-from gateway.records import Chunk
+from gateway.records.translation import Chunk
 from gateway.store.sql import at_keys, in_lists, one_of
 from gateway.store.standings import Standings
 

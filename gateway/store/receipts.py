@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Ticks, as_datetime, new_id
-from gateway.records import Acknowledgment, Cause, Chunk, Receipt
+from gateway.records.answers import Acknowledgment, Receipt
+from gateway.records.translation import Cause, Chunk
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.writes import Writes, alarm_row, delivery_row
 from translators.x12.envelope_write import HIGHEST_CONTROL, stamp

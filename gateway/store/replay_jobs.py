@@ -11,7 +11,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import Instant, Ticks, as_text
-from gateway.records import Action, Chunk, DocumentRow, EventRow
+from gateway.records.deliveries import Action
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk
 from gateway.replay.records import ALL, Again, Asked, DeadLetter, Job, JobClaim, JobLease, Progress, StateChange, Trial
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.records import Kept, Settled
+from gateway.records.deliveries import Settled
+from gateway.records.incoming import Kept
 from gateway.sftp.records import LISTED, UNFINISHED, FileKept, FilePut, FileRow, PickUp, SshKeyRow
 from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.records import Kept
+from gateway.records.incoming import Kept
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd
 from gateway.store.intake import IntakeVerbs
 from gateway.store.sql import held, many, rows_of

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.records import Chunk, EventRow
+from gateway.records.documents import EventRow
+from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadDamaged, PayloadFiles
 from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 from translators.events.standing import MOST_REFERENCES, standing_of

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.records import EventRow
+from gateway.records.documents import EventRow
 from gateway.store.sql import in_lists, insert, many, one_of
 
 _NAMES = ("place", "numbering", "item", "unit")

@@ -16,26 +16,12 @@ from gateway.as2.records import Answered, Arrived, As2Claim, As2Row, AsideAs2, C
 from gateway.clock import Clock, Instant, Ticks, now
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.keys import Vault
-from gateway.records import (
-    Action,
-    AlarmClosed,
-    Chunk,
-    ChunkKept,
-    Claimed,
-    DiskLook,
-    Incoming,
-    Kept,
-    Origin,
-    Outgoing,
-    OutgoingKept,
-    Renewal,
-    Settled,
-    Told,
-    TranslateClaim,
-    TranslateLane,
-    Waited,
-    WrittenAnswer,
-)  # fmt: skip
+from gateway.records.alarms import AlarmClosed, DiskLook, Told, Waited
+from gateway.records.answers import Origin, WrittenAnswer
+from gateway.records.deliveries import Action, Claimed, Renewal, Settled
+from gateway.records.incoming import Incoming, Kept
+from gateway.records.outgoing import Outgoing, OutgoingKept
+from gateway.records.translation import Chunk, ChunkKept, TranslateClaim, TranslateLane
 from gateway.replay.records import Asked, Job, JobClaim, JobLease, Progress, StateChange
 from gateway.scheduling import LaneClaim, Steering
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow

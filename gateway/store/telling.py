@@ -6,7 +6,8 @@ Knows nothing of why it is told.
 from typing import Any
 
 from gateway.clock import Ticks, as_text
-from gateway.records import Chunk, EventRow
+from gateway.records.documents import EventRow
+from gateway.records.translation import Chunk
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.writes import Writes, delivery_row
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import ToTranslate, TranslateClaim, TranslateLane
+from gateway.records.translation import ToTranslate, TranslateClaim, TranslateLane
 from gateway.store.sql import many
 
 _DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import DAY, Ticks, as_datetime
-from gateway.records import Chunk, ChunkKept, DocumentRow, EventRow
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk, ChunkKept
 from gateway.store.awaited import Settling
 from gateway.store.hooks import tell_partners
 from gateway.store.intake import PUT_LIFE

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
-from gateway.records import Acknowledgment, AlarmClosed, Cause, Chunk
+from gateway.records.alarms import AlarmClosed
+from gateway.records.answers import Acknowledgment
+from gateway.records.translation import Cause, Chunk
 from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.feed import PUT_WAITING
 from gateway.store.intake import PUT_LIFE

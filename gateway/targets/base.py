@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 
 
 @dataclass(frozen=True, slots=True)

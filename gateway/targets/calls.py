@@ -12,7 +12,7 @@ from yarl import URL
 
 from gateway.clock import Clock
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Confirmation
 from gateway.targets.erp import READ, Erp
 from gateway.targets.http import Answer as HttpAnswer

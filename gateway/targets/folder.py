@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Confirmation
 from gateway.targets.cloudevents import structured
 from gateway.targets.terms import Folder

@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.clock import MINUTE, SECOND, Clock, Instant, as_datetime, now, span
 from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Confirmation
 from gateway.targets.cloudevents import binary_headers
 from gateway.targets.nats_link import Link, Passing, Silent, Unheard, open_link

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gateway.clock import Clock
 from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Accepted, Confirmation
 from gateway.targets.batch import Batches
 from gateway.targets.cloudevents import STRUCTURED, binary_headers, structured

@@ -16,7 +16,9 @@ from gateway import journal, traces
 from gateway.clock import SECOND, Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
-from gateway.records import Acknowledgment, Chunk, ChunkKept, Receipt, ToTranslate, TranslateClaim, TranslateLane, document_row
+from gateway.records.answers import Acknowledgment, Receipt
+from gateway.records.documents import document_row
+from gateway.records.translation import Chunk, ChunkKept, ToTranslate, TranslateClaim, TranslateLane
 from gateway.store import search
 from gateway.store.payloads import DAMAGED, PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed

@@ -7,7 +7,7 @@ from datetime import timedelta
 from gateway.alarms.wording import mail
 from gateway.clock import Clock
 from gateway.errors import DestinationFault, PermanentFailure
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import AlarmMail, AlarmWebhook
 from gateway.targets.base import Confirmation
 from gateway.targets.http import open_session, send

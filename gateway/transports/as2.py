@@ -21,7 +21,7 @@ from gateway.as2.terms import excepted, may_receive, security_of
 from gateway.clock import Clock, as_datetime, new_id, span
 from gateway.errors import DestinationFault, PermanentFailure, UnknownOutcome
 from gateway.failpoints import reach
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.store import as2 as rows
 from gateway.store.payloads import Payload, checked
 from gateway.store.store import Store, landed

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from gateway.errors import DestinationFault
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Confirmation
 from gateway.transports.outward import Outward
 from partners.book import Book

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.clock import Instant, as_datetime
 from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.settings import MailServer
 from gateway.targets.base import Confirmation
 from partners.book import Book

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.clock import Clock, as_datetime
 from gateway.errors import DestinationFault, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
-from gateway.records import ToDeliver
+from gateway.records.deliveries import ToDeliver
 from gateway.sftp.host_keys import secret_of
 from gateway.store.store import Store
 from gateway.targets.base import Confirmation

@@ -25,7 +25,7 @@ import sys
 import time
 from gateway.clock import DAY, now
 from gateway.errors import StoreUnavailable
-from gateway.records import Incoming
+from gateway.records.incoming import Incoming
 from gateway.store import engine, payloads
 from gateway.store.payloads import Payload, Spool
 from gateway.store.store import Store

@@ -20,7 +20,8 @@ from gateway.clock import Instant
 from gateway.consumers.placing import Placer
 from gateway.errors import CrossdockError, PermanentFailure, TemporaryFailure
 from gateway.receive.stage import ReceiveStage
-from gateway.records import Chunk, Incoming, Kept
+from gateway.records.incoming import Incoming, Kept
+from gateway.records.translation import Chunk
 from gateway.scheduling import Quotas
 from gateway.steady import SteadyClock
 from gateway.store import as2, backup, breaker, delivery, lives, payloads, search, standings, translation, writes
