@@ -10,8 +10,8 @@ from translators.csv.dialect import FILE, Column, Dialect
 from translators.csv.reader import read
 from translators.document import Document, Finding
 from translators.mapping.compose import Parts, Put
+from translators.mapping.draft import Written
 from translators.mapping.placing import Key, NewNode, Slot
-from translators.mapping.write import Written
 
 
 class CsvForm:

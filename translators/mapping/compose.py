@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from translators.document import Document, Finding
 from translators.mapping.compiler import CompiledMapping
+from translators.mapping.draft import Written
 from translators.mapping.errors import MappingProblem
 from translators.mapping.inverses import Zones
 from translators.mapping.placing import Form, NewNode
 from translators.mapping.references import correlation_of, references_of
 from translators.mapping.values import Context
-from translators.mapping.write import MADE, Written, write
+from translators.mapping.write import MADE, write
 
 MAX_PROBLEMS = 50
 DERIVED = frozenset({"certainty", "instant", "zone", "doubtful"})

@@ -7,9 +7,9 @@ from typing import Any
 
 from translators.document import Document, Finding
 from translators.mapping.compose import ComposeProblem, Parts, Put
+from translators.mapping.draft import Written
 from translators.mapping.placing import NewNode
 from translators.mapping.placing_x12 import X12Form
-from translators.mapping.write import Written
 from translators.x12.envelope import outline
 from translators.x12.envelope_write import stamp
 from translators.x12.guide import Guide, GuideBook

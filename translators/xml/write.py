@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from translators.document import Document, Finding
 from translators.mapping.compose import Parts, Put
+from translators.mapping.draft import Written
 from translators.mapping.placing import Key, NewNode, Slot
-from translators.mapping.write import Written
 from translators.x12.envelope_write import stamp
 from translators.xml.layout import Inside, XmlForm
 from translators.xml.order import layout_findings
