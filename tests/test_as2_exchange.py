@@ -170,9 +170,6 @@ def test_what_was_kept_is_opened_by_the_next_life(tmp_path: Path):
             assert [row["state"] for row in await rows(gateway)] == ["kept"]
             other = await partner.send(gateway.session, f"{gateway.url}/as2", X12 + b"\n", receipt=wanted, message_id=outcome.message_id)
             assert other.status == 503, "other bytes under an id that waits are neither taken for it nor lost"
-            from concurrent.futures import ThreadPoolExecutor
-
-            gateway.node.as2._pool = ThreadPoolExecutor(2)
             gateway.node.as2.start()
             await until(gateway, "processed")
             await gateway.settle(lambda: bool(partner.receipts))

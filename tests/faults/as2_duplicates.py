@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
@@ -147,7 +146,6 @@ class Duplicates:
         early = await self.copies_of(written, 2 * TOGETHER)
         self.proof.none("asynchronous: answers that are no 204", (str(one.status) for one in early if one.status != 204))
         for gateway in self.gateways:
-            gateway.node.as2._pool = ThreadPoolExecutor(2)
             gateway.node.as2.start()
         await self.gateways[0].settle(lambda: bool(self.partner.posted))
         late = await self.copies_of(written, 2 * TOGETHER)

@@ -5,7 +5,6 @@ import base64
 import random
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
@@ -262,7 +261,6 @@ async def _kept(rot: Rot, partner: PretendAs2Partner, url: str) -> None:
         outcomes.append((body, await partner.send(gateway.session, door, body, receipt=wanted)))
     for row in await rot.rows("SELECT payload FROM as2_messages WHERE state = 'kept'"):
         rot.turn(row.payload)
-    gateway.node.as2._pool = ThreadPoolExecutor(2)
     gateway.node.as2.start()
     query = "SELECT id, state FROM as2_messages WHERE direction = 'in'"
     rows = await rot.until(query, lambda rows: all(row.state != "kept" for row in rows))
