@@ -18,7 +18,8 @@ from gateway.errors import StoreUnavailable
 from gateway.store import backup as rows
 from gateway.store import nodes
 from gateway.store.engine import Database, sync_folder
-from gateway.store.payloads import CHUNK, PayloadDamaged, PayloadFiles
+from gateway.store.payloads import PayloadDamaged, PayloadFiles
+from gateway.store.spool import CHUNK
 from gateway.store.store import Store
 
 MANIFEST = "manifest.json"

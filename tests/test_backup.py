@@ -13,7 +13,8 @@ from gateway.backing_up import BackupRefused, Work, check_backup, make_backup, r
 from gateway.clock import as_text, now
 from gateway.store import backup as rows
 from gateway.store.engine import Database
-from gateway.store.payloads import INLINE_LIMIT, PayloadFiles
+from gateway.store.payloads import PayloadFiles
+from gateway.store.spool import INLINE_LIMIT
 from gateway.store.store import Store
 from tests.databases import empty_database
 from tests.kill.documents import status

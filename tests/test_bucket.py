@@ -13,7 +13,7 @@ from gateway.clock import DAY, now
 from gateway.settings import Bucket as Terms
 from gateway.store import pruning
 from gateway.store.bucket import NotInBucket, open_bucket
-from gateway.store.payloads import INLINE_LIMIT
+from gateway.store.spool import INLINE_LIMIT
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.promise import Trial
 from tests.kill.documents import status

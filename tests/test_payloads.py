@@ -14,7 +14,8 @@ from gateway.errors import StoreUnavailable
 from gateway.settings import Bucket as Terms
 from gateway.store import payload_rows
 from gateway.store.bucket import Bucket, open_bucket
-from gateway.store.payloads import INLINE_LIMIT, Payload, PayloadDamaged, PayloadFiles, Spool, named
+from gateway.store.payloads import Payload, PayloadDamaged, PayloadFiles, named
+from gateway.store.spool import INLINE_LIMIT, Spool
 from gateway.store.store import Store
 from tests.scheduling import START as NOW
 

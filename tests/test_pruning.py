@@ -12,7 +12,7 @@ from gateway.records.alarms import AlarmClosed
 from gateway.settings import read_settings
 from gateway.shared_work import kept_for
 from gateway.store import pruning
-from gateway.store.payloads import INLINE_LIMIT
+from gateway.store.spool import INLINE_LIMIT
 from partners.profile import ProfileError, read_profile
 from tests.kill.documents import notice, status
 from tests.running import ROOT, Running, running

@@ -13,7 +13,7 @@ from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_EXTENDED_REPLY
 
 from gateway.errors import StoreUnavailable
 from gateway.passwords import hash_of
-from gateway.store.payloads import INLINE_LIMIT
+from gateway.store.spool import INLINE_LIMIT
 from tests.sftp_running import KEY, OTHER_KEY, Background, address, client, connected, x12
 
 BIG = bytes(range(256)) * 1024 * 2

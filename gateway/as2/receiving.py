@@ -21,7 +21,8 @@ from gateway.clock import Clock, as_datetime, new_id, span
 from gateway.errors import Refused, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.store import as2 as rows
-from gateway.store.payloads import Payload, PayloadDamaged, Spool
+from gateway.store.payloads import Payload, PayloadDamaged
+from gateway.store.spool import Spool
 from gateway.store.store import Store, landed, promised
 from gateway.ways import AS2
 from partners.book import Book

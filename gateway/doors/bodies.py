@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from gateway.doors.pace import Pace, write
 from gateway.errors import Refused
 from gateway.settings import Limits
-from gateway.store.payloads import Spool
+from gateway.store.spool import Spool
 
 MOST_FILES = 20
 MOST_RATIO = 200

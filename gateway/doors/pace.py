@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.settings import Limits
-from gateway.store.payloads import Spool
+from gateway.store.spool import Spool
 
 
 class Pace:

@@ -23,7 +23,7 @@ from gateway.sftp.host_keys import secret_of
 from gateway.sftp.paths import MOST_NAME
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd, Secret
 from gateway.store import sftp_polls as rows
-from gateway.store.payloads import Spool
+from gateway.store.spool import Spool
 from gateway.store.store import Store
 from gateway.transports.sftp_remote import Listed, Remote, RemoteDenied, RemoteGone
 from partners.book import Book, Revision

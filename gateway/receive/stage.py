@@ -11,7 +11,8 @@ from gateway.errors import Refused, StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.records.incoming import Incoming, Kept, Outcome
 from gateway.settings import Limits
-from gateway.store.payloads import Payload, Spool
+from gateway.store.payloads import Payload
+from gateway.store.spool import Spool
 from gateway.store.store import Store, promised
 from partners.book import Revision
 

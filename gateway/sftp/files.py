@@ -20,7 +20,8 @@ from gateway.records.incoming import Incoming
 from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Refusal, fate, marked, markers_of
 from gateway.sftp.records import UNFINISHED, FileKept, FilePut, FileRow, FileState
 from gateway.store import sftp as rows
-from gateway.store.payloads import CHUNK, INLINE_LIMIT, Payload, PayloadDamaged, Spool
+from gateway.store.payloads import Payload, PayloadDamaged
+from gateway.store.spool import CHUNK, INLINE_LIMIT, Spool
 from gateway.store.store import Store
 from partners.book import Revision
 from partners.channels import SftpChannel

@@ -21,13 +21,15 @@ ENOUGH = 5
 """Cuts within which a missing sync shows."""
 
 WRITER = """
+import os
 import sys
 import time
 from gateway.clock import DAY, now
 from gateway.errors import StoreUnavailable
 from gateway.records.incoming import Incoming
-from gateway.store import engine, payloads
-from gateway.store.payloads import Payload, Spool
+from gateway.store import engine
+from gateway.store.payloads import Payload
+from gateway.store.spool import Spool
 from gateway.store.store import Store
 
 folder, promises, sabotage, most = sys.argv[1:]
@@ -38,7 +40,7 @@ if sabotage == "unsynced-commits":
         connection.execute("PRAGMA synchronous=OFF")
     engine._prepare_sqlite_writer = careless
 if sabotage == "unsynced-files":
-    payloads.os.fsync = lambda descriptor: None
+    os.fsync = lambda descriptor: None
 from pathlib import Path
 store = Store(f"sqlite:///{folder}/crossdock.db", Path(folder) / "payloads")
 told = open(promises, "a", buffering=1)
