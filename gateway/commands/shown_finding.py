@@ -87,7 +87,7 @@ def _time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
-FINDING: dict[str, Callable[[Any], None]] = {
+SHOWERS: dict[str, Callable[[Any], None]] = {
     "messages": _messages,
     "find": _find,
     "shipment": _standing,

@@ -1,10 +1,11 @@
 """Destinations as a person reads them in a terminal."""
 
+from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from gateway.commands.screen import console, table_of
 
 STYLE = {"closed": "green", "ramping": "yellow", "half-open": "yellow", "open": "red", "paused": "magenta"}
 SECONDS = 19
@@ -19,14 +20,12 @@ def _state(one: dict[str, Any]) -> Text:
     return Text(one["state"], style=STYLE.get(one["state"], ""))
 
 
-def targets(console: Console, value: list[dict[str, Any]]) -> None:
+def _targets(value: list[dict[str, Any]]) -> None:
     """A line each, and below it why one is not well."""
     if not value:
         console.print("No destinations yet: name a target in the settings.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(("destination", "state", "due", "oldest due", "in flight", "dead", "rate", "today")):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    table = table_of("destination", "state", "due", "oldest due", "in flight", "dead", "rate", "today")
     for one in value:
         dead = f"{one['dead']:,}" + (f", {one['blocked_lanes']:,} lanes wait" if one["blocked_lanes"] else "")
         today = f"{one['used_today']:,}" + (f" of {one['daily']:,}" if one["daily"] else "")
@@ -40,11 +39,14 @@ def targets(console: Console, value: list[dict[str, Any]]) -> None:
             console.print(Text.assemble((one["destination"], "bold"), " is ", _state(one), since))
 
 
-def target(console: Console, value: dict[str, Any]) -> None:
-    targets(console, [value])
+def _target(value: dict[str, Any]) -> None:
+    _targets([value])
     for step in value["life"]:
         console.print(f"  {time_text(step['at'])}  {step['step']:<10} {step['text']} ({step['who']})", markup=False)
 
 
-def steered(console: Console, value: dict[str, Any]) -> None:
+def _steered(value: dict[str, Any]) -> None:
     console.print(Text.assemble((value["destination"], "bold"), " is ", _state(value)))
+
+
+SHOWERS: dict[str, Callable[[Any], None]] = {"targets": _targets, "targets.show": _target, "targets.steer": _steered}

@@ -128,6 +128,20 @@ def _edited(value: dict[str, Any]) -> None:
     console.print(f"{value['id']} takes the place of {value['edited_from']}; `crossdock show {value['id']}` tells what comes of it")
 
 
+def _acted(value: dict[str, Any]) -> None:
+    console.print(f"{value['id']} is {value['state']} now")
+
+
+def _replayed(value: dict[str, Any]) -> None:
+    if "message" in value:
+        console.print(
+            f"message {value['message']} is read again under profile revision {value['revision']}; `crossdock show {value['message']}` tells what came of it"
+        )
+    for one in value.get("deliveries", []):
+        console.print(f"{one['id']} is {one['state']}: it goes out again under the same id")
+
+
 SHOWERS: dict[str, Callable[[Any], None]] = {
+    "act": _acted, "replay": _replayed,
     "dead": _dead, "dead.act": _dead_acted, "dead.edit": _edited, "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
 }  # fmt: skip
