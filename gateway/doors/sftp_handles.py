@@ -15,8 +15,8 @@ from gateway.clock import SECOND, Instant
 from gateway.doors.sftp_entries import READ_ONLY, WRITE_ONLY, file_entry
 from gateway.doors.sftp_packets import MOST_DATA
 from gateway.sftp.documents import Reading
-from gateway.sftp.files import Upload
 from gateway.sftp.paths import DENIED, Refusal
+from gateway.sftp.uploads import Upload
 
 
 class UploadHandle(paramiko.SFTPHandle):

@@ -14,8 +14,9 @@ from paramiko.sftp import (
 from gateway.clock import SECOND, Instant
 from gateway.doors.sftp_entries import READ_ONLY, WRITE_ONLY, file_entry, folder_entry
 from gateway.doors.sftp_handles import DocumentHandle, TextHandle, UploadHandle
+from gateway.sftp.caller import Caller
 from gateway.sftp.documents import Documents
-from gateway.sftp.files import Caller, Files
+from gateway.sftp.files import Files
 from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Place, Refusal, Tree, resolve, text_of
 from partners.book import Revision
 

@@ -13,7 +13,8 @@ from gateway import journal
 from gateway.clock import DAY, SECOND, Clock, Instant, as_text, span
 from gateway.errors import StoreUnavailable
 from gateway.failpoints import reach
-from gateway.sftp.files import PATIENCE, Caller
+from gateway.sftp.caller import Caller
+from gateway.sftp.files import PATIENCE
 from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Refusal
 from gateway.sftp.records import PickUp
 from gateway.store import search

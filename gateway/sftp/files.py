@@ -8,51 +8,30 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from gateway import journal
-from gateway.clock import Clock, Instant, new_id, span
+from gateway.clock import Clock, Instant, span
 from gateway.errors import StoreBroken, StoreUnavailable
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
 from gateway.records.incoming import Incoming
-from gateway.sftp.paths import DENIED, FAILURE, NO_SUCH_FILE, Refusal, fate, marked, markers_of
+from gateway.sftp.caller import Caller
+from gateway.sftp.paths import FAILURE, NO_SUCH_FILE, Refusal, fate, marked, markers_of
 from gateway.sftp.records import UNFINISHED, FileKept, FilePut, FileRow, FileState
+from gateway.sftp.uploads import NOT_NOW, Key, Upload
 from gateway.store import sftp as rows
 from gateway.store.payloads import Payload, PayloadDamaged
-from gateway.store.spool import CHUNK, INLINE_LIMIT, Spool
+from gateway.store.spool import CHUNK, Spool
 from gateway.store.store import Store
-from partners.book import Revision
 from partners.channels import SftpChannel
 
 CHANNEL = "sftp"
 PATIENCE = 60.0
 """Seconds for a commit."""
-MOST_AHEAD = 4 << 20
-"""Bytes that may come before those in front of them."""
 MEDIA_TYPE = "application/octet-stream"
-NOT_NOW = "it could not be kept just now; send it again later"
-Key = tuple[str, str, str]
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who puts a file, under which terms."""
-
-    revision: Revision
-    who: str
-
-    @property
-    def partner(self) -> str:
-        return self.revision.profile.partner
-
-    @property
-    def channel(self) -> SftpChannel:
-        channel = self.revision.profile.channels.sftp
-        assert channel is not None
-        return channel
 
 
 class Files:
@@ -95,7 +74,7 @@ class Files:
 
     # ---- writing
 
-    def open(self, caller: Caller, folder: str, name: str, *, create: bool, truncate: bool, exclusive: bool, append: bool) -> "Upload":
+    def open(self, caller: Caller, folder: str, name: str, *, create: bool, truncate: bool, exclusive: bool, append: bool) -> Upload:
         """An upload, with what there was of it unless it is to begin anew. Raises Refusal."""
         key = (caller.partner, folder, name)
         with self._lock:
@@ -143,7 +122,7 @@ class Files:
         except (FileNotFoundError, PayloadDamaged):
             raise Refusal(FAILURE, "what there was of it is gone; send it anew") from None
 
-    def charge(self, upload: "Upload", more: int) -> None:
+    def charge(self, upload: Upload, more: int) -> None:
         """Counts bytes against the partner's quota. Raises Refusal."""
         caller = upload.caller
         held = self._read(lambda tx: rows.held(tx, caller.partner))
@@ -153,7 +132,7 @@ class Files:
             self._bytes[caller.partner] += more
         upload.charged += more
 
-    def ended(self, upload: "Upload") -> None:
+    def ended(self, upload: Upload) -> None:
         """It is no more under way."""
         with self._lock:
             self._bytes[upload.caller.partner] -= upload.charged
@@ -163,7 +142,7 @@ class Files:
 
     # ---- whole, or not yet
 
-    def close(self, upload: "Upload") -> None:
+    def close(self, upload: Upload) -> None:
         """The client says that this was all. After it returns, what was promised is durable. Raises Refusal."""
         caller, name = upload.caller, upload.name
         what = fate(name, caller.channel, renamed=False)
@@ -174,7 +153,7 @@ class Files:
         else:
             self.park(upload, "waiting")
 
-    def _has_marker(self, upload: "Upload") -> bool:
+    def _has_marker(self, upload: Upload) -> bool:
         channel = upload.caller.channel
         if channel.complete != "marker" or fate(upload.name, channel, renamed=False) != "wait":
             return False
@@ -183,7 +162,7 @@ class Files:
         found = [self._row(upload.caller, upload.folder, name) for name in markers_of(upload.name, channel)]
         return any(row is not None and row.state == "marker" for row in found)
 
-    def _take_spool(self, upload: "Upload") -> None:
+    def _take_spool(self, upload: Upload) -> None:
         if upload.size == 0:
             self._commit(FilePut(upload.row("empty", None), is_new=not upload.persisted))
             return
@@ -200,7 +179,7 @@ class Files:
             self._store.on_broken(error)
             raise
 
-    def park(self, upload: "Upload", state: FileState) -> None:
+    def park(self, upload: Upload, state: FileState) -> None:
         """Keeps what there is of it, durably, for a name that comes later, or for a client that comes back."""
         try:
             digest, data = upload.spool.park(upload.id)
@@ -211,7 +190,7 @@ class Files:
         payload = None if data is None else Payload(f"sftp:{upload.id}", upload.caller.partner, upload.size, digest, data)
         self._commit(FilePut(upload.row(state, digest, payload.id if payload else None), payload))
 
-    def persist(self, upload: "Upload") -> None:
+    def persist(self, upload: Upload) -> None:
         """What came so far is durable, and a client that comes back finds it; the upload goes on."""
         upload.persisted = True
         try:
@@ -222,7 +201,7 @@ class Files:
         payload = None if data is None else Payload(f"sftp:{upload.id}", upload.caller.partner, upload.size, digest, data)
         self._commit(FilePut(upload.row("partial", digest, payload.id if payload else None), payload))
 
-    def _mark(self, upload: "Upload") -> None:
+    def _mark(self, upload: Upload) -> None:
         """A marker has come: the file that it is for is whole."""
         base, stem = marked(upload.name, upload.caller.channel)
         since = self._since(upload.caller)
@@ -305,7 +284,7 @@ class Files:
             payload = Payload(row.payload, row.partner, row.size, found.sha256, bytes(found.data))
         self._commit(FilePut(row, payload))
 
-    def refused(self, upload: "Upload", why: str) -> None:
+    def refused(self, upload: Upload, why: str) -> None:
         """Tells of an upload that we would not take, so that the partner finds it in its error folder."""
         journal.refused(upload.caller.partner, CHANNEL, 0, why)
         self._commit(FilePut(replace(upload.row("refused", None), reason=why)))
@@ -336,147 +315,3 @@ class Files:
             raise Refusal(FAILURE, NOT_NOW) from None
         except TimeoutError:
             raise Refusal(FAILURE, "it could not be kept in time; send it again later") from None
-
-
-class Upload:
-    """One file that is open for writing. Ends once: closed by its client, or aborted when the connection is gone."""
-
-    def __init__(self, files: Files, caller: Caller, folder: str, name: str, spool: Spool, *, append: bool, now: Instant) -> None:
-        self._files, self._append, self._lock = files, append, threading.Lock()
-        self.caller, self.folder, self.name, self.spool = caller, folder, name, spool
-        self.id = new_id(now)
-        self.at = self.mtime = now
-        self.charged = 0
-        self.touched = False
-        """Whether this client has written, or begun anew: only then its CLOSE says that the file is whole."""
-        self.persisted = False
-        """Whether a row has its id."""
-        self._ahead: dict[int, bytes] = {}
-        self._ended = False
-        self._fault: str | None = None
-
-    @property
-    def key(self) -> Key:
-        return self.caller.partner, self.folder, self.name
-
-    @property
-    def size(self) -> int:
-        return self.spool.size
-
-    def goes_on(self, row: FileRow, content: Iterator[bytes]) -> None:
-        """Begins with what there was of it."""
-        self.mtime = row.mtime
-        for piece in content:
-            self._files.charge(self, len(piece))
-            self.spool.write(piece)
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Raises Refusal past the limits, and for bytes far in front of those that have come."""
-        with self._lock:
-            self._alive()
-            if self._append:
-                offset = self.spool.size
-            self.touched = True
-            most = self.caller.channel.max_body
-            try:
-                if offset + len(data) > most:
-                    raise Refusal(FAILURE, f"a file may have {most} bytes here, and this one has more")
-                self._write(offset, data)
-            except StoreUnavailable as error:
-                journal.trouble("sftp", error)
-                self._fault = NOT_NOW
-                raise Refusal(FAILURE, NOT_NOW) from None
-            except Refusal as refusal:
-                # A client that goes on and closes it must not get a yes.
-                self._fault = refusal.words
-                raise
-
-    def _write(self, offset: int, data: bytes) -> None:
-        if offset > self.spool.size:
-            if sum(map(len, self._ahead.values())) + len(data) > MOST_AHEAD:
-                raise Refusal(FAILURE, f"bytes came at {offset}, and those from {self.spool.size} on are missing; send them in order")
-            self._ahead[offset] = data
-            return
-        self._put(offset, data)
-        while self._ahead and (first := min(self._ahead)) <= self.spool.size:
-            self._put(first, self._ahead.pop(first))
-
-    def _put(self, offset: int, data: bytes) -> None:
-        more = offset + len(data) - self.spool.size
-        if more > 0 and (self.spool.size + more) // INLINE_LIMIT != self.spool.size // INLINE_LIMIT:
-            self._files.charge(self, self.spool.size + more - self.charged)
-        if offset == self.spool.size:
-            self.spool.write(data)
-        else:
-            self.spool.overwrite(offset, data)
-
-    def cut(self, size: int) -> None:
-        """A size that the client sets: what is longer is cut; nothing is made up."""
-        with self._lock:
-            self._alive()
-            if size > self.spool.size:
-                raise Refusal(DENIED, "a file does not grow without bytes")
-            if size < self.spool.size:
-                self.touched = True
-                try:
-                    self.spool.cut(size)
-                except StoreUnavailable as error:
-                    journal.trouble("sftp", error)
-                    self._fault = NOT_NOW
-                    raise Refusal(FAILURE, NOT_NOW) from None
-
-    def sync(self) -> None:
-        """fsync@openssh.com: what was written survives a crash and a power cut."""
-        with self._lock:
-            self._alive()
-            try:
-                self._files.persist(self)
-            except StoreUnavailable as error:
-                journal.trouble("sftp", error)
-                raise Refusal(FAILURE, "it could not be kept just now") from None
-
-    def close(self) -> None:
-        """Raises Refusal: then nothing was taken, and the client must not believe so."""
-        with self._lock:
-            self._alive()
-            self._ended = True
-            try:
-                if self._fault is None and self._ahead:
-                    self._fault = f"bytes from {self.spool.size} on are missing"
-                if self._fault is not None:
-                    if self._fault != NOT_NOW:
-                        self._files.refused(self, self._fault)
-                    raise Refusal(FAILURE, self._fault)
-                if not self.touched:
-                    self._files.park(self, "partial")
-                    return
-                self._files.close(self)
-            except StoreUnavailable as error:
-                journal.trouble("sftp", error)
-                raise Refusal(FAILURE, NOT_NOW) from None
-            finally:
-                self._files.ended(self)
-
-    def abort(self) -> None:
-        """The connection is gone, or another one goes on with it: what came is kept for a while, and is no document."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-            try:
-                if self.spool.size and self._fault is None:
-                    self._files.park(self, "partial")
-            except (Refusal, StoreUnavailable) as error:
-                journal.trouble("sftp", error)
-            finally:
-                self._files.ended(self)
-
-    def _alive(self) -> None:
-        if self._ended:
-            raise Refusal(FAILURE, "another session goes on with this file")
-
-    def row(self, state: FileState, sha256: str | None, payload: str | None = None) -> FileRow:
-        return FileRow(
-            id=self.id, partner=self.caller.partner, folder=self.folder, name=self.name, state=state, size=self.size, mtime=self.mtime, sha256=sha256,
-            payload=payload, message=None, duplicate=False, reason=None, at=self.at, who=self.caller.who,
-        )  # fmt: skip
