@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -589,5 +590,6 @@ def void(value: object) -> None:
     """Nothing, of a call whose value nobody wants."""
 
 
+@cache
 def _version() -> str:
     return version("crossdock")

@@ -23,12 +23,6 @@ def postgresql() -> Iterator[str]:
         yield server.get_uri()
 
 
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where databases are kept that were migrated once."""
-    return tmp_path_factory.mktemp("templates")
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of each kind without any table."""
@@ -38,11 +32,11 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, templates: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of each kind with the schema and no rows."""
     if request.param == "sqlite":
-        return migrated_file(templates, tmp_path / "crossdock.db")
-    return migrated_database(request.getfixturevalue("postgresql"), templates)
+        return migrated_file(tmp_path / "crossdock.db")
+    return migrated_database(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """A PostgreSQL of the tests' own, empty databases in it, and somebody who holds SQLite's lock."""
 
 import contextlib
-import shutil
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,30 @@ _templates: dict[str, str] = {}
 """By server: the name of a database of ours there that has the schema and no rows."""
 
 
-def migrated_database(server: str, folder: Path) -> str:
+def migrated_database(server: str) -> str:
     """The URL of a new one that has the schema already, as a copy of one that was migrated once: a fifth of the time of migrating each."""
     if server not in _templates:
         template = empty_database(server)
-        Store(template, folder / "template").close()
+        with tempfile.TemporaryDirectory() as folder:
+            Store(template, Path(folder)).close()
         _templates[server] = template.partition("?")[0].rpartition("/")[2]
     return empty_database(server, template=_templates[server])
 
 
-def migrated_file(folder: Path, to: Path) -> str:
-    """The same for SQLite: a copy of a file that was migrated once; `folder` is where it is kept."""
-    template = folder / "template.db"
-    if not template.exists():
-        Store(f"sqlite:///{folder / 'made.db'}", folder / "template").close()
-        (folder / "made.db").rename(template)
-    shutil.copyfile(template, to)
+@cache
+def _template_file() -> bytes:
+    """A SQLite database that has the schema and no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "template.db"
+        Store(f"sqlite:///{file}", Path(folder) / "payloads").close()
+        return file.read_bytes()
+
+
+def migrated_file(to: Path) -> str:
+    """The same for SQLite."""
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    to.touch(0o600)
+    to.write_bytes(_template_file())
     return f"sqlite:///{to}"
 
 
