@@ -60,7 +60,9 @@ def the_writer_reads_by_keys() -> Iterator[None]:
 
 LONGEST_FIRST = (
     "test_kill", "test_cli", "test_rest_polling", "test_rest_batch", "test_targets", "test_store_machine", "test_translate_workers", "test_replays",
-    "test_x12_grammar", "test_as2_exchange", "test_sftp_cut", "test_sftp_killed", "test_replay_killed", "test_as2_killed", "test_door_http",
+    "test_x12_grammar", "test_as2_exchange", "test_sftp_cut", "test_sftp_killed", "test_replay_killed", "test_rest_killed", "test_as2_killed",
+    "test_door_http", "test_pipeline", "test_backup", "test_delivery", "test_x12_laws", "test_map_command", "test_mapping_explain", "test_files",
+    "test_dead_edit", "test_sftp_door", "test_sftp_poll", "test_standings", "test_living",
 )  # fmt: skip
 """Files with few tests that take long, or with many of them. Begun first, so that none is alone at work when all others have ended."""
 
