@@ -446,17 +446,16 @@ class Node:
     # ---- ticks: what each node does for itself, and whose turn it is for the rest
 
     def _tick(self) -> None:
-        self._scheduler = AsyncIOScheduler()
+        # Late on a busy machine is not never: without a grace each work would be left out a second after its time.
+        self._scheduler = AsyncIOScheduler(job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None})
         for work, every in (
             (self._look_for_profiles, PROFILE_LOOK),
             (self._beat, nodes.BEAT / SECOND),
             (self._look_for_chores, CHORES_LOOK),
             (self._sweep, SWEEP_EVERY.total_seconds()),
         ):
-            self._scheduler.add_job(work, "interval", seconds=every, max_instances=1, coalesce=True)
-        self._scheduler.add_job(
-            self._look_at_disk, "interval", seconds=WARN_EVERY / SECOND, max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
-        )
+            self._scheduler.add_job(work, "interval", seconds=every)
+        self._scheduler.add_job(self._look_at_disk, "interval", seconds=WARN_EVERY / SECOND, next_run_time=datetime.now(UTC))
         self._scheduler.start()
 
     async def _look_for_chores(self) -> None:

@@ -62,7 +62,8 @@ LONGEST_FIRST = (
     "test_kill", "test_cli", "test_rest_polling", "test_rest_batch", "test_targets", "test_store_machine", "test_translate_workers", "test_replays",
     "test_x12_grammar", "test_as2_exchange", "test_sftp_cut", "test_sftp_killed", "test_replay_killed", "test_rest_killed", "test_as2_killed",
     "test_door_http", "test_pipeline", "test_backup", "test_delivery", "test_x12_laws", "test_map_command", "test_mapping_explain", "test_files",
-    "test_dead_edit", "test_sftp_door", "test_sftp_poll", "test_standings", "test_living",
+    "test_dead_edit", "test_sftp_door", "test_sftp_poll", "test_standings", "test_living", "test_x12_elements", "test_xml_read", "test_x12_oracle",
+    "test_scheduler", "test_sftp_push", "test_way_out", "test_x12_acknowledge", "test_lists", "test_mapping_write", "test_store_writer",
 )  # fmt: skip
 """Files with few tests that take long, or with many of them. Begun first, so that none is alone at work when all others have ended."""
 
