@@ -29,8 +29,9 @@ setup-test: $(VENV)/.test
 demo: setup
 	@$(BIN)/crossdock demo
 
+# Compiled files are kept also where a shell forbids it (images for containers often do): else each of the processes compiles ours and all tests anew.
 test: setup-test
-	@$(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not big" -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
 
 # Foreign stacks for the tests, in an environment of their own: some are GPL, so they are never imported by us. Debian programs are unpacked beside them.
 $(PEER)/.ready: requirements/peers.txt tests/peers/patch_oscrypto.py tests/peers/debian.sh

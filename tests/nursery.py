@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("gateway.app", "gateway.commands.serve", "gateway.commands.operate", "gateway.operations", "tests.kill.gateway", "uvloop")
+HEAVY = ("gateway.app", "gateway.commands.serve", "gateway.commands.operate", "gateway.operations", "tests.kill.gateway", "uvloop", "alembic.command")
 """What children find imported."""
 
 

@@ -20,6 +20,7 @@ from gateway.settings import read_settings
 from gateway.simulators.erp import PretendErp
 from gateway.simulators.partner import PretendPartner
 from gateway.store.store import landed
+from tests.databases import migrated_file
 from tests.kennel import KennelPool
 
 ROOT = Path(__file__).parent.parent
@@ -117,6 +118,9 @@ async def running(folder: Path, database: str | None = None, *, clock: Clock = n
     }  # fmt: skip
     for key, value in settings.items():
         given[key] = given[key] | value if isinstance(value, dict) and isinstance(given.get(key), dict) else value
+    file = folder / "var" / "crossdock.db"
+    if database is None and not file.exists():
+        migrated_file(file)  # what a start on nothing costs, hundreds of tests would pay; test_cli.py and the killed ones do
     node = Node(read_settings(None, given, environment={}), clock, pool=KennelPool)
     await node.start()
     try:

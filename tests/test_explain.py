@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.shown import console, shown
+from gateway.commands.screen import console
+from gateway.commands.shown import shown
 from gateway.errors import Refused
 from tests.running import document, running
 

@@ -1,8 +1,9 @@
 """The house rules (ARCHITECTURE.md, "The laws"), held by reading the imports. A failure names file and import."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 HOUSES = ("gateway", "partners", "translators")
@@ -38,16 +39,40 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports_of(path: Path) -> Iterator[str]:
+class Facts(NamedTuple):
+    """What the laws ask of one file."""
+
+    imports: list[str]
+    calls: list[tuple[int, str]]
+    """(line, name) of what is called by its bare name."""
+    methods: list[tuple[int, str]]
+    """(line, name) of what is called behind a dot."""
+    coroutines: list[str]
+
+
+@cache
+def facts_of(path: Path) -> Facts:
+    """Read once for all laws; the tree itself, many times as large, is not kept."""
+    found = Facts([], [], [], [])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.level:
-                package = path.relative_to(ROOT).parts[: -node.level]
-                yield ".".join([*package, node.module])
-            else:
-                yield node.module
+        match node:
+            case ast.Import():
+                found.imports.extend(alias.name for alias in node.names)
+            case ast.ImportFrom(module=str(module), level=0):
+                found.imports.append(module)
+            case ast.ImportFrom(module=str(module)):
+                found.imports.append(".".join([*path.relative_to(ROOT).parts[: -node.level], module]))
+            case ast.Call(func=ast.Name(id=name)):
+                found.calls.append((node.lineno, name))
+            case ast.Call(func=ast.Attribute(attr=name)):
+                found.methods.append((node.lineno, name))
+            case ast.AsyncFunctionDef():
+                found.coroutines.append(node.name)
+    return found
+
+
+def imports_of(path: Path) -> list[str]:
+    return facts_of(path).imports
 
 
 def test_imports_run_down():
@@ -67,24 +92,17 @@ def test_translators_are_pure():
 
 
 def test_translators_call_nothing_of_the_world():
-    wrong = []
-    for path in files("translators"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                if isinstance(node.func, ast.Name) and node.func.id in CALLS_OUT:
-                    wrong.append((name_of(path), node.lineno, node.func.id))
-                if isinstance(node.func, ast.Attribute) and node.func.attr in {"now", "utcnow", "today"}:
-                    wrong.append((name_of(path), node.lineno, node.func.attr))
+    clocks = {"now", "utcnow", "today"}
+    wrong = [
+        (name_of(path), *called)
+        for path in files("translators")
+        for called in [one for one in facts_of(path).calls if one[1] in CALLS_OUT] + [one for one in facts_of(path).methods if one[1] in clocks]
+    ]
     assert not wrong
 
 
 def test_async_lives_in_the_gateway():
-    wrong = [
-        (name_of(path), node.name)
-        for path in files("translators", "partners")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.AsyncFunctionDef)
-    ]
+    wrong = [(name_of(path), name) for path in files("translators", "partners") for name in facts_of(path).coroutines]
     assert not wrong
 
 

@@ -6,9 +6,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from gateway.store import breaker
-from gateway.store.engine import MIGRATIONS, Database, sqlite_driver
+from gateway.store.engine import MIGRATIONS, Database, newest_revision, sqlite_driver
 from gateway.store.store import Store
 from gateway.store.tables import metadata
 from tests.scheduling import claim
@@ -19,6 +20,20 @@ def test_migrations_arrive_at_the_tables(store: Store):
     with store.database.writing.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     assert differences == []
+
+
+def test_the_newest_revision_is_known_without_reading_migrations(store: Store, monkeypatch):
+    """A database that is up to date is opened without Alembic; one at another revision, newer ones too, is for Alembic to judge."""
+    assert newest_revision() == ScriptDirectory(MIGRATIONS).get_current_head()
+    asked: list[str] = []
+    monkeypatch.setattr(command, "upgrade", lambda config, revision: asked.append(revision))
+    store.database.migrate()
+    assert asked == []
+    for other in ("0011_consumers", "9999_later"):
+        with store.database.writing.connect() as connection, connection.begin():
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{other}'")
+        store.database.migrate()
+    assert asked == ["head", "head"]
 
 
 def test_a_new_database_has_no_rows(store: Store):

@@ -31,6 +31,7 @@ from gateway.targets.base import Destination
 from gateway.targets.kinds import KINDS, make
 from gateway.targets.nats import Stream, confirmed, failure_of, pattern_of, subject_of
 from gateway.targets.nats_link import Link, Passing
+from tests.databases import migrated_file
 from tests.kill.documents import order
 from tests.peers import nats as peers
 from tests.rigs import (
@@ -98,7 +99,7 @@ class Running:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.store = Store(f"sqlite:///{rig.folder / 'crossdock.db'}", rig.folder / "payloads")
+        self.store = Store(migrated_file(rig.folder / "crossdock.db"), rig.folder / "payloads")
         self.target = destination_of(rig.settings())
         self.stage = DeliverStage(
             self.store, [self.target], node="a", clock=now, retries=SOON, quotas=lambda name: (Quota(), Quotas()),

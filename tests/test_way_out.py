@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.clock import now
-from gateway.commands.shown import console, shown
+from gateway.commands.screen import console
+from gateway.commands.shown import shown
 from gateway.simulators.partner import acknowledged
 from partners.guides import shipped_guides
 from tests.kill.documents import advice, envelope

@@ -46,13 +46,14 @@ def test_every_place_and_element_is_reached_and_right(set_id: str, release: str)
     guide = guide_of(set_id, release)
     due, reached = reachable(guide), set[tuple[str, int]]()
     for place in places(guide.layout.root):
+        here = {one for one in due if one[0] == path_of(place)}
         for turn in range(200):
             made = made_set(guide, by_chance((place.number, turn)), ODD, wanted=[place])
             reading = only_set(written([made]))
             assert [finding.text for finding in reading.findings] == []
             assert reading.verdict == "A"
             reached.update(made.reached())
-            if turn > 1 and {one for one in due if one[0] == path_of(place)} <= reached:
+            if turn > 1 and here <= reached:
                 break
     print(f"{set_id} {release}: {len(reached & due)} of {len(due)} places and elements reached")
     assert reached == due

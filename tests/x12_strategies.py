@@ -7,6 +7,7 @@ random.Random makes many at once (`made_set(guide, by_chance(seed))`). Knows the
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -84,10 +85,16 @@ def by_chance(seed: object) -> Choose:
     return random.Random(str(seed)).randrange
 
 
+@cache
+def _below(size: int) -> st.SearchStrategy[int]:
+    """A set takes some hundred choices, nearly all of the same few sizes: a strategy is made once for each."""
+    return st.integers(0, size - 1)
+
+
 @st.composite
 def valid_sets(draw: st.DrawFn, guide: Guide, terms: Terms = Terms()) -> MadeSet:
     """Valid sets of a guide, ST02 0001."""
-    return made_set(guide, lambda size: draw(st.integers(0, size - 1)), terms)
+    return made_set(guide, lambda size: draw(_below(size)), terms)
 
 
 @st.composite
@@ -138,6 +145,7 @@ def reachable(guide: Guide, terms: Terms = Terms()) -> frozenset[tuple[str, int]
     )
 
 
+@cache
 def path_of(place: Place) -> str:
     """The loops around a place and its segment, such as "HL>N1>N4"; a second place of the same tag in its loop is "DTM#2"."""
     tags, loop = [], place.loop

@@ -64,7 +64,7 @@ class Pool:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.translate.worker", str(self._memory),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20, env=environment(),
-            start_new_session=True,  # Ctrl-C is for us, who let them end what they do; it would meet one in its imports
+            start_new_session=True,  # Ctrl-C is for us, who let them end what they do; uvloop knows no process_group
         )  # fmt: skip
         one = _Process(number, process)
         self._all[number] = one

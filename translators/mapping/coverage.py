@@ -50,20 +50,22 @@ def coverage(mapping: CompiledMapping, guide: Guide, context: Context) -> list[C
     """Every element of every place of the guide, in its order. `mapping` must be compiled with `trace`."""
     found: list[Covered] = []
     reasons = mapping.written.value.get("drops") or {}
+    named = {step.tag for path in mapping.paths for step in path.steps}
     for place in places(guide.layout.root):
         rules = guide.dictionary.segments.get(place.tag)
         if rules is None:
             found.append(Covered(_path(place, "S" if _in_hierarchy(place) else ""), 0, "a segment without a description"))
             continue
+        tried = place.tag in named  # no rule takes what no path names
         for level in ("S", *LEVELS) if _in_hierarchy(place) else ("",):
             rows = [Covered(_path(place, level), number, element.title) for number, element in enumerate(rules.elements, start=1)]
-            for qualifiers in _qualifiers(mapping, place.tag):
+            for qualifiers in _qualifiers(mapping, place.tag) if tried else ():
                 document, node = _sample(mapping, guide, place, level, qualifiers)
                 taken = _taken(mapping, document, node, context)
                 for row in rows:
                     row.fields += [name for name in taken.get(row.element, ()) if name not in row.fields]
             for row in rows:
-                if not row.fields:  # alone: a rule's `else` speaks only where its first form is silent
+                if tried and not row.fields:  # alone: a rule's `else` speaks only where its first form is silent
                     document, node = _sample(mapping, guide, place, level, {})
                     node.segment.elements[1:] = [
                         raw if number == row.element else b"" for number, raw in enumerate(node.segment.elements[1:], start=1)
