@@ -346,7 +346,10 @@ class Node:
             await asyncio.sleep(self.settings.drain.total_seconds())
 
     async def stop(self) -> None:
-        """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused."""
+        """Doors first, then the stages, then the store: what was accepted is committed, what was not is refused.
+
+        However much is under way it is over within 30 seconds, the drain not counted: doors and stages have 10 each (STOPPING, LAST_ATTEMPTS).
+        """
         self.stopping.set()
         self.listeners.close()
         if self.sftp is not None:
@@ -355,13 +358,8 @@ class Node:
         await self.chores.stop()
         await self.poller.stop()
         await self.listeners.finish()
-        await self.as2.stop()
-        await self.replay.stop()
-        await self.translate.stop()
-        await self.reconcile.stop()
-        await self.herald.stop()
-        await self.placer.stop()
-        await self.deliver.stop()
+        stages = (self.as2, self.replay, self.translate, self.reconcile, self.herald, self.placer, self.deliver)
+        await asyncio.gather(*(stage.stop() for stage in stages))
         await self.pool.stop()
         self.draining = False
         try:

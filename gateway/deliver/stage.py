@@ -24,7 +24,7 @@ from gateway.store.store import Store, landed
 from gateway.targets.base import Accepted, Confirmation, Destination
 
 LEASE = timedelta(seconds=15)
-LAST_ATTEMPTS = 15.0
+LAST_ATTEMPTS = 10.0
 """Seconds that attempts under way have when the node stops."""
 IDLE = 0.25
 """Seconds between looks while nothing wakes us."""

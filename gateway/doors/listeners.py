@@ -12,7 +12,7 @@ from gateway.doors.guard import Guards
 from gateway.doors.tls import TlsContext
 from gateway.settings import Listener
 
-STOPPING = 20.0
+STOPPING = 10.0
 """Seconds that requests under way have, once a node stops."""
 
 
@@ -43,5 +43,4 @@ class Listeners:
 
     async def finish(self) -> None:
         """Returns once requests under way are done, or have had their time."""
-        for runner in self.runners.values():
-            await runner.cleanup()
+        await asyncio.gather(*(runner.cleanup() for runner in self.runners.values()))
