@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from gateway.clock import SECOND
 from gateway.records.deliveries import Renewal, Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, TranslateClaim
-from gateway.scheduling import LaneClaim
+from gateway.scheduling import LaneClaim, Quota, Quotas, Rate
 from gateway.store import claims
 from gateway.store.store import Store
+from tests import scheduling
 from tests.databases import migrated_database
 from tests.test_store_writer import incoming
 
@@ -153,9 +154,9 @@ def test_a_long_queue_behind_one_head_costs_a_claim_nothing(store: Store):
     assert not [statement for statement in seen if "deliveries" in statement]
 
 
-def test_a_claim_reads_its_own_heads_and_not_all_that_is_due(postgresql: str, templates: Path, tmp_path: Path):
+def test_a_claim_reads_its_own_heads_and_not_all_that_is_due(postgresql: str, tmp_path: Path):
     """Where PostgreSQL counted the table when nothing was due, an index of what is due looks like the shortest way to any head."""
-    store = Store(migrated_database(postgresql, templates), tmp_path / "payloads")
+    store = Store(migrated_database(postgresql), tmp_path / "payloads")
 
     def fill(tx: Connection, states: list[str]) -> list[None]:
         for state in states:
@@ -183,3 +184,26 @@ def test_a_claim_reads_its_own_heads_and_not_all_that_is_due(postgresql: str, te
     finally:
         store.close()
     assert read <= 50 * 8, f"50 heads were asked for, and {read:.0f} rows were read"
+
+
+def test_a_claim_does_not_wait_for_another_node_whose_claim_is_not_committed(postgresql: str, tmp_path: Path):
+    """That one may wait for something of ours, and neither would ever end but for the database's own watch, which a clock that is set puts to sleep."""
+    url = migrated_database(postgresql)
+    store = Store(url, tmp_path / "payloads")
+    other = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    quotas = Quotas({"northway": Quota(Rate(100, 100)), "harbor": Quota(Rate(100, 100))})
+    try:
+        for partner in ("northway", "harbor"):
+            scheduling.put(store, partner, ["1", "2"])
+        assert len(scheduling.claim(store, scheduling.START, 2, quota=Quota(Rate(100, 100)), partners=quotas).deliveries) == 2
+        for held, taken in (("target:erp", 0), ("partner:harbor", 1)):
+            with other.connect() as theirs, theirs.begin():
+                theirs.execute(text("UPDATE throttles SET used = used + 1 WHERE id = :id"), {"id": held})
+                now = scheduling.START + SECOND
+                asked = LaneClaim(TARGET, "b", now, now + 15 * SECOND, 1, quota=Quota(Rate(100, 100)), partners=quotas)
+                found = store.claim_lanes(asked).result(5)
+                assert len(found.deliveries) == taken
+                assert all(one.partner == "northway" for one in found.deliveries)
+    finally:
+        other.dispose()
+        store.close()

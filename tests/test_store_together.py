@@ -1,6 +1,5 @@
 """Many rows as one statement: PostgreSQL ends as it does when they go one after another."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,8 +50,8 @@ BEFORE = (
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_rows_that_go_together_leave_what_rows_one_by_one_leave(postgresql: str, templates: Path, table: str):
-    engine = create_engine(migrated_database(postgresql, templates).replace("postgresql://", "postgresql+psycopg://"))
+def test_rows_that_go_together_leave_what_rows_one_by_one_leave(postgresql: str, table: str):
+    engine = create_engine(migrated_database(postgresql).replace("postgresql://", "postgresql+psycopg://"))
     statement, strategy = TABLES[table]
     together = 0
 

@@ -18,6 +18,7 @@ from gateway.store.sql import in_lists, many, one_of
 
 _BUCKETS = one_of("SELECT id, tokens, at, day, used, claimed FROM throttles WHERE id IN :keys")
 _BUCKETS_LOCKED = one_of(_BUCKETS.text + " FOR UPDATE SKIP LOCKED")
+_THERE = one_of("SELECT id FROM throttles WHERE id IN :keys")
 _MAKE = text("INSERT INTO throttles (id, tokens, at) VALUES (:id, :tokens, :at) ON CONFLICT (id) DO NOTHING")
 _PUT = text(
     "UPDATE throttles SET tokens = :tokens, at = :at, day = :day, used = :used, claimed = :claimed, per_second = :per_second, daily = :daily"
@@ -112,7 +113,8 @@ class Buckets:
         self._asked |= set(wanted)
         rows = in_lists(self._tx, self._statement, wanted)
         missing = sorted(set(wanted) - {row.id for row in rows})
-        if missing:
+        # Who is not there, or another node's for this moment? To make one that is would wait for that node's commit, which may wait for ours.
+        if missing and (missing := sorted(set(missing) - {row.id for row in in_lists(self._tx, _THERE, missing)})):
             made = [{"id": key, "tokens": rate.burst if (rate := wanted[key].rate) else 0.0, "at": self._now} for key in missing]
             many(self._tx, _MAKE, made)
             rows += in_lists(self._tx, self._statement, missing)
