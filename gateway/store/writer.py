@@ -177,9 +177,10 @@ class Writer:
         except DBAPIError as error:
             raise NotBegun(f"the database cannot be written: {error.orig}") from error
         try:
-            outcomes: list[Any] = []
-            for verb, items in _runs(members):
-                outcomes += self._under_savepoint(connection, verb, items)
+            outcomes: dict[int, Any] = {}
+            for run in _runs(members):
+                found = self._under_savepoint(connection, run[0].verb, [member.item for member in run])
+                outcomes |= {id(member): outcome for member, outcome in zip(run, found, strict=True)}
             reach("store.before_commit")
             transaction.commit()
             reach("store.after_commit")
@@ -190,7 +191,7 @@ class Writer:
                 except Exception:
                     logging.getLogger("crossdock.store").warning("rollback failed; the connection is dropped")
             raise
-        return outcomes
+        return [outcomes[id(member)] for member in members]
 
     def _under_savepoint(self, connection: Connection, verb: Verb, items: list[Any]) -> list[Any]:
         """The verb over its items; if that fails, item by item, so that one bad member costs the others nothing.
@@ -245,15 +246,15 @@ class Writer:
                 logging.getLogger("crossdock.store").warning("closing a broken connection failed")
 
 
-def _runs(members: list[Member]) -> list[tuple[Verb, list[Any]]]:
-    """The members by verb, runs of equal verbs together: executemany then serves many callers at once."""
-    runs: list[tuple[Verb, list[Any]]] = []
+def _runs(members: list[Member]) -> list[list[Member]]:
+    """The members by verb, each verb once, at the place of its first member: executemany then serves many callers at once.
+
+    A verb takes its rows in one order. Were it run twice in a transaction it would not, and two nodes would wait for each other in a circle.
+    """
+    runs: dict[Verb, list[Member]] = {}
     for member in members:
-        if runs and runs[-1][0] == member.verb:
-            runs[-1][1].append(member.item)
-        else:
-            runs.append((member.verb, [member.item]))
-    return runs
+        runs.setdefault(member.verb, []).append(member)
+    return list(runs.values())
 
 
 FULL_OR_BROKEN = (

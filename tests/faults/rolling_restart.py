@@ -23,7 +23,10 @@ async def prove(trial: Trial, proof: Proof) -> None:
         await senders.stop()
         await judged(proof, senders.believed, found.erp, patience=5 if trial.sabotage else LONGER_THAN_A_LEASE)
         proof.count("requests", len(senders.answers))
-        proof.none("requests that were cut or refused", (answer.status for answer in senders.answers if answer.status != 202))
+        proof.none("requests that were cut or refused", (answer.status for answer in senders.answers if answer.status not in (202, 429)))
+        # A partner's own bound, where the machine takes in more slowly for a moment: it says so, and when to come again.
+        proof.count("documents that were put off", len(senders.put_off))
+        proof.none("documents that were put off more than once", (subject for subject, times in senders.put_off.items() if times > 1))
         proof.none("deliveries that two holders wrote down", found.delivered_twice())
         held = found.ask("SELECT count(*) FROM lanes WHERE lease_until > 0 AND node NOT IN (SELECT name FROM nodes WHERE state = 'serving')")
         proof.holds(held[0][0] == 0, f"{held[0][0]} lanes are still held by nodes that have stopped")

@@ -36,6 +36,8 @@ class Senders:
     rate: float
     answers: list[Answer] = field(default_factory=list)
     believed: set[str] = field(default_factory=set)
+    put_off: Counter[str] = field(default_factory=Counter)
+    """How often each was told that too many of its partner's are under way (429)."""
     begun: int = 0
     pause: float = 0.3
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -62,20 +64,23 @@ class Senders:
     async def _one(self, sent: Sent, key: str) -> None:
         headers = {"Authorization": f"Bearer {sent.partner}", "Content-Type": "application/edi-x12", "Idempotency-Key": key}
         while True:
-            begun, status = time.monotonic(), None
+            begun, status, pause = time.monotonic(), None, self.pause
             try:
                 async with self.session.post(
                     f"{self.url()}/v1/inbox", data=sent.body, headers=headers, timeout=aiohttp.ClientTimeout(PATIENCE)
                 ) as response:
                     await response.read()
                     status = response.status
+                    if status == 429:
+                        self.put_off[sent.subject] += 1
+                        pause = float(response.headers["Retry-After"])
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
             self.answers.append(Answer(begun, time.monotonic(), status))
             if status == 202:
                 self.believed.add(sent.subject)
                 return
-            await asyncio.sleep(self.pause)
+            await asyncio.sleep(pause)
 
 
 async def judged(proof: Proof, believed: set[str], erp: PretendErp, *, patience: float = LONGER_THAN_A_LEASE) -> None:
