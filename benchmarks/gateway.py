@@ -100,6 +100,16 @@ def ledger(erp: str) -> dict[str, Any]:
     return value
 
 
+def confirmed(erp: str, count: int, *, ended: float, patience: float = 120) -> float:
+    """When the ERP confirmed the last of so many effects, as its own clock says; `ended`: when the last was sent."""
+    while (state := ledger(erp))["effects"] < count:
+        if time.time() - ended > patience:
+            raise RuntimeError(f"only {state['effects']} of {count} reached the ERP")
+        time.sleep(0.2)
+    last: float = state["last"]
+    return last
+
+
 def intake() -> tuple[float, float]:
     """(messages a second answered 202 by the gateway, bodies a second by the handler that only syncs)."""
     with gateway(None) as (url, _):
@@ -113,11 +123,7 @@ def end_to_end() -> tuple[float, float]:
     """(214s a second from the first send to the last ERP confirmation, POSTs a second through the relay)."""
     with peer("erp") as erp, gateway(erp) as (url, _):
         sent = send(url, ROUND_MESSAGES)
-        while (state := ledger(erp))["effects"] < ROUND_MESSAGES:
-            if time.time() - sent["ended"] > 120:
-                raise RuntimeError(f"only {state['effects']} of {ROUND_MESSAGES} reached the ERP")
-            time.sleep(0.2)
-        ours = ROUND_MESSAGES / (state["last"] - sent["begun"])
+        ours = ROUND_MESSAGES / (confirmed(erp, ROUND_MESSAGES, ended=sent["ended"]) - sent["begun"])
     with peer("erp") as erp, peer("relay", f"{erp}/events") as url:
         baseline = send(url, ROUND_MESSAGES)["rate"]
     return ours, baseline

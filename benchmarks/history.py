@@ -10,14 +10,13 @@ import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from benchmarks.gateway import gateway, ledger, peer, send
+from benchmarks.gateway import confirmed, gateway, peer, send
 from benchmarks.rows import Row
 from gateway.clock import now
 from gateway.store.intake import PUT_ANSWER
@@ -92,11 +91,7 @@ def end_to_end(folder: Path | None, first: int) -> float:
     """214s a second."""
     with peer("erp") as erp, gateway(erp, folder=folder) as (url, _):
         sent = send(url, SENT, first=first)
-        while (state := ledger(erp))["effects"] < SENT:
-            if time.time() - sent["ended"] > 120:
-                raise RuntimeError(f"only {state['effects']} of {SENT} reached the ERP")
-            time.sleep(0.2)
-        rate: float = SENT / (state["last"] - sent["begun"])
+        rate: float = SENT / (confirmed(erp, SENT, ended=sent["ended"]) - sent["begun"])
     return rate
 
 

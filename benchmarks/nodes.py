@@ -4,10 +4,9 @@
 """
 
 import contextlib
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.gateway import gateway, ledger, peer, send
+from benchmarks.gateway import confirmed, gateway, peer, send
 from benchmarks.rows import Row
 from tests.databases import empty_database, own_postgresql
 
@@ -28,11 +27,8 @@ def end_to_end(database: str | None, nodes: int) -> float:
         share = MESSAGES // nodes
         with ThreadPoolExecutor(nodes) as pool:
             sent = list(pool.map(lambda one: send(urls[one], share, IN_FLIGHT // nodes, first=1 + one * share), range(nodes)))
-        while (state := ledger(erp))["effects"] < share * nodes:
-            if time.time() - sent[0]["ended"] > PATIENCE:
-                raise RuntimeError(f"only {state['effects']} of {share * nodes} reached the ERP")
-            time.sleep(0.2)
-        return share * nodes / (state["last"] - min(one["begun"] for one in sent))
+        last = confirmed(erp, share * nodes, ended=sent[0]["ended"], patience=PATIENCE)
+        return share * nodes / (last - min(one["begun"] for one in sent))
 
 
 def run() -> list[Row]:
