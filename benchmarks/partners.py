@@ -18,7 +18,7 @@ from statistics import median
 import aiohttp
 from aiohttp import web
 
-from benchmarks.gateway import ROOT, _wait, end_to_end, gateway, ledger, peer, process, profile_text
+from benchmarks.gateway import ROOT, _wait, confirmed, end_to_end, gateway, peer, process, profile_text
 from benchmarks.rows import Row, table
 from gateway.keys import Made, MadeSsh, generate, generate_ssh
 from gateway.simulators.as2 import PretendAs2Partner
@@ -100,11 +100,7 @@ async def end_to_end_by_as2(files: list[Sending]) -> float:
                 partner = Living(way, Sender(*IDENTITIES["carrier"]), DAY, lambda text: None, at_once=AT_ONCE["AS2"])
                 begun = time.time()
                 await partner.tell(files)
-            while (state := ledger(erp))["effects"] < len(files):
-                if time.time() - begun > PATIENCE:
-                    raise RuntimeError(f"only {state['effects']} of {len(files)} reached the ERP")
-                time.sleep(0.2)
-            return len(files) / (float(state["last"]) - begun)
+            return len(files) / (confirmed(erp, len(files), ended=time.time(), patience=PATIENCE) - begun)
 
 
 def _command(*arguments: str) -> bytes:
