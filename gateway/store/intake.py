@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, text
 from gateway.clock import Instant, Ticks
 from gateway.records.incoming import Incoming, Kept, Outcome
 from gateway.store.payload_rows import put_payloads
+from gateway.store.serial import writes_lane
 from gateway.store.sql import at_keys, insert, many, rows_of
 
 PUT_ANSWER = text(
@@ -56,6 +57,7 @@ class IntakeVerbs:
                     together.rollback()
         return kept
 
+    @writes_lane(lambda item: (item.partner, item.channel))
     def keep_messages(self, tx: Connection, items: list[Incoming]) -> list[Kept]:
         """COMMIT 1 for many messages: raw bytes, their receipt's facts, their place in the channel's order.
 

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
 from gateway.records.translation import ToTranslate, TranslateClaim, TranslateLane
+from gateway.store.serial import writes_lane
 from gateway.store.sql import many
 
 _DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")
@@ -47,11 +48,13 @@ class TranslateLaneVerbs:
             results.append(lanes)
         return results
 
+    @writes_lane(lambda lane: (lane.partner, lane.channel))
     def release_lanes(self, tx: Connection, items: list[TranslateLane]) -> list[None]:
         now = self.ticks()
         many(tx, _RELEASE, [{"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "now": now} for lane in sorted(items, key=_lane)])
         return [None] * len(items)
 
+    @writes_lane(lambda item: (item[0].partner, item[0].channel))
     def renew_lanes(self, tx: Connection, items: list[tuple[TranslateLane, Instant]]) -> list[None]:
         many(
             tx,

@@ -24,6 +24,9 @@ from gateway.store.engine import Database
 Verb = Callable[[Connection, list[Any]], list[Any]]
 """Takes a list of items, gives one result an item, in their order. It may be run again after a rollback, so it must not change its items."""
 
+First = Callable[[Connection, list[tuple[Verb, list[Any]]]], None]
+"""What a transaction does before its verbs, which it knows by then with their items."""
+
 MOST_MEMBERS = 512
 TRIES_ALONE = 3
 RIDE = 0.004
@@ -45,8 +48,11 @@ class Member(NamedTuple):
 
 
 class Writer:
-    def __init__(self, database: Database, on_broken: Callable[[StoreBroken], None] = lambda error: None) -> None:
+    def __init__(
+        self, database: Database, on_broken: Callable[[StoreBroken], None] = lambda error: None, first: First = lambda tx, runs: None
+    ) -> None:
         self._on_broken = on_broken
+        self._first = first
         self._database = database
         self._queue: deque[Member] = deque()
         self._wake = threading.Condition()
@@ -178,7 +184,9 @@ class Writer:
             raise NotBegun(f"the database cannot be written: {error.orig}") from error
         try:
             outcomes: dict[int, Any] = {}
-            for run in _runs(members):
+            runs = _runs(members)
+            self._first(connection, [(run[0].verb, [member.item for member in run]) for run in runs])
+            for run in runs:
                 found = self._under_savepoint(connection, run[0].verb, [member.item for member in run])
                 outcomes |= {id(member): outcome for member, outcome in zip(run, found, strict=True)}
             reach("store.before_commit")
