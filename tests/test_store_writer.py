@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from concurrent.futures import wait
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from gateway.store import store as store_module
 from gateway.store import writer
 from gateway.store.payloads import Payload
 from gateway.store.store import Store, promised
-from tests.databases import empty_database, locked_by_a_stranger, migrated_database
+from tests.databases import empty_database, locked_by_a_stranger
 
 
 def incoming(number: int, *, body: bytes | None = None, key: str | None = None, at: int = 1_000_000) -> Incoming:
@@ -71,47 +70,6 @@ def test_each_verb_runs_once_in_a_transaction_whoever_stands_between(store: Stor
     futures = grouped(store, *[lambda verb=verb, n=n: store.writer.submit(verb, n) for n, verb in enumerate((second, first, second, second, first))])
     assert [future.result() for future in futures] == ["second 0", "first 1", "second 2", "second 3", "first 4"]
     assert ran == [("second", [0, 2, 3]), ("first", [1, 4])]
-
-
-def test_nodes_that_take_in_for_the_same_partners_never_wait_in_a_circle(postgresql: str, tmp_path: Path):
-    """Each commit of theirs has documents of both partners, and something else between them."""
-    url = migrated_database(postgresql)
-    nodes = [Store(url, tmp_path / name) for name in ("a", "b")]
-
-    def deadlocks() -> int:
-        return (
-            nodes[0]
-            .read(lambda tx: tx.execute(text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")).scalar_one())
-            .result(20)
-        )
-
-    def between(tx, items):
-        tx.exec_driver_sql("SELECT pg_sleep(0.02)")
-        return [None] * len(items)
-
-    def send(number: int) -> None:
-        store = nodes[number]
-        for turn in range(15):
-            first = 1 + turn * 4 + number * 1_000
-            kept = [replace(incoming(first + more), partner=("northway", "harbor")[(more + number) % 2]) for more in range(2)]
-            futures = grouped(
-                store,
-                lambda one=kept[0]: store.keep_message(one),
-                lambda: store.writer.submit(between, None),
-                lambda one=kept[1]: store.keep_message(one),
-            )
-            assert [futures[0].result().outcome, futures[2].result().outcome] == ["new", "new"]
-
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert count(nodes[0], "messages") == 60
-    found = deadlocks()
-    for node in nodes:
-        node.close()
-    assert found == 0
 
 
 def test_members_that_wait_share_one_commit(store: Store):

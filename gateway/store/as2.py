@@ -34,6 +34,7 @@ from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.payload_rows import put_payloads
+from gateway.store.serial import writes_lanes
 from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
@@ -95,6 +96,7 @@ class As2Verbs:
 
     # ---- in
 
+    @writes_lanes(lambda tx, items: [(item.partner, AS2) for item in items])
     def keep(self, tx: Connection, items: list[Arrived]) -> list[As2Row | None]:
         """Raw bytes before the 2xx of an asynchronous message. None where it was kept; the row that is there already under its id."""
         known = _keyed(tx, [item.key for item in items if item.key])
@@ -137,6 +139,7 @@ class As2Verbs:
         writes.put(tx, self.ticks)
         return [None] * len(items)
 
+    @writes_lanes(lambda tx, items: [(item.arrived.partner, AS2) for item in items])
     def decide(self, tx: Connection, items: list[Decided]) -> list[As2Row | None]:
         """The message's one commit: raw bytes, documents, MIC, disposition and receipt. None where it was written.
 

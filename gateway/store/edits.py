@@ -12,10 +12,11 @@ from gateway.records.documents import EventRow
 from gateway.records.incoming import Incoming
 from gateway.records.translation import Chunk, ChunkKept
 from gateway.store.delivery import DeliveryVerbs
-from gateway.store.intake import PUT_LIFE, IntakeVerbs
+from gateway.store.intake import PUT_LIFE, IntakeVerbs, lanes_of
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import ReplayVerbs, Skip
+from gateway.store.serial import writes_lanes
 from gateway.store.sql import insert, many, one_of
 from gateway.store.standings import Standings, rank_of
 from gateway.store.telling import tell_event
@@ -79,6 +80,7 @@ class EditVerbs:
 
     # ---- documents and messages
 
+    @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items))
     def keep(self, tx: Connection, items: list[Edited]) -> list[Kept]:
         """Each with all that follows from it, or nothing of it and why."""
         results = []

@@ -8,6 +8,7 @@ import hashlib
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
+from gateway.store.serial import writes_lanes
 from gateway.store.sql import in_lists, insert, many, one_of
 
 PUT_DELIVERY = insert(
@@ -50,6 +51,7 @@ def free_superseded(tx: Connection, pairs: list[tuple[str, str]], at: Instant) -
     many(tx, NEXT_HEAD_UNLESS_HELD, [{"lane": lane, "at": at} for lane in sorted({row.lane for row in dead})])
 
 
+_LEASED = one_of("SELECT partner, channel FROM translate_lanes WHERE lease_until > 0 AND node IN :keys")
 _FORGET = [
     text("UPDATE lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
     text("UPDATE translate_lanes SET lease_until = 0 WHERE lease_until > 0 AND node = :node"),
@@ -59,6 +61,7 @@ _FORGET = [
 ]
 
 
+@writes_lanes(lambda tx, items: [(row.partner, row.channel) for row in in_lists(tx, _LEASED, items)])
 def forget_leases(tx: Connection, items: list[str]) -> list[None]:
     """Leases that a node held in an earlier life end now; a partner's own lease on a pick-up stays."""
     for statement in _FORGET:

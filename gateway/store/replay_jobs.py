@@ -18,7 +18,8 @@ from gateway.replay.records import ALL, Again, Asked, DeadLetter, Job, JobClaim,
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
-from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip
+from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip, lanes_of
+from gateway.store.serial import writes_lanes
 from gateway.store.sql import held, insert, many
 from gateway.store.telling import tell_event
 from gateway.store.writes import Writes
@@ -105,6 +106,7 @@ class ReplayJobVerbs:
         many(tx, _TOTAL, [{"id": job, "total": total} for job, total in items])
         return [None] * len(items)
 
+    @writes_lanes(lambda tx, items: lanes_of(tx, [one.message for item in items for one in (*item.again, *item.dead)]))
     def keep(self, tx: Connection, items: list[Progress]) -> list[dict[str, int] | None]:
         """The commit of a chunk: the counts that it added, None where the job is not ours any more, and then nothing of it happens."""
         return [self._keep(tx, item) for item in items]

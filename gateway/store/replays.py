@@ -4,6 +4,7 @@ What was answered stays answered: only a message of which nothing was decided is
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
 from gateway.store.intake import PUT_LIFE
-from gateway.store.sql import many
+from gateway.store.serial import Lane, writes_lanes
+from gateway.store.sql import in_lists, many, one_of
 
 MOST_DOCUMENTS = 1_000
 BEING_READ = "it is being read already"
 
 _STATE = text("SELECT state, partner, channel, resume FROM messages WHERE id = :id AND direction = 'in'")
+_LANES = one_of("SELECT partner, channel FROM messages WHERE id IN :keys AND direction = 'in'")
 _DOCUMENTS = text(
     "SELECT id, interchange, grp, ordinal, byte_start, verdict, release, state, reason FROM documents WHERE message = :id ORDER BY interchange, grp, ordinal"
 )
@@ -63,10 +66,16 @@ _SKIP_INTERCHANGES = text(
 )
 
 
+def lanes_of(tx: Connection, messages: Iterable[str]) -> list[Lane]:
+    """Where these wait again, once they are replayed."""
+    return [(row.partner, row.channel) for row in in_lists(tx, _LANES, messages)]
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayVerbs:
     ticks: Ticks
 
+    @writes_lanes(lambda tx, items: lanes_of(tx, [item.message for item in items]))
     def replay(self, tx: Connection, items: list[Replay]) -> list[str]:
         """ "received" where it is read again; else in words why not."""
         return [self._replay(tx, item) for item in items]

@@ -4,7 +4,7 @@ On SQLite one process writes, one transaction at a time: nothing is to be done.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, text
 
@@ -29,17 +29,31 @@ def take_turn(tx: Connection, scope: str, partners: Iterable[str]) -> None:
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 Lane = tuple[str, str]
 """(partner, channel): a row of `translate_lanes`."""
+Lanes = Callable[[Connection, list[Any]], Iterable[Lane]]
 _LANES = text(
-    "SELECT 1 FROM translate_lanes t JOIN unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[])) AS wanted (partner, channel)"
-    " ON t.partner = wanted.partner AND t.channel = wanted.channel ORDER BY t.partner, t.channel FOR UPDATE OF t"
+    "SELECT 1 FROM unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[])) WITH ORDINALITY AS wanted (partner, channel, place)"
+    " JOIN translate_lanes t ON t.partner = wanted.partner AND t.channel = wanted.channel ORDER BY wanted.place FOR UPDATE OF t"
+)
+"""In our order, which is that of bytes: the database's own, by its language, may be another."""
+_MAKE_LANES = text(
+    "INSERT INTO translate_lanes (partner, channel) SELECT * FROM unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[]))"
+    " ON CONFLICT (partner, channel) DO NOTHING"
 )
 
 
-def writes_lane(lane_of: Callable[[Any], Lane]) -> Callable[[Verb], Verb]:
-    """Marks a verb that waits for its items' lanes where another node has them: `lock_lanes` takes them before anything else of the transaction."""
+class _Waits(NamedTuple):
+    lanes_of: Lanes
+    in_order: bool
+
+
+def writes_lanes(lanes_of: Lanes, *, in_order: bool = False) -> Callable[[Verb], Verb]:
+    """Marks a verb that waits for its items' lanes where another node has them: `lock_lanes` takes them before anything else of the transaction.
+
+    Where it takes them `in_order` itself, before it takes anything else, and is alone in the transaction, that is spared.
+    """
 
     def mark(verb: Verb) -> Verb:
-        verb.lane_of = lane_of  # type: ignore[attr-defined]
+        verb.waits = _Waits(lanes_of, in_order)  # type: ignore[attr-defined]
         return verb
 
     return mark
@@ -50,8 +64,15 @@ def lock_lanes(tx: Connection, runs: list[tuple[Callable[..., Any], list[Any]]])
 
     A claim waits for nobody, but it keeps what it takes; so it comes after this, too.
     """
-    if tx.dialect.name == "sqlite" or len(runs) < 2:
+    if tx.dialect.name == "sqlite":
         return
-    lanes = sorted({verb.lane_of(item) for verb, items in runs if hasattr(verb, "lane_of") for item in items})
-    if lanes:
-        rows_of(tx, _LANES, {"partners": [partner for partner, _ in lanes], "channels": [channel for _, channel in lanes]})
+    marked: list[tuple[_Waits, list[Any]]] = [(verb.waits, items) for verb, items in runs if hasattr(verb, "waits")]
+    if len(runs) == 1 and all(waits.in_order for waits, _ in marked):
+        return
+    lanes = sorted({lane for waits, items in marked for lane in waits.lanes_of(tx, items)})
+    if not lanes:
+        return
+    values = {"partners": [partner for partner, _ in lanes], "channels": [channel for _, channel in lanes]}
+    if len(rows_of(tx, _LANES, values)) < len(lanes):  # a partner's first message
+        tx.execute(_MAKE_LANES, values)
+        rows_of(tx, _LANES, values)

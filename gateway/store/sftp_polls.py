@@ -11,7 +11,8 @@ from sqlalchemy import Connection, text
 from gateway.clock import Instant
 from gateway.records.incoming import Kept
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd
-from gateway.store.intake import IntakeVerbs
+from gateway.store.intake import IntakeVerbs, lanes_of
+from gateway.store.serial import writes_lanes
 from gateway.store.sql import held, many, rows_of
 
 ROW = ("poll", "name", "size", "mtime", "partner", "state", "seen_at", "listed_at", "sha256", "message", "moved")
@@ -63,6 +64,7 @@ class PollVerbs:
             done.append(tx.execute(statement, values).rowcount == 1)
         return done
 
+    @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items if item.incoming is not None))
     def put(self, tx: Connection, items: list[PolledPut]) -> list[Kept | None]:
         """Files as they are from now on, and the messages that they become. None where the lease was lost: then nothing was changed."""
         ours = [self._holds(tx, item) for item in items]

@@ -92,16 +92,17 @@ class Cluster:
 
     async def look(self) -> None:
         """What a balancer does, until it is cancelled."""
-        while True:
-            await asyncio.gather(*(self._look_at(node) for node in self.nodes))
-            await asyncio.sleep(HEALTH_EVERY)
+        await asyncio.gather(*(self._look_at(node) for node in self.nodes))
 
     async def _look_at(self, node: Node) -> None:
-        try:
-            async with self.session.get(f"{node.admin}/readyz", timeout=aiohttp.ClientTimeout(1)) as response:
-                node.is_open = response.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            node.is_open = False
+        """One node that answers slowly keeps nobody from seeing what another says."""
+        while True:
+            try:
+                async with self.session.get(f"{node.admin}/readyz", timeout=aiohttp.ClientTimeout(1)) as response:
+                    node.is_open = response.status == 200
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                node.is_open = False
+            await asyncio.sleep(HEALTH_EVERY)
 
     async def slow(self) -> None:
         """Every request of the ERP takes its time, until this is cancelled: whoever is stopped meanwhile is stopped within an attempt."""
