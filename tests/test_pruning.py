@@ -1,11 +1,13 @@
 """What is over and old goes, with all that hangs on it; what an open duty needs stays, whatever it is."""
 
 import asyncio
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gateway.clock import DAY, Instant, now
 from gateway.records.alarms import AlarmClosed
@@ -13,15 +15,19 @@ from gateway.settings import read_settings
 from gateway.shared_work import kept_for
 from gateway.store import pruning
 from gateway.store.spool import INLINE_LIMIT
+from gateway.store.store import Store
 from partners.profile import ProfileError, read_profile
 from tests.kill.documents import notice, status
 from tests.running import ROOT, Running, running
+from tests.standing_running import Teller, event_row, moment
+from tests.standing_running import status as said
+from tests.test_stock import change, count, known, line, tell
 from tests.test_way_out import asked
 
 KEPT = 500 * DAY
 BY_MESSAGE = (
     "messages", "payloads", "interchanges", "groups", "documents", "findings", "document_references", "events", "deliveries", "attempts", "life",
-    "answers", "interchanges_seen", "contents", "identities", "owed", "awaited",
+    "answers", "interchanges_seen", "contents", "identities", "owed", "awaited", "standings",
 )  # fmt: skip
 
 
@@ -88,6 +94,68 @@ def test_what_is_over_goes_with_all_that_hangs_on_it(tmp_path: Path, database_ur
             assert len(gateway.effects(status(1).subject)) == 1
 
     asyncio.run(act())
+
+
+def removed(store: Store, messages: int) -> int:
+    """Of the oldest of these that are left, with everything delivered; how many went."""
+    over = "UPDATE deliveries SET state = 'delivered'"
+    store.writer.submit(lambda tx, items: [tx.exec_driver_sql(over) and None], None).result(20)
+    nth = text("SELECT arrival FROM messages ORDER BY arrival LIMIT 1 OFFSET :n")
+    last = store.read(lambda tx: tx.execute(nth, {"n": messages - 1}).scalar_one()).result(20)
+    return store.prune(pruning.Ask("northway", last + 1, 0, 100, now())).result(20).removed
+
+
+def views(store: Store) -> tuple[dict[str, str], int]:
+    """The step at which each subject stands; how many counts and changes of stock are kept."""
+
+    def look(tx: Any) -> tuple[dict[str, str], int]:
+        rows = tx.exec_driver_sql("SELECT subject, step FROM standings ORDER BY subject").all()
+        return {row.subject: row.step for row in rows}, tx.exec_driver_sql("SELECT count(*) FROM stock_told").scalar_one()
+
+    return store.read(look).result(20)
+
+
+def test_how_a_shipment_stands_goes_with_the_last_event_that_says_so(store: Store):
+    teller = Teller(store)
+    for identity, subject, step, milestone in (
+        ("a", "shipment/1", "pickup.departed", "pickup"), ("b", "shipment/2", "pickup.departed", "pickup"), ("c", "shipment/2", "delivery.unloaded", "delivery"),
+    ):  # fmt: skip
+        teller.tell(event_row(identity, "shipment.status", subject, said(step, milestone, moment("2026-11-16T08:00"))))
+    assert removed(store, 2) == 2
+    assert views(store)[0] == {"shipment/2": "delivery.unloaded"}, "its last event is younger"
+    assert removed(store, 1) == 1
+    assert views(store)[0] == {}
+
+
+def test_a_standing_that_changes_meanwhile_stays(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """As by another node, whose commit comes between our look and our deletion."""
+    teller = Teller(store)
+    teller.tell(event_row("a", "shipment.status", "shipment/1", said("pickup.departed", "pickup", moment("2026-11-16T08:00"))))
+    look = pruning.in_lists
+
+    def then_changed(tx: Any, query: Any, values: Any) -> Any:
+        found = look(tx, query, values)
+        if query is pruning._STANDINGS:
+            tx.exec_driver_sql("UPDATE standings SET changed_at = changed_at + 1")
+        return found
+
+    monkeypatch.setattr(pruning, "in_lists", then_changed)
+    assert removed(store, 1) == 1
+    assert views(store)[0] == {"shipment/1": "pickup.departed"}
+
+
+def test_stock_stays_and_what_it_is_the_sum_of(store: Store):
+    teller = Teller(store)
+    for identity, data in (
+        ("a", count("2026-11-16T08:00", line("I", on_hand="9"))), ("b", change("2026-11-17T08:00", "I", "-4")),
+        ("c", count("2026-11-18T08:00", line("I", on_hand="12"))), ("d", change("2026-11-19T08:00", "I", "-5")),
+    ):  # fmt: skip
+        tell(teller, identity, data)
+    assert removed(store, 4) == 4
+    assert views(store)[1] == 2, "the last count, and what was changed after it"
+    tell(teller, "e", change("2026-11-20T08:00", "I", "1"))
+    (row,) = known(store, "I")
+    assert json.loads(row["quantities"]) == {"on_hand": "8"}
 
 
 async def dead(gateway: Running) -> None:

@@ -2,7 +2,7 @@
 
 A message is over when it and its documents are decided, nothing of it waits to be sent or for a person, nothing is owed for it by us or by the partner, no alarm about it is open, and no replay of
 many is under way. Its receipts and the documents that we sent are messages of their own, and go by the same rule. What knew it for a duplicate goes with it: a profile's windows are never
-longer than its retention. Views (standings, stock) and the audit chain stay.
+longer than its retention. How a shipment or an order stands goes with the last event that says so; how much stock there is stays, and what it is the sum of. The audit chain stays.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ _OLD_FILES = text(
     " AND state NOT IN ('partial', 'waiting') ORDER BY at LIMIT :limit)"
 )
 
-_EVENTS = one_of("SELECT id, identity, payload FROM events WHERE message IN :keys")
+_EVENTS = one_of("SELECT id, identity, subject, partner, stream, payload FROM events WHERE message IN :keys")
 _DOCUMENTS = one_of("SELECT id, partner, stream, set_id, content_hash FROM documents WHERE message IN :keys")
 _SEEN = one_of("SELECT message, partner, stream, sender, receiver, control FROM interchanges WHERE message IN :keys")
 _DELIVERIES = one_of("SELECT id, lane, payload FROM deliveries WHERE message IN :keys")
@@ -59,6 +59,18 @@ _DELETE_CONTENT = text(
     "DELETE FROM contents WHERE partner = :partner AND stream = :stream AND set_id = :set_id AND content_hash = :content_hash AND document = :id"
 )
 _DELETE_IDENTITY = text("DELETE FROM identities WHERE id = :identity AND event = :id")
+_STANDINGS = one_of("SELECT subject, partner, stream, changed_at FROM standings WHERE subject IN :keys")
+_OF_SUBJECT = "SELECT 1 FROM identities i WHERE i.subject = standings.subject AND i.partner = standings.partner AND i.stream = standings.stream"
+_DELETE_STANDING = text(
+    "DELETE FROM standings WHERE subject = :subject AND partner = :partner AND stream = :stream AND changed_at = :changed_at"  # noqa: S608 - names are ours
+    f" AND NOT EXISTS ({_OF_SUBJECT} AND i.stands IS NOT NULL) AND NOT EXISTS ({_OF_SUBJECT} AND i.expects IS NOT NULL)"
+)
+"""Where nothing has changed since we looked: another node's event, which comes while we wait for its commit, makes the row live on."""
+_DELETE_TOLD = text(
+    "DELETE FROM stock_told WHERE identity = :identity AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.id = stock_told.identity)"
+    " AND EXISTS (SELECT 1 FROM stock_told c WHERE c.stock = stock_told.stock AND c.counted = TRUE AND c.at > stock_told.at)"
+)
+"""What a later count has made past."""
 _DELETE_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL AND next_due IS NULL AND NOT blocked AND lease_until = 0")
 _BY_MESSAGE = ("interchanges", "groups", "findings", "documents", "life", "events", "deliveries", "answers", "owed", "awaited", "as2_messages")
 
@@ -132,6 +144,7 @@ def _remove(tx: Connection, messages: list[str]) -> set[str]:
     many(tx, _DELETE_SEEN, [row._asdict() for row in in_lists(tx, _SEEN, messages)])
     many(tx, _DELETE_CONTENT, [row._asdict() for row in documents if row.content_hash is not None])
     many(tx, _DELETE_IDENTITY, [{"identity": row.identity, "id": row.id} for row in events])
+    _remove_views(tx, events)
     many(tx, _DELETE_REFERENCES, [{"key": row.id} for row in documents])
     many(tx, _DELETE_EDITS, [{"key": row.id} for row in (*documents, *events)])
     many(tx, _DELETE_ATTEMPTS, [{"key": row.id} for row in deliveries])
@@ -142,6 +155,14 @@ def _remove(tx: Connection, messages: list[str]) -> set[str]:
     # A receipt's bytes are those of a message of ours, which goes when its own time comes.
     named = {row.payload for row in (*events, *deliveries) if not row.payload.startswith("message:")}
     return named | _of_as2(as2)
+
+
+def _remove_views(tx: Connection, events: list[Any]) -> None:
+    """What these events alone said of their subjects, once their identities are gone."""
+    subjects = {(row.subject[:200], row.partner, row.stream) for row in events}
+    standings = in_lists(tx, _STANDINGS, {subject for subject, _, _ in subjects})
+    many(tx, _DELETE_STANDING, [row._asdict() for row in sorted(standings) if (row.subject, row.partner, row.stream) in subjects])
+    many(tx, _DELETE_TOLD, [{"identity": one} for one in sorted({row.identity for row in events})])
 
 
 def _of_as2(rows: list[Any]) -> set[str]:
