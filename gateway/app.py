@@ -352,12 +352,10 @@ class Node:
         """
         self.stopping.set()
         self.listeners.close()
-        if self.sftp is not None:
-            await asyncio.to_thread(self.sftp.stop)
         self._scheduler.shutdown(wait=False)
         await self.chores.stop()
-        await self.poller.stop()
-        await self.listeners.finish()
+        by_sftp = [asyncio.to_thread(self.sftp.stop)] if self.sftp is not None else []
+        await asyncio.gather(self.poller.stop(), self.listeners.finish(), *by_sftp)
         stages = (self.as2, self.replay, self.translate, self.reconcile, self.herald, self.placer, self.deliver)
         await asyncio.gather(*(stage.stop() for stage in stages))
         await self.pool.stop()

@@ -1,12 +1,13 @@
 """We fetch from a partner's server: what is whole is fetched once, whatever is refused, altered, cut or put there meanwhile."""
 
 import hashlib
+import threading
 import time
 
 import pytest
 from paramiko.sftp import SFTP_PERMISSION_DENIED
 
-from gateway.doors.sftp_poll import OURS, Turn
+from gateway.doors.sftp_turn import OURS, Turn
 from gateway.errors import StoreUnavailable
 from gateway.keys import generate_ssh
 from tests.sftp_remote import HOST_KEY, RemoteServer
@@ -338,7 +339,7 @@ def test_a_full_disk_of_ours_does_not_keep_the_folder(home, server, monkeypatch)
     def full() -> None:
         raise StoreUnavailable("the disk is nearly full")
 
-    monkeypatch.setattr("gateway.doors.sftp_poll.PAUSES", (0.0,))
+    monkeypatch.setattr("gateway.doors.sftp_turn.PAUSES", (0.0,))
     with monkeypatch.context() as patch:
         patch.setattr(home.gateway.node.receive, "spool", full)
         told = partner.go()
@@ -376,4 +377,31 @@ def test_folders_are_polled_when_they_are_due(tmp_path, server):
     home.operate("sftp.poll", partner=partner.name)
     home.gateway.node.poller.soon()
     partner.has(x12(1), x12(2))
+    home.close()
+
+
+def test_a_server_that_hangs_does_not_hold_up_the_end(tmp_path, server):
+    """The node gives the folder back and ends; the next one fetches the file whole."""
+    home = Background(tmp_path)
+    server.trust(home.operate("sftp.key.generate", name="main")["public"])
+    reading, ended, answered = threading.Event(), threading.Event(), []
+
+    def hang(what: str, path: str) -> None:
+        if what.startswith("read"):
+            reading.set()
+            answered.append(ended.wait(60))
+
+    server.before = hang
+    server.put("/out/a.csv", BIG)
+    partner = Partner(home, server)
+    assert reading.wait(20)
+    home.close()
+    assert answered == [], "the end came while the server still said nothing"
+    server.before = lambda what, path: None
+    ended.set()
+    assert set(server.files) == {"/out/a.csv"}
+    home = Background(tmp_path)
+    partner.home = home
+    home.settle(lambda: not server.files)
+    partner.has(BIG)
     home.close()
