@@ -46,10 +46,11 @@ class UnknownOutcome(TemporaryFailure):
 
 
 class PermanentFailure(CrossdockError):
-    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"", words: str | None = None) -> None:
-        """`words` are what of the answer may be told to a partner, where that is known."""
+    def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"", words: str | None = None, in_doubt: bool = False) -> None:
+        """`words` are what of the answer may be told to a partner, where that is known; `in_doubt`: something had its effect before this was refused."""
         super().__init__(text)
         self.words = words
+        self.in_doubt = in_doubt
         self.status = status
         self.answer = answer
 

@@ -193,6 +193,17 @@ def test_what_was_done_before_a_refusal_is_told():
 
 
 @pytest.mark.parametrize(
+    "answer", [{"error": "session timed out"}, {"d": [{"number": "R-1"}]}, None, [], {"d": {"results": None}}, {"d": {"results": "none"}}]
+)
+def test_a_guard_that_got_no_list_does_not_know_that_it_is_not_there(answer: Any):
+    """Or it would be created a second time, after an answer that was lost."""
+    calls = compiled(LOOK.replace("rows:", "in: /d/results\n    rows:") + "  act: {when: not thing, post: things, body: {ref: '{notice_id}'}}\n")
+    with pytest.raises(CallUnclear, match="a list was due at /d/results"):
+        asked(calls, [answer])
+    assert asked(calls, [{"d": {"results": []}}, {}])[0][1].method == "POST"
+
+
+@pytest.mark.parametrize(
     ("rows", "answer", "told"),
     [
         ("one", [], CallRefused), ("one", [{}], None), ("one", [{}, {}], CallRefused), ("at most one", [], None), ("at most one", [{}, {}], CallRefused),

@@ -67,6 +67,23 @@ def test_what_was_shipped_is_done_and_what_was_not_is_not_in_it(erp: peers.Tryto
     assert erp.shipped(order) == done(order)
 
 
+def test_what_somebody_there_has_assigned_is_shipped_as_the_advice_says(erp: peers.Tryton, tables: dict[str, str], order: str):
+    erp.act(order, "assign_force")
+    run(erp, tables, order, one(order))
+    assert erp.shipped(order) == done(order)
+
+
+@pytest.mark.parametrize(
+    "buttons", [("assign_force", "pick"), ("assign_force", "pick", "pack"), ("assign_force", "pick", "pack", "do")], ids=["picked", "packed", "done"]
+)
+def test_what_somebody_there_ships_is_not_taken_for_ours(erp: peers.Tryton, tables: dict[str, str], order: str, buttons: tuple[str, ...]):
+    erp.act(order, *buttons)
+    before = erp.shipped(order)
+    with pytest.raises(PermanentFailure, match=f"shipment {order} is {before[0]} in the ERP, and not by this advice"):
+        run(erp, tables, order, one(order))
+    assert erp.shipped(order) == before
+
+
 REQUESTS = ("find the shipment", "say what was shipped", "assign", "pick", "pack", "do")
 
 

@@ -237,10 +237,11 @@ def test_a_secret_may_stand_in_the_form():
     asyncio.run(act())
 
 
-def test_each_attempt_is_signed_by_every_secret():
+def test_each_attempt_is_signed_by_every_secret(monkeypatch: pytest.MonkeyPatch):
     async def act() -> None:
         time = Time()
-        async with their_erp() as there, target_of(there, clock=time, signing_secrets=" ".join(SECRETS)) as target:
+        monkeypatch.setattr("gateway.targets.credentials.wall", time)
+        async with their_erp() as there, target_of(there, signing_secrets=" ".join(SECRETS)) as target:
             for _ in range(2):
                 await target.deliver(event(), DATA)
                 time.pass_(10)

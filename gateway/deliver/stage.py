@@ -213,7 +213,7 @@ class DeliverStage:
             return await self._tried(destination, delivery)
         started, above = self._clock(), json.loads(delivery.attributes).get("traceparent")
         own = traces.begin(above)
-        settled = await self._tried(destination, _below(delivery, own))
+        settled = await self._tried(destination, replace(delivery, trace=own))
         if settled is not None and settled.outcome != "pending":
             traces.tell(
                 f"deliver {delivery.destination}", own, above, started, self._clock(), kind="client", delivery=delivery.id, partner=delivery.partner,
@@ -232,7 +232,8 @@ class DeliverStage:
         except DestinationFault as error:
             return await self._later(delivery, started, "destination", error, self._retries.park)
         except PermanentFailure as error:
-            return self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer, words=error.words)
+            settled = self._settled(delivery, started, "permanent", status=error.status, text=str(error), answer=error.answer, words=error.words)
+            return replace(settled, in_doubt=settled.in_doubt or error.in_doubt)
         except PayloadDamaged as error:
             return self._settled(delivery, started, "permanent", text=f"{DAMAGED}: {error}")
         except StoreUnavailable as error:
@@ -244,7 +245,8 @@ class DeliverStage:
             return None
         except Exception as error:
             journal.trouble(f"deliver: {delivery.id}", error)
-            return self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}")
+            # Whatever it is, the request may have left: nothing goes to a fallback by our own fault.
+            return replace(self._settled(delivery, started, "permanent", text=f"our own fault: {type(error).__name__}: {error}"), in_doubt=True)
         if isinstance(said, Accepted):
             return self._accepted(delivery, started, said)
         text = "it had it already" if said.looked_up else ""
@@ -267,7 +269,8 @@ class DeliverStage:
         settled = replace(settled, is_fault=error.status not in BUSY and not is_shared, asked=asked)
         if outcome == "destination" or not await self._is_over(delivery, now + pause):
             return settled
-        return replace(settled, outcome="permanent", text=f"given up after {delivery.attempts + 1} attempts: {error}")
+        in_doubt = settled.in_doubt or outcome == "unknown"
+        return replace(settled, outcome="permanent", text=f"given up after {delivery.attempts + 1} attempts: {error}", in_doubt=in_doubt)
 
     async def _is_over(self, delivery: ToDeliver, at: Instant) -> bool:
         """Whether its schedule will have ended by then. Time in which its destination rested does not count: nothing could be tried."""
@@ -297,8 +300,3 @@ class DeliverStage:
             outcome=outcome, at=now, status=status, text=text, answer=answer, next_due=next_due, in_doubt=delivery.unknown_outcome,
             breaker=self._breaker, owed_since=delivery.created_at, confirmed=confirmed, words=words,
         )  # fmt: skip
-
-
-def _below(delivery: ToDeliver, traceparent: str | None) -> ToDeliver:
-    """The same, with the attempt's own traceparent for its receiver to go on from."""
-    return replace(delivery, attributes=json.dumps(json.loads(delivery.attributes) | {"traceparent": traceparent}, separators=(",", ":")))

@@ -31,6 +31,8 @@ class ToDeliver:
     """When its schedule began: with the delivery, or with a person's retry."""
     accepted: str | None = None
     """Its destination has it, and is asked by this what became of it."""
+    trace: str | None = None
+    """The attempt's own traceparent, for headers alone: what the body holds is the same at every attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ class PretendErp:
         else:
             binary = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
             attributes, data = _event(value) if request.content_type == STRUCTURED else (binary, value)
+            if "traceparent" in request.headers:  # as a server with traces goes on below the request, not below the event
+                attributes["traceparent"] = request.headers["traceparent"]
             wrong = self._wrong(key, attributes, data)
             if self.staging is not None and (wrong is None or wrong[0] == REFUSED):
                 staged = self.staging.take(key, lambda: self._apply(key, attributes, data), error=wrong[1]["error"] if wrong else None)

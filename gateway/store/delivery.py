@@ -43,6 +43,11 @@ _ACCEPTED = text(
 """Nor does what a destination has taken in."""
 _TRIED = text("UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery")
 _DEAD = text("UPDATE deliveries SET state = 'dead', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
+_CORRECTED = one_of(
+    "SELECT w.id AS dead, e.id AS newer FROM deliveries w JOIN deliveries d ON d.lane = w.lane AND d.state = 'due' JOIN events e ON e.id = d.event"
+    " WHERE w.id IN :keys AND e.supersedes = w.event"
+)
+_SUPERSEDED = text("UPDATE deliveries SET state = 'skipped', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
 _BLOCK = text("UPDATE lanes SET lease_until = 0, fence = fence + 1, next_due = NULL, blocked = true WHERE id = :lane")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
 _ONE = text(
@@ -128,12 +133,28 @@ class DeliveryVerbs:
         reasons = {item.delivery: item.text for item in items if not item.in_doubt}
         saved = instead_of_dying(tx, reasons, max((item.at for item in items), default=0), self.ticks)
         many(tx, _TRIED, [{"delivery": item.delivery} for item in items if item.delivery in saved])
-        dead = [item for item in items if item.delivery not in saved]
+        dead = self._without_corrected(tx, [item for item in items if item.delivery not in saved])
         many(tx, _DEAD, [{"delivery": item.delivery, "at": item.at, "text": item.text} for item in dead])
         blocked = {item.lane for item in dead if item.on_dead == "block"}
         many(tx, _BLOCK, [{"lane": lane} for lane in sorted(blocked)])
         self._tell(tx, dead)
         return blocked, saved
+
+    def _without_corrected(self, tx: Connection, items: list[Settled]) -> list[Settled]:
+        """Those that nothing in their lane supersedes. The others are over: their correction waits already, and goes next."""
+        newer = {row.dead: row.newer for row in in_lists(tx, _CORRECTED, [item.delivery for item in items])}
+        over = [item for item in items if item.delivery in newer]
+        reasons = {item.delivery: f"superseded by {newer[item.delivery]}; before that: {item.text}" for item in over}
+        many(tx, _SUPERSEDED, [{"delivery": item.delivery, "at": item.at, "text": reasons[item.delivery]} for item in over])
+        many(
+            tx,
+            PUT_LIFE,
+            [
+                {"message": item.message, "at": self.ticks(), "partner": item.partner, "step": "skipped", "who": item.node, "text": f"{item.delivery}: {reasons[item.delivery]}"}
+                for item in over
+            ],
+        )  # fmt: skip
+        return [item for item in items if item.delivery not in newer]
 
     def _tell(self, tx: Connection, ours: list[Settled]) -> None:
         life, alarms = [], []

@@ -119,21 +119,39 @@ def result(answer: Answer, event_id: str, pointer: str, max_answer: int) -> Answ
     without results is about all. Where there are some, or should be, and none can be read for this event, it may have been taken.
     """
     try:
-        found = find(json.loads(answer.body), pointer) if answer.body else None
+        said = json.loads(answer.body) if answer.body else None
     except (ValueError, RecursionError):
-        if answer.status == MIXED or answer.body.lstrip()[:1] in (b"[", b"{") or len(answer.body) >= max_answer:
+        if answer.status == MIXED or len(answer.body) >= max_answer or not _is_plain_text(answer):
             return _unsaid(answer, "is not to be read")
-        found = None
+        said = None
+    found = find(said, pointer)
     results = [one for one in found if isinstance(one, dict) and "id" in one and "status" in one] if isinstance(found, list) else []
     if not results:
-        is_list = isinstance(found, list) and bool(found)
-        return _unsaid(answer, "says nothing of each that can be read") if answer.status == MIXED or is_list else answer
+        if (elsewhere := _results_elsewhere(said)) is not None:
+            return _unsaid(answer, f"has results at {elsewhere}, and the setting `results` looks at {pointer or 'its top'}")
+        return _unsaid(answer, "says nothing of each that can be read") if answer.status == MIXED or isinstance(found, list) else answer
     mine = [one for one in results if one["id"] == event_id]
     statuses = {_status(one["status"]) for one in mine}
     status = statuses.pop() if len(statuses) == 1 else None
     if status is None:
         return _unsaid(answer, "says nothing of this one" if not mine else "says different things of this one")
     return _own(mine[-1], status, answer)
+
+
+def _is_plain_text(answer: Answer) -> bool:
+    """Words, in which nobody would look for results: no list, object, XML or guarded JSON, and in no coding that we cannot take off."""
+    coded = any(name.lower() == "content-encoding" and value.strip().lower() != "identity" for name, value in answer.headers)
+    return not coded and answer.body.lstrip()[:1] not in (b"[", b"{", b"<", b")")
+
+
+def _results_elsewhere(said: Any) -> str | None:
+    """Where in an object a list stands that looks like results."""
+    if not isinstance(said, dict):
+        return None
+    return next(
+        (f"/{name}" for name, value in said.items() if isinstance(value, list) and any(isinstance(one, dict) and "status" in one for one in value)),
+        None,
+    )
 
 
 def _of_each(error: Exception, number: int) -> list[Exception]:

@@ -108,6 +108,8 @@ class _Attempt:
         self._target, self._flow = target, flow(calls, given)
         self._is_open = delivery.unknown_outcome
         """Whether something may have been changed there."""
+        self._has_changed = False
+        """Whether something was: a request that changes was answered, and the flow went on."""
         self._last: HttpAnswer | None = None
 
     async def run(self) -> Confirmation:
@@ -116,11 +118,14 @@ class _Attempt:
             while True:
                 self._is_open |= not request.reads
                 answer = await self._asked(request)
+                changes = not request.reads
                 request = self._flow.send(Answer(answer.status, _media(answer), answer.body))
+                self._has_changed |= changes
         except StopIteration as ended:
             return self._confirmed(ended.value)
         except CallRefused as refused:
-            raise PermanentFailure(f"refused by the mapping: {refused}", words=refused.words, **self._shown(refused.answer)) from refused
+            text = f"refused by the mapping: {refused}"
+            raise PermanentFailure(text, words=refused.words, in_doubt=self._has_changed, **self._shown(refused.answer)) from refused
         except CallLater as later:
             raise self._again(str(later), self._last) from later
         except CallFault as fault:
@@ -156,7 +161,8 @@ class _Attempt:
         assert self._last is not None, "it was answered"
         failure = failure_of(self._last.status, self._last.body, None)
         if isinstance(failure, PermanentFailure):
-            return PermanentFailure(f"refused by the mapping: {text}: it will not take this", **self._shown(self._last))
+            refused = f"refused by the mapping: {text}: it will not take this"
+            return PermanentFailure(refused, in_doubt=self._has_changed, **self._shown(self._last))
         if isinstance(failure, DestinationFault):
             return DestinationFault(f"{text}: its address or our credentials are wrong", **self._shown(self._last))
         return self._again(text, self._last)

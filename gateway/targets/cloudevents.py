@@ -13,14 +13,19 @@ PLAIN = re.compile(r"[!#$&-~]*")
 """Printable ASCII but blank, quote and percent."""
 
 
-def binary_headers(attributes: Mapping[str, str]) -> dict[str, str]:
-    """The attributes as ce-* headers (CloudEvents HTTP binding 3.1.3, which the NATS binding takes over), and W3C's traceparent under its own name, too."""
-    headers = {"ce-specversion": "1.0"}
-    for key, value in attributes.items():
-        if key == "traceparent":
-            headers["traceparent"] = value
-        headers[f"ce-{key}"] = header_value(value)
-    return headers
+def binary_headers(attributes: Mapping[str, str], trace: str | None = None) -> dict[str, str]:
+    """The attributes as ce-* headers (CloudEvents HTTP binding 3.1.3, which the NATS binding takes over), and W3C's traceparent under its own name, too.
+
+    The event's own goes on as an attribute; the header is the attempt's, where there is one (CloudEvents, distributed tracing extension).
+    """
+    headers = {"ce-specversion": "1.0"} | {f"ce-{key}": header_value(value) for key, value in attributes.items()}
+    return headers | traced(attributes, trace)
+
+
+def traced(attributes: Mapping[str, str], trace: str | None) -> dict[str, str]:
+    """W3C's header: of the attempt, else of the event."""
+    above = trace or attributes.get("traceparent")
+    return {} if above is None else {"traceparent": above}
 
 
 def structured(attributes: Mapping[str, str], data: bytes) -> bytes:

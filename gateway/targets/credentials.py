@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import aiohttp
 
-from gateway.clock import Clock
+from gateway.clock import Clock, wall
 from gateway.errors import DestinationFault
 from gateway.keys import JwsKey, jws_key, read_jws_key
 from gateway.targets.erp_terms import OAuth2Client, same_server
@@ -27,7 +27,7 @@ class TokenServer:
     def __init__(
         self, terms: OAuth2Client, session: aiohttp.ClientSession, tls: TlsTerms | None, *, timeout: timedelta, keys: Keys, clock: Clock
     ) -> None:
-        self._terms, self._session, self._tls, self._timeout, self._keys, self._clock = terms, session, tls, timeout, keys, clock
+        self._terms, self._session, self._tls, self._timeout, self._keys = terms, session, tls, timeout, keys
         form = ({"scope": terms.scope} if terms.scope else {}) | terms.more
         self.tokens = Tokens(terms.token_url, self._ask, form=form, proof=self._proof, clock=clock)
 
@@ -39,7 +39,7 @@ class TokenServer:
         terms = self._terms
         if terms.proof == "private_key_jwt":
             audience = terms.audience or terms.token_url
-            return private_key_jwt(terms.client_id, self._key(), audience=audience, key_id=terms.key_id, at=self._clock())
+            return private_key_jwt(terms.client_id, self._key(), audience=audience, key_id=terms.key_id, at=wall())
         assert terms.secret is not None, "settings require it"
         by = client_secret_post if terms.proof == "client_secret_post" else client_secret_basic
         return by(terms.client_id, terms.secret.encode())
@@ -61,7 +61,6 @@ class Credentials:
     """Of one target."""
 
     def __init__(self, settings: ErpServer, session: aiohttp.ClientSession, *, keys: Keys, clock: Clock) -> None:
-        self._clock = clock
         self._tls = TlsTerms(settings.tls, keys) if settings.tls else None
         self._tokens: Tokens | None = None
         self._fixed: list[tuple[str, str]] = []
@@ -98,4 +97,4 @@ class Credentials:
         return self._fixed if token is None else [*self._fixed, ("Authorization", f"Bearer {token}")]
 
     def signature(self, identity: str, data: bytes) -> list[tuple[str, str]]:
-        return standard_webhooks(self._signing, identity=identity, at=self._clock(), data=data)
+        return standard_webhooks(self._signing, identity=identity, at=wall(), data=data)

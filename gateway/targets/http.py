@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,19 @@ NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, 
 def open_session(concurrency: int, timeout: timedelta, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency + 4, keepalive_timeout=20, resolver=resolver),
-        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
+        timeout=_patience(timeout, 10),
+        # We ask for no compression, and take off what comes in spite of that ourselves, bounded: what cannot be read would be taken for what it is not.
+        headers={"Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _patience(whole: timedelta, connect: float) -> aiohttp.ClientTimeout:
+    """A connection that does not come to be is given up before the whole is: then it is known that nothing has left us."""
+    seconds = whole.total_seconds()
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(connect, 0.9 * seconds))
 
 
 async def bounded_read(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -63,14 +72,14 @@ async def ask(
 
     A request that may have arrived without an answer is an UnknownOutcome; one that never left is a plain TemporaryFailure.
     """
-    more: dict[str, Any] = {} if patience is None else {"timeout": aiohttp.ClientTimeout(total=patience.total_seconds(), sock_connect=30)}
+    more: dict[str, Any] = {} if patience is None else {"timeout": _patience(patience, 30)}
     if context is not None:
         more["ssl"] = context
     try:
         async with session.request(method, url, data=data, headers=list(headers), allow_redirects=False, **more) as response:
             answer = await bounded_read(response, max_answer)
             fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
-            return Answer(response.status, fields, answer)
+            return Answer(response.status, fields, plain(answer, response.headers.get("Content-Encoding", ""), max_answer))
     except NEVER_LEFT as error:
         if isinstance(error.__cause__, NotFit) or isinstance(getattr(error, "os_error", None), NotFit):
             raise DestinationFault(str(error.__cause__ or error)) from error
@@ -79,10 +88,22 @@ async def ask(
         raise TemporaryFailure(
             f"cannot be reached: {error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error}"
         ) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise TemporaryFailure("cannot be reached: no connection came to be in time") from error
     except TimeoutError as error:
         raise UnknownOutcome("gave no answer in time; it may have taken it") from error
     except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
         raise UnknownOutcome(f"broke off before it had answered ({type(error).__name__}); it may have taken it") from error
+
+
+def plain(body: bytes, coding: str, limit: int) -> bytes:
+    """A body without its content coding, at most `limit` bytes of it; as it is where the coding is none that we know, or is not what the body has."""
+    if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompressobj(wbits=32 + zlib.MAX_WBITS).decompress(body, limit)
+    except zlib.error:
+        return body
 
 
 async def send(

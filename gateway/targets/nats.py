@@ -102,7 +102,7 @@ class NatsTarget:
     async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
         if delivery.kind != "event":
             raise PermanentFailure("a stream takes events alone")
-        message = self._message(json.loads(delivery.attributes), data)
+        message = self._message(json.loads(delivery.attributes), data, delivery.trace)
         message.is_looked_up = not (delivery.unknown_outcome or delivery.attempts)
         try:
             async with asyncio.timeout(self.settings.timeout.total_seconds()):
@@ -123,13 +123,13 @@ class NatsTarget:
         if self._link is not None:
             await self._link.close()
 
-    def _message(self, attributes: dict[str, str], data: bytes) -> Message:
+    def _message(self, attributes: dict[str, str], data: bytes, trace: str | None) -> Message:
         headers = {"Nats-Msg-Id": attributes["id"], "Content-Type": "application/json", "ce-datacontenttype": "application/json"}
         if self.settings.stream is not None:
             headers["Nats-Expected-Stream"] = self.settings.stream
         subject = subject_of(self.settings.subject, attributes)
         group = " ".join(attributes.get(part, "") for part in ("source", "stream", "type"))
-        return Message(attributes["id"], subject, group, headers | binary_headers(attributes), data)
+        return Message(attributes["id"], subject, group, headers | binary_headers(attributes, trace), data)
 
     # ---- one attempt
 
@@ -363,6 +363,6 @@ def _word(text: str) -> str:
 def _json(answer: bytes) -> dict[str, Any]:
     try:
         value = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -33,14 +33,12 @@ def retry_after_of(header: str | None, now: datetime) -> timedelta | None:
     if not header:
         return None
     text = header.strip()
-    if text.isdigit() and len(text) < 10:
+    if text.isascii() and text.isdecimal() and len(text) < 10:
         wait = timedelta(seconds=int(text))
     else:
         try:
             when = parsedate_to_datetime(text)
-        except (ValueError, TypeError):
+            wait = (when if when.tzinfo else when.replace(tzinfo=UTC)) - now
+        except (ValueError, TypeError, OverflowError):
             return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        wait = when - now
     return min(max(wait, timedelta(0)), LONGEST_WAIT)

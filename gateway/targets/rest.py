@@ -11,7 +11,7 @@ from gateway.errors import DestinationFault, PermanentFailure, TemporaryFailure,
 from gateway.records.deliveries import ToDeliver
 from gateway.targets.base import Accepted, Confirmation
 from gateway.targets.batch import Batches
-from gateway.targets.cloudevents import STRUCTURED, binary_headers, structured
+from gateway.targets.cloudevents import STRUCTURED, binary_headers, structured, traced
 from gateway.targets.erp import Erp
 from gateway.targets.http import Answer
 from gateway.targets.polling import Polling
@@ -51,19 +51,19 @@ class RestTarget:
         found = await self._known(delivery, attributes["id"])
         if found is not None:
             return found
-        answer = await self._send(attributes, data)
+        answer = await self._send(attributes, data, delivery.trace)
         if self._polling is not None and self._polling.is_accepted(answer.status):
             return self._polling.begun(attributes["id"], answer)
         return Confirmation(answer.status, answer.body)
 
-    async def _send(self, attributes: dict[str, str], data: bytes) -> Answer:
+    async def _send(self, attributes: dict[str, str], data: bytes, trace: str | None) -> Answer:
         """The answer about this event, by whatever way it went."""
         if self._batches is not None:
             together = await self._batches.send(attributes["id"], structured(attributes, data))
             if together is not None:
                 return together
         body = structured(attributes, data) if self.settings.mode == "structured" else data
-        return await self._erp.post(self.settings.url, body, self._headers(attributes).items(), identity=attributes["id"])
+        return await self._erp.post(self.settings.url, body, self._headers(attributes, trace).items(), identity=attributes["id"])
 
     async def _post_batch(self, body: bytes, headers: list[tuple[str, str]], identity: str) -> Answer:
         return await self._erp.post(self.settings.url, body, headers, identity=identity)
@@ -97,12 +97,11 @@ class RestTarget:
             raise
         return Confirmation(answer.status, answer.body, looked_up=True)
 
-    def _headers(self, attributes: dict[str, str]) -> dict[str, str]:
+    def _headers(self, attributes: dict[str, str], trace: str | None) -> dict[str, str]:
         headers = {"Idempotency-Key": f'"{attributes["id"]}"', "User-Agent": "Crossdock"}
         if self.settings.mode == "structured":
-            trace = {"traceparent": attributes["traceparent"]} if "traceparent" in attributes else {}
-            return headers | trace | {"Content-Type": STRUCTURED}
-        return headers | {"Content-Type": "application/json"} | binary_headers(attributes)
+            return headers | traced(attributes, trace) | {"Content-Type": STRUCTURED}
+        return headers | {"Content-Type": "application/json"} | binary_headers(attributes, trace)
 
     async def close(self) -> None:
         if self._batches is not None:

@@ -86,7 +86,7 @@ def _why(failure: DestinationFault | PermanentFailure) -> str:
     try:
         value = json.loads(failure.answer)
         return f"{failure.status} {' '.join(str(value['error']).split())[:100]}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"it answered {failure.status}" if failure.status else str(failure)
 
 
@@ -95,7 +95,7 @@ def _read(answer: Answer, url: str) -> tuple[str, int]:
     try:
         value: dict[str, Any] = json.loads(answer.body)
         token, seconds, kind = str(value["access_token"]), int(value.get("expires_in") or USUAL_LIFE), str(value.get("token_type") or "Bearer")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise TemporaryFailure(f"the token server {url} answered with no token") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise TemporaryFailure(f"the token server {url} answered with no token")

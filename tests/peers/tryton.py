@@ -131,6 +131,15 @@ class Tryton:
             value: list[dict[str, Any]] = json.loads(answer.read())
         return value
 
+    def act(self, number: str, *buttons: str) -> None:
+        """What a person there does to a customer's shipment."""
+        (one,) = self.read("stock.shipment.out", ["state"], [["number", "=", number]])
+        for button in buttons:
+            address = f"{self.url}/rest/model/stock.shipment.out/{one['id']}/{button}"
+            headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(address, data=b"{}", headers=headers, method="POST"), timeout=SECONDS):
+                pass
+
     def shipments(self, reference: str) -> list[tuple[str, int]]:
         """(state, number of moves) of every shipment with that reference, or with one that begins so, whatever it is for."""
         found = self.read("stock.shipment.in", ["state", "incoming_moves"], [["reference", "like", f"{reference}%"]])

@@ -177,7 +177,7 @@ class _Run:
         value = self._understood(step, ask, answer)
         rows = ask.rows
         if rows is not None:
-            found = [] if value is None else value
+            found = value
             if not isinstance(found, list):
                 raise CallUnclear(f"{step}: a list was due at {ask.at or 'the top of the answer'}", answer)
             fits = {"one": len(found) == 1, "at most one": len(found) <= 1, "some": bool(found), "any": True, "none": not found}[rows]
@@ -209,7 +209,7 @@ class _Run:
         if rule is not None and rule.means not in ("good", "nothing"):
             raise _problem(step, rule, answer)
         if rule is not None and rule.means == "nothing":
-            return None
+            return None if ask.rows is None else []
         if rule is None and not 200 <= answer.status < 300:
             raise CallUnexplained(f"{step}: answered {answer.status}", answer)
         if ask.rows is None and ask.name is None:
