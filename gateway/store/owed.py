@@ -16,7 +16,7 @@ from gateway.records.documents import DocumentRow
 from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import send_receipt, take_controls
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import held, in_lists, many, one_of
 from gateway.store.writes import OWED, Writes, alarm_row
 from translators.x12.application_advice import AGREED, DUPLICATE, WRONG_DATA
 
@@ -26,6 +26,7 @@ SAID = ("detail", "message", "error", "title")
 
 _WAITING = one_of(
     "SELECT o.id, o.mode, d.id AS delivery FROM deliveries d JOIN owed o ON o.id = '824:' || d.document WHERE d.id IN :keys AND o.state = 'waiting'"
+    " ORDER BY o.id"
 )
 _REFUSED = text("UPDATE owed SET state = 'due', verdict = 'R', note = :note, text = :text, at = :at WHERE id = :id AND state = 'waiting'")
 _TAKEN = text(
@@ -76,9 +77,12 @@ def _row(chunk: Chunk, key: str, **values: Any) -> dict[str, Any]:
 
 
 def told_by_erp(tx: Connection, settled: list[Settled], at: Instant) -> None:
-    """What the ERP said of events decides the 824s that wait for it: one refusal refuses the set, all taken accept it."""
+    """What the ERP said of events decides the 824s that wait for it: one refusal refuses the set, all taken accept it.
+
+    Of two nodes that settle deliveries of one set at once the second waits here, and then sees what the first has settled.
+    """
     said = {item.delivery: item for item in settled if item.outcome in ("delivered", "permanent")}
-    waiting = in_lists(tx, _WAITING, said)
+    waiting = in_lists(tx, held(tx, _WAITING), said)
     refused = [row for row in waiting if said[row.delivery].outcome == "permanent"]
     many(tx, _REFUSED, [{"id": row.id, "note": AGREED, "text": _words(said[row.delivery]), "at": at} for row in refused])
     taken = {row.id for row in waiting if row.mode == "all"} - {row.id for row in refused}

@@ -1,0 +1,134 @@
+"""Two nodes on one PostgreSQL, of which one looks at what the other has changed and not committed: what comes of it is what would come of one after the other."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from gateway.clock import DAY, SECOND
+from gateway.records.deliveries import Settled, ToDeliver
+from gateway.records.documents import DocumentRow, EventRow
+from gateway.records.translation import Chunk, ChunkKept
+from gateway.scheduling import LaneClaim
+from gateway.store.store import Store
+from tests.databases import migrated_database
+from tests.test_store_circles import two_nodes
+from tests.test_store_writer import Gate, incoming
+
+AT = 1_900_000_000 * SECOND
+CLAIMED = AT + DAY
+"""When what arrived at `AT` is claimed."""
+ERP = "target:erp"
+PATIENCE = 20
+"""Seconds."""
+
+Nodes = tuple[Store, Store]
+
+
+@pytest.fixture
+def nodes(postgresql: str, tmp_path: Path) -> Iterator[Nodes]:
+    with two_nodes(migrated_database(postgresql), tmp_path) as both:
+        yield both
+
+
+def meet(nodes: Nodes, first: Callable[[Store], Future[Any]], then: Callable[[Store], Future[Any]]) -> tuple[Any, Any]:
+    """What both come to: `then` begins at the second node when `first` is written at the first, and that commits when `then` has ended or waits for it."""
+    one, other = nodes
+    before, after = Gate(), Gate()
+    one.writer.submit(before, None)
+    assert before.entered.wait(PATIENCE)
+    written = first(one)
+    one.writer.submit(after, None)
+    before.opened.set()
+    assert after.entered.wait(PATIENCE)
+    second = then(other)
+    until = time.monotonic() + PATIENCE
+    while not second.done() and not somebody_waits(one) and time.monotonic() < until:
+        time.sleep(0.005)
+    after.opened.set()
+    return written.result(PATIENCE), second.result(PATIENCE)
+
+
+def somebody_waits(store: Store) -> bool:
+    """For a lock in this database."""
+    (found,) = rows(store, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    return bool(found[0])
+
+
+def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
+    return store.read(lambda tx: [tuple(row) for row in tx.execute(text(query))]).result(PATIENCE)
+
+
+def change(store: Store, statement: str, **values: Any) -> Future[Any]:
+    """Somebody's commit in one statement."""
+
+    def verb(tx, items):
+        tx.execute(text(statement), values)
+        return [None] * len(items)
+
+    return store.writer.submit(verb, None)
+
+
+def an_event(identity: str, **more: Any) -> EventRow:
+    given: dict[str, Any] = {
+        "purpose": "original",
+        "meaning_hash": identity,
+        "correlation": "",
+        "data": b'{"n":1}',
+        "destination": ERP,
+        "on_dead": "block",
+    } | more
+    return EventRow(identity, "t", f"shipment/{identity}", "2026-11-16T09:30:00Z", **given)
+
+
+def chunk_of(number: int, *events: EventRow, advice: str = "none") -> Chunk:
+    """The whole of message `number`: one document that says these."""
+    interchange = {
+        "ordinal": 1, "stream": "production", "state": "open", "reason": None, "ta1": None, "sender": "02:A", "receiver": "ZZ:B", "control": str(number),
+        "version": "00401", "usage": "P", "date": "261116", "time": "0930", "byte_start": 0, "byte_end": 9, "sha256": str(number),
+    }  # fmt: skip
+    group = {
+        "interchange": 1, "ordinal": 1, "functional": "QM", "control": "1", "version": "004010", "sender": "A", "receiver": "B", "codes": "", "claimed": 1,
+        "found": 1,
+    }  # fmt: skip
+    document = DocumentRow(
+        1, 1, 1, "production", "214", "0001", "mapped", None, "A", "", "004010", 0, 9, "x12/214", f"content {number}", None, "hold", [], [],
+        list(events), advice=advice,
+    )  # fmt: skip
+    return Chunk(
+        f"{number:026d}", "northway", "http", 1, AT + number, None, None, AT + number, "a", interchanges=[interchange], groups=[group],
+        documents=[document],
+    )  # fmt: skip
+
+
+def translated(store: Store, number: int, *events: EventRow, advice: str = "none") -> None:
+    store.keep_message(incoming(number, at=AT + number)).result(PATIENCE)
+    kept: ChunkKept = store.keep_chunk(chunk_of(number, *events, advice=advice)).result(PATIENCE)
+    assert kept.states == {"translated": 1}
+
+
+def claim_of(node: str, destination: str = ERP, at: int = CLAIMED) -> LaneClaim:
+    return LaneClaim(destination, node, at, at + 15 * SECOND, 100)
+
+
+def claimed(store: Store, node: str = "a", destination: str = ERP, at: int = CLAIMED) -> list[ToDeliver]:
+    deliveries: list[ToDeliver] = store.claim_lanes(claim_of(node, destination, at)).result(PATIENCE).deliveries
+    return deliveries
+
+
+def settled(one: ToDeliver, outcome: str = "delivered") -> Settled:
+    return Settled(
+        one.id, one.lane, one.fence, one.partner, one.destination, one.message, "a", one.on_dead, CLAIMED, 1, outcome, CLAIMED + 2, 200, "so it said", b"yes",
+    )  # fmt: skip
+
+
+def test_two_events_of_a_document_that_are_taken_at_once_accept_it(nodes: Nodes):
+    """Each settles one of the two, and what it sees of the other is that it is under way: somebody must be the last all the same."""
+    translated(nodes[0], 1, an_event("i1"), an_event("i2"), advice="all")
+    first, second = claimed(nodes[0])
+    assert meet(nodes, lambda node: node.settle(settled(first)), lambda node: node.settle(settled(second))) == (True, True)
+    assert rows(nodes[0], "SELECT state, verdict FROM owed") == [("due", "A")]
