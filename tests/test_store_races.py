@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from gateway.as2.records import Answered, Frozen
 from gateway.clock import DAY, SECOND
 from gateway.records.deliveries import Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
 from gateway.scheduling import LaneClaim
+from gateway.store.payloads import Payload
 from gateway.store.store import Store
 from tests.databases import migrated_database
 from tests.test_store_circles import two_nodes
@@ -132,3 +134,16 @@ def test_two_events_of_a_document_that_are_taken_at_once_accept_it(nodes: Nodes)
     first, second = claimed(nodes[0])
     assert meet(nodes, lambda node: node.settle(settled(first)), lambda node: node.settle(settled(second))) == (True, True)
     assert rows(nodes[0], "SELECT state, verdict FROM owed") == [("due", "A")]
+
+
+def test_a_receipt_that_comes_before_its_request_has_ended_stays(nodes: Nodes):
+    """An asynchronous MDN comes to the other node while this one commits that the request was answered 200."""
+    translated(nodes[0], 1, an_event("i1"))
+    sent = rows(nodes[0], "SELECT id FROM deliveries")[0][0]
+    body, receipt = Payload.inline("as2:1", "northway", b"1"), Payload.inline("mdn:1", "northway", b"mdn")
+    frozen = Frozen("as2 1", "northway", sent, "<1@us>", "us", "northway", (), body, None, {}, "mic", "sha256", "async", False, DAY, 3, 1, AT)
+    nodes[0].freeze_as2(frozen).result(PATIENCE)
+    by_itself = Answered("as2 1", "northway", "delivered", "delivered", "MIC matches", "processed", (), receipt, AT, "", "northway")
+    taken = Answered("as2 1", "northway", "awaiting", "sent", "200: taken; its receipt comes by itself", "", (), None, AT, "")
+    assert meet(nodes, lambda node: node.answer_as2(by_itself), lambda node: node.answer_as2(taken)) == ("delivered", "delivered")
+    assert rows(nodes[0], "SELECT state, disposition FROM as2_messages") == [("delivered", "processed")]
