@@ -147,3 +147,19 @@ def test_a_receipt_that_comes_before_its_request_has_ended_stays(nodes: Nodes):
     taken = Answered("as2 1", "northway", "awaiting", "sent", "200: taken; its receipt comes by itself", "", (), None, AT, "")
     assert meet(nodes, lambda node: node.answer_as2(by_itself), lambda node: node.answer_as2(taken)) == ("delivered", "delivered")
     assert rows(nodes[0], "SELECT state, disposition FROM as2_messages") == [("delivered", "processed")]
+
+
+def test_what_is_sent_to_try_a_destination_does_not_go_to_its_fallback(nodes: Nodes):
+    """The destination rests. This node's claim takes a delivery to try it with; at that moment the other's, whose clock is behind, moves what has waited."""
+    translated(nodes[0], 1, an_event("i1", fallback="target:two", fallback_after=10))
+    translated(nodes[0], 2, an_event("i2", fallback="target:two", fallback_after=10))
+    values = {"erp": ERP, "since": CLAIMED - 100 * SECOND, "until": CLAIMED}
+    rests = "INSERT INTO destinations (id, partner, state, since, parked_until) VALUES (:erp, '-', 'open', :since, :until)"
+    change(nodes[0], rests, **values).result(PATIENCE)
+    change(nodes[0], "INSERT INTO outages (destination, opened_at, partner, reason) VALUES (:erp, :since, '-', 'x')", **values).result(PATIENCE)
+    probe = claim_of("a")
+    tried, _ = meet(nodes, lambda node: node.claim_lanes(probe), lambda node: node.claim_lanes(claim_of("b", at=CLAIMED - 1)))
+    (one,) = tried.deliveries
+    assert one.id not in [other.id for other in claimed(nodes[1], "b", "target:two", CLAIMED + 1)]
+    assert nodes[0].settle(settled(one)).result(PATIENCE)
+    assert sorted(rows(nodes[0], "SELECT destination, state FROM deliveries")) == [(ERP, "delivered"), ("target:two", "due")]
