@@ -14,7 +14,9 @@ from gateway.clock import DAY, SECOND
 from gateway.records.deliveries import Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
+from gateway.replay.records import Asked, JobClaim, Progress, Trial
 from gateway.scheduling import LaneClaim
+from gateway.store.edits import EditedEvent
 from gateway.store.payloads import Payload
 from gateway.store.store import Store
 from tests.databases import migrated_database
@@ -163,3 +165,48 @@ def test_what_is_sent_to_try_a_destination_does_not_go_to_its_fallback(nodes: No
     assert one.id not in [other.id for other in claimed(nodes[1], "b", "target:two", CLAIMED + 1)]
     assert nodes[0].settle(settled(one)).result(PATIENCE)
     assert sorted(rows(nodes[0], "SELECT destination, state FROM deliveries")) == [(ERP, "delivered"), ("target:two", "due")]
+
+
+def test_a_correction_that_comes_while_a_person_edits_is_told_after_the_edit(nodes: Nodes):
+    translated(nodes[0], 1, an_event("i1"))
+    (dead,) = claimed(nodes[0])
+    nodes[0].settle(settled(dead, "permanent")).result(PATIENCE)
+    nodes[1].keep_message(incoming(2, at=AT + 2)).result(PATIENCE)
+    edit = EditedEvent("i1-r1", b'{"n":"edited"}', "edited", "ann", "because", CLAIMED)
+    correction = chunk_of(2, an_event("i1", purpose="correct", meaning_hash="corrected", data=b'{"n":"corrected"}'))
+    kept, _ = meet(nodes, lambda node: node.edit_event(edit), lambda node: node.keep_chunk(correction))
+    assert kept.id == "i1-r2"
+    assert told(nodes[0]) == [("i1-r1", '{"n":1}'), ("i1-r2", '{"n":"edited"}'), ("i1-r3", '{"n":"corrected"}')]
+
+
+def test_an_edit_that_comes_while_the_correction_is_kept_is_refused(nodes: Nodes):
+    translated(nodes[0], 1, an_event("i1"))
+    (dead,) = claimed(nodes[0])
+    nodes[0].settle(settled(dead, "permanent")).result(PATIENCE)
+    nodes[1].keep_message(incoming(2, at=AT + 2)).result(PATIENCE)
+    edit = EditedEvent("i1-r1", b'{"n":"edited"}', "edited", "ann", "because", CLAIMED)
+    correction = chunk_of(2, an_event("i1", purpose="correct", meaning_hash="corrected", data=b'{"n":"corrected"}'))
+    _, kept = meet(nodes, lambda node: node.keep_chunk(correction), lambda node: node.edit_event(edit))
+    assert kept.id == ""
+    assert told(nodes[0]) == [("i1-r1", '{"n":1}'), ("i1-r2", '{"n":"corrected"}')]
+
+
+def test_a_trial_and_a_translation_of_one_event_are_two_revisions(nodes: Nodes):
+    """A replay tells the test target what a document comes to today, while another of the same subject is translated."""
+    asked = Asked("J", "northway", "reprocess", "test", ERP, "live", {"since": 0, "until": AT, "revisions": {"northway": 1}}, "ann", "to see", AT)
+    nodes[0].ask_replay(asked).result(PATIENCE)
+    (job,) = nodes[0].claim_replays(JobClaim("a", AT, CLAIMED, 10)).result(PATIENCE)
+    chunk, tried = (chunk_of(number, an_event("i1", purpose="correct", meaning_hash=f"m{number}", data=b"%d" % number)) for number in (1, 2))
+    nodes[1].keep_message(incoming(1, at=AT + 1)).result(PATIENCE)
+    trial = Trial(tried.message, "northway", "http", 1, AT, [(f"{tried.message}.1.1.1", tried.documents[0])])
+    progress = Progress("J", job.fence, AT, CLAIMED, job.cursor, {"arrival": 1, "message": tried.message, "place": None}, {}, trials=[trial])
+    assert meet(nodes, lambda node: node.keep_progress(progress), lambda node: node.keep_chunk(chunk))[0] == {"told": 1}
+    assert told(nodes[0]) == [("i1-r1", "2"), ("i1-r2", "1")]
+
+
+def told(store: Store) -> list[tuple[Any, ...]]:
+    """(event, data)"""
+    return [
+        (event, bytes(data).decode())
+        for event, data in rows(store, "SELECT e.id, p.data FROM events e JOIN payloads p ON p.id = e.payload ORDER BY e.id")
+    ]
