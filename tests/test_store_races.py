@@ -1,8 +1,10 @@
 """Two nodes on one PostgreSQL, of which one looks at what the other has changed and not committed: what comes of it is what would come of one after the other."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,13 @@ from gateway.store.store import Store
 from tests.databases import migrated_database
 from tests.test_store_circles import two_nodes
 from tests.test_store_writer import Gate, incoming
+from translators.x12.answers import ACCEPTED, Answer, SetAnswer
 
 AT = 1_900_000_000 * SECOND
 CLAIMED = AT + DAY
 """When what arrived at `AT` is claimed."""
+LATE = AT + DAY
+"""When what is owed is due."""
 ERP = "target:erp"
 PATIENCE = 20
 """Seconds."""
@@ -210,3 +215,41 @@ def told(store: Store) -> list[tuple[Any, ...]]:
         (event, bytes(data).decode())
         for event, data in rows(store, "SELECT e.id, p.data FROM events e JOIN payloads p ON p.id = e.payload ORDER BY e.id")
     ]
+
+
+def owes(store: Store, *steps: str) -> None:
+    """The partner owes us a 997, which is overdue at `LATE`, and these steps are agreed."""
+    statement = (
+        "INSERT INTO awaited (id, partner, stream, kind, message, interchange_control, functional, group_control, set_id, set_control, correlation, state,"
+        " opened_at, due_at, steps, step_every) VALUES ('997:x', 'northway', 'production', '997', 'm', '000000001', 'PO', 1, '850', '0001', 'c', 'waiting',"
+        " :at, :due, :steps, 1)"
+    )
+    change(store, statement, at=AT, due=LATE, steps=json.dumps(steps)).result(PATIENCE)
+
+
+def an_answer(number: int) -> Chunk:
+    """The partner's 997 about what it `owes`, in message `number`."""
+    chunk = chunk_of(number)
+    answer = Answer("997", functional="PO", control="1", verdict=ACCEPTED, sets=[SetAnswer("850", "0001", ACCEPTED)])
+    return replace(chunk, documents=[replace(chunk.documents[0], set_id="997", answer=asdict(answer))])
+
+
+def test_two_nodes_take_one_step_for_what_is_overdue(nodes: Nodes):
+    owes(nodes[0], "remind", "alarm")
+    assert meet(nodes, lambda node: node.mark_overdue(LATE), lambda node: node.mark_overdue(LATE)) == (1, 0)
+    assert meet(nodes, lambda node: node.mark_overdue(LATE + 1), lambda node: node.mark_overdue(LATE + 1)) == (0, 0)
+    assert rows(nodes[0], "SELECT (SELECT count(*) FROM deliveries WHERE kind = 'webhook'), count FROM alarms") == [(1, 1)]
+
+
+def test_what_is_answered_at_this_moment_is_not_overdue(nodes: Nodes):
+    owes(nodes[0], "alarm")
+    nodes[0].keep_message(incoming(1, at=AT + 1)).result(PATIENCE)
+    assert meet(nodes, lambda node: node.keep_chunk(an_answer(1)), lambda node: node.mark_overdue(LATE))[1] == 0
+    assert rows(nodes[0], "SELECT state, overdue_at, (SELECT count(*) FROM alarms) FROM awaited") == [("accepted", None, 0)]
+
+
+def test_an_answer_closes_the_alarm_that_is_raised_at_this_moment(nodes: Nodes):
+    owes(nodes[0], "alarm")
+    nodes[0].keep_message(incoming(1, at=AT + 1)).result(PATIENCE)
+    assert meet(nodes, lambda node: node.mark_overdue(LATE), lambda node: node.keep_chunk(an_answer(1)))[0] == 1
+    assert rows(nodes[0], "SELECT state, (SELECT count(*) FROM alarms WHERE closed_at IS NULL) FROM awaited") == [("accepted", 0)]
