@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from gateway.as2.records import Answered, Frozen
 from gateway.clock import DAY, SECOND
+from gateway.records.answers import Origin, Receipt, WrittenAnswer
 from gateway.records.deliveries import Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
@@ -253,3 +254,29 @@ def test_an_answer_closes_the_alarm_that_is_raised_at_this_moment(nodes: Nodes):
     nodes[0].keep_message(incoming(1, at=AT + 1)).result(PATIENCE)
     assert meet(nodes, lambda node: node.mark_overdue(LATE), lambda node: node.keep_chunk(an_answer(1)))[0] == 1
     assert rows(nodes[0], "SELECT state, (SELECT count(*) FROM alarms WHERE closed_at IS NULL) FROM awaited") == [("accepted", 0)]
+
+
+PARTS = [{"slot": "interchange_control"}, "x"]
+
+
+def owed(store: Store, *numbers: int) -> list[WrittenAnswer]:
+    """TA1s that are due, one a message, as they would be written."""
+    found = []
+    for number in numbers:
+        key = f"TA1:{number}"
+        statement = (
+            "INSERT INTO owed (id, partner, kind, message, interchange, state, verdict, profile_revision, at)"
+            " VALUES (:id, 'northway', 'TA1', :id, 1, 'due', 'A', 1, 1)"
+        )
+        change(store, statement, id=key).result(PATIENCE)
+        receipt = Receipt("TA1", PARTS, "ZZ:US 02:northway", "outbox:northway", "a.edi")
+        found.append(WrittenAnswer(key, Origin(key, "northway", "http", 1, AT), f"{number}.1", receipt))
+    return found
+
+
+def test_an_answer_that_two_nodes_write_is_written_once(nodes: Nodes):
+    (answer,) = owed(nodes[0], 1)
+    assert meet(nodes, lambda node: node.write_answer(answer), lambda node: node.write_answer(answer)) == (True, False)
+    sent = rows(nodes[0], "SELECT outgoing FROM deliveries")
+    assert sent == rows(nodes[0], "SELECT answer FROM owed") == rows(nodes[0], "SELECT id FROM messages WHERE direction = 'out'")
+    assert len(sent) == 1

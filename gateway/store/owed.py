@@ -42,7 +42,7 @@ _DOCUMENT = text("SELECT * FROM documents WHERE id = :id")
 _GROUP = text("SELECT * FROM groups WHERE message = :message AND interchange = :interchange AND ordinal = :ordinal")
 _SUBJECT = text("SELECT subject FROM events WHERE document = :id OR document = :original ORDER BY at, id LIMIT 1")
 _REFERENCES = text("SELECT type, value FROM document_references WHERE document = :id ORDER BY type, value LIMIT 100")
-_STATES = one_of("SELECT id FROM owed WHERE id IN :keys AND state = 'due'")
+_STATES = one_of("SELECT id FROM owed WHERE id IN :keys AND state = 'due' ORDER BY id")
 _WRITTEN = text("UPDATE owed SET state = :state, answer = :answer WHERE id = :id")
 
 
@@ -111,15 +111,14 @@ class OwedVerbs:
 
     def write_answers(self, tx: Connection, items: list[WrittenAnswer]) -> list[bool]:
         """Queues each answer once; False where another commit has written it already."""
-        due = {row.id for row in in_lists(tx, _STATES, [item.id for item in items])}
+        due = {row.id for row in in_lists(tx, held(tx, _STATES), [item.id for item in items])}
         writes = Writes()
-        marks, results = [], []
-        for item in items:
-            results.append(item.id in due)
-            if item.id not in due:
-                continue
-            due.discard(item.id)
-            marks.append(self._write(tx, item, writes))
+        marks, results = [], [False] * len(items)
+        for place, item in sorted(enumerate(items), key=lambda one: _counter(one[1])):
+            if item.id in due:
+                due.discard(item.id)
+                results[place] = True
+                marks.append(self._write(tx, item, writes))
         writes.put(tx, self.ticks)
         many(tx, _WRITTEN, marks)
         return results
@@ -134,6 +133,11 @@ class OwedVerbs:
         outgoing = send_receipt(writes, item.origin, item.receipt, item.answers, control, ticks=self.ticks, files=self.files)
         writes.tell(self.ticks(), item.origin, f"{item.receipt.form} written", f"about {item.answers}, control number {control}")
         return {"id": item.id, "state": "written", "answer": outgoing}
+
+
+def _counter(item: WrittenAnswer) -> tuple[str, str]:
+    """Which counter gives its control number. All nodes take them in this order."""
+    return item.origin.partner, item.receipt.scope if item.receipt else ""
 
 
 def due_answers(tx: Connection, *, limit: int) -> list[OwedAnswer]:
