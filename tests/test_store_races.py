@@ -14,7 +14,7 @@ from sqlalchemy import text
 from gateway.as2.records import Answered, Frozen
 from gateway.clock import DAY, SECOND
 from gateway.records.answers import Origin, Receipt, WrittenAnswer
-from gateway.records.deliveries import Settled, ToDeliver
+from gateway.records.deliveries import Action, Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
 from gateway.replay.records import Asked, JobClaim, Progress, Trial
@@ -280,3 +280,13 @@ def test_an_answer_that_two_nodes_write_is_written_once(nodes: Nodes):
     sent = rows(nodes[0], "SELECT outgoing FROM deliveries")
     assert sent == rows(nodes[0], "SELECT answer FROM owed") == rows(nodes[0], "SELECT id FROM messages WHERE direction = 'out'")
     assert len(sent) == 1
+
+
+def test_what_is_being_claimed_is_not_skipped(nodes: Nodes):
+    translated(nodes[0], 1, an_event("i1"))
+    ((one,),) = rows(nodes[0], "SELECT id FROM deliveries")
+    skip = Action("skip", one, "ann", "not wanted", CLAIMED)
+    got, said = meet(nodes, lambda node: node.claim_lanes(claim_of("a")), lambda node: node.act(skip))
+    assert said == "sending"
+    assert nodes[0].settle(settled(got.deliveries[0])).result(PATIENCE)
+    assert rows(nodes[0], "SELECT state FROM deliveries") == [("delivered",)]
