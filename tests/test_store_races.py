@@ -14,7 +14,7 @@ from sqlalchemy import text
 from gateway.as2.records import Answered, Frozen
 from gateway.clock import DAY, SECOND
 from gateway.records.answers import Origin, Receipt, WrittenAnswer
-from gateway.records.deliveries import Action, Settled, ToDeliver
+from gateway.records.deliveries import Action, Renewal, Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
 from gateway.replay.records import Asked, JobClaim, Progress, Trial
@@ -290,3 +290,14 @@ def test_what_is_being_claimed_is_not_skipped(nodes: Nodes):
     assert said == "sending"
     assert nodes[0].settle(settled(got.deliveries[0])).result(PATIENCE)
     assert rows(nodes[0], "SELECT state FROM deliveries") == [("delivered",)]
+
+
+def test_a_lease_that_another_node_is_taking_over_is_not_renewed(nodes: Nodes):
+    translated(nodes[0], 1, an_event("i1"))
+    (one,) = claimed(nodes[1], "b")
+    over = CLAIMED + 16 * SECOND
+    got, renewed = meet(
+        nodes, lambda node: node.claim_lanes(claim_of("a", at=over)), lambda node: node.renew_lease(Renewal(one.lane, one.fence, over + 15 * SECOND))
+    )
+    assert [other.id for other in got.deliveries] == [one.id]
+    assert not renewed
