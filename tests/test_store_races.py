@@ -21,6 +21,7 @@ from gateway.replay.records import Asked, JobClaim, Progress, Trial
 from gateway.scheduling import LaneClaim
 from gateway.store.edits import EditedEvent
 from gateway.store.payloads import Payload
+from gateway.store.profiles import Applied, MadeLive
 from gateway.store.store import Store
 from tests.databases import migrated_database
 from tests.test_store_circles import two_nodes
@@ -280,6 +281,18 @@ def test_an_answer_that_two_nodes_write_is_written_once(nodes: Nodes):
     sent = rows(nodes[0], "SELECT outgoing FROM deliveries")
     assert sent == rows(nodes[0], "SELECT answer FROM owed") == rows(nodes[0], "SELECT id FROM messages WHERE direction = 'out'")
     assert len(sent) == 1
+
+
+def test_of_two_revisions_that_two_people_make_live_one_is(nodes: Nodes):
+    for number, state in enumerate(("live", "draft", "draft"), start=1):
+        assert nodes[0].apply_profile(Applied("northway", f"text {number}", f"hash {number}", "ann", AT, state)).result(PATIENCE) == number
+    made = [MadeLive("northway", number, "draft", "ann", AT) for number in (2, 3)]
+    assert meet(nodes, lambda node: node.make_live(made[0]), lambda node: node.make_live(made[1])) == (True, True)
+    states = "SELECT revision, state FROM profile_revisions ORDER BY revision"
+    assert rows(nodes[0], states) == [(1, "retired"), (2, "retired"), (3, "live")]
+    new = [Applied("northway", f"text {number}", f"hash {number}", "ann", AT) for number in (4, 5)]
+    assert meet(nodes, lambda node: node.apply_profile(new[0]), lambda node: node.apply_profile(new[1])) == (4, 5)
+    assert rows(nodes[0], states)[3:] == [(4, "retired"), (5, "live")]
 
 
 def test_what_is_being_claimed_is_not_skipped(nodes: Nodes):
