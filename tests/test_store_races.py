@@ -13,12 +13,14 @@ from sqlalchemy import text
 
 from gateway.as2.records import Answered, Frozen
 from gateway.clock import DAY, SECOND
+from gateway.records.alarms import Letter, Told
 from gateway.records.answers import Origin, Receipt, WrittenAnswer
 from gateway.records.deliveries import Action, Renewal, Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, ChunkKept
 from gateway.replay.records import Asked, JobClaim, Progress, Trial
 from gateway.scheduling import LaneClaim
+from gateway.store import alarms
 from gateway.store.edits import EditedEvent
 from gateway.store.payloads import Payload
 from gateway.store.profiles import Applied, MadeLive
@@ -281,6 +283,17 @@ def test_an_answer_that_two_nodes_write_is_written_once(nodes: Nodes):
     sent = rows(nodes[0], "SELECT outgoing FROM deliveries")
     assert sent == rows(nodes[0], "SELECT answer FROM owed") == rows(nodes[0], "SELECT id FROM messages WHERE direction = 'out'")
     assert len(sent) == 1
+
+
+def test_an_alarm_of_which_two_nodes_tell_is_told_once(nodes: Nodes):
+    def telling(number: int) -> Told:
+        letter = f"{number:026d}"
+        return Told([news], [Letter(f"alarm:mail:{letter}", letter, "alarm:mail", Payload.inline(f"alarm:mail:{letter}", "-", b"x"))], AT + 2)
+
+    nodes[0].raise_alarm("sftp.poll", "northway", "its server does not answer", AT).result(PATIENCE)
+    (news,) = nodes[0].read(lambda tx: alarms.news(tx, AT + 1, AT, 10)).result(PATIENCE)
+    assert meet(nodes, lambda node: node.tell_alarms(telling(1)), lambda node: node.tell_alarms(telling(2))) == (1, 0)
+    assert len(rows(nodes[0], "SELECT id FROM deliveries")) == 1
 
 
 def test_of_two_revisions_that_two_people_make_live_one_is(nodes: Nodes):
