@@ -9,7 +9,7 @@ from gateway.clock import Instant, Ticks, as_text
 from gateway.records.alarms import AlarmClosed, AlarmRow, DiskLook, Told, Waited
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, lane_id
 from gateway.store.payload_rows import put_payloads
-from gateway.store.sql import in_lists, many, one_of, rows_of
+from gateway.store.sql import held, in_lists, many, one_of, rows_of
 from partners.priority import PRIORITIES
 
 _ROW = "id, kind, partner, message, text, count, first_at, last_at, closed_at, closed_because"
@@ -27,7 +27,7 @@ _NEWS = text(
     f"SELECT {_ROW} FROM alarms WHERE tell_at <= :gathered"  # noqa: S608 - names are ours
     " AND (closed_at IS NOT NULL OR told_at IS NULL OR told_at <= :again) ORDER BY tell_at LIMIT :limit"
 )
-_STATES = one_of("SELECT id, count AS times, closed_at FROM alarms WHERE tell_at IS NOT NULL AND id IN :keys")
+_STATES = one_of("SELECT id, count AS times, closed_at FROM alarms WHERE tell_at IS NOT NULL AND id IN :keys ORDER BY id")
 _TOLD = text("UPDATE alarms SET told_at = :at, tell_at = NULL WHERE id = :id")
 _LATEST = text(
     f"SELECT {_ROW}, count AS times, closed_by, told_at FROM alarms WHERE (:everything = 1 OR closed_at IS NULL)"  # noqa: S608 - names are ours
@@ -112,7 +112,7 @@ def tell(tx: Connection, items: list[tuple[Told, Ticks]]) -> list[int]:
 
 
 def _tell(tx: Connection, told: Told, ticks: Ticks) -> int:
-    there = {row.id: (row.times, row.closed_at) for row in in_lists(tx, _STATES, [row.id for row in told.rows])}
+    there = {row.id: (row.times, row.closed_at) for row in in_lists(tx, held(tx, _STATES), [row.id for row in told.rows])}
     if any(there.get(row.id) != (row.count, row.closed_at) for row in told.rows):
         return 0
     many(tx, _TOLD, [{"id": row.id, "at": told.at} for row in sorted(told.rows, key=lambda row: row.id)])

@@ -35,7 +35,7 @@ from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.payload_rows import put_payloads
 from gateway.store.serial import writes_lanes
-from gateway.store.sql import in_lists, insert, many, one_of
+from gateway.store.sql import held, in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
 
@@ -43,7 +43,7 @@ MOST_CHASED = 200
 
 _NAMES = ", ".join(ROW)
 _BY_KEY = one_of(f"SELECT {_NAMES}, key FROM as2_messages WHERE key IN :keys")  # noqa: S608 - names are ours
-_BY_ID = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE id IN :keys")  # noqa: S608 - names are ours
+_BY_ID = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE id IN :keys ORDER BY id")  # noqa: S608 - names are ours
 _BY_DELIVERY = one_of(f"SELECT {_NAMES} FROM as2_messages WHERE delivery IN :keys")  # noqa: S608 - names are ours
 _OF_MESSAGE = text(f"SELECT {_NAMES} FROM as2_messages WHERE message = :message OR id = :message ORDER BY at, id")  # noqa: S608 - names are ours
 _LIST = text(
@@ -254,7 +254,7 @@ class As2Verbs:
 
         What is proven once stays: a second equal receipt changes nothing, one that says otherwise is kept and alarms.
         """
-        rows = {row.id: _as2(row) for row in in_lists(tx, _BY_ID, [item.row for item in items])}
+        rows = {row.id: _as2(row) for row in in_lists(tx, held(tx, _BY_ID), [item.row for item in items])}
         waiting = {row.id: row for row in in_lists(tx, _WAITING, [f"{MDN}:{item.row}" for item in items])}
         results, life, alarms, records = [], [], [], []
         payloads, moves, receipts, settles = [], [], [], []

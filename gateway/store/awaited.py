@@ -36,7 +36,7 @@ from gateway.store.settling import (
     same_control,
     unless_too_late,
 )
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import free, in_lists, many, one_of
 from gateway.store.telling import tell_event
 from gateway.store.writes import AWAITED, Writes, alarm_row
 from gateway.ways import MAIL
@@ -58,15 +58,14 @@ _BY_REFERENCE = one_of(
     "SELECT r.value, d.message FROM document_references r JOIN documents d ON d.id = r.document"
     " JOIN messages m ON m.id = d.message WHERE r.value IN :keys AND m.direction = 'out'"
 )
+_LATE = "SELECT id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every FROM awaited"
 _OVERDUE = text(
-    "UPDATE awaited SET overdue_at = :now WHERE id IN (SELECT id FROM awaited WHERE state = 'waiting' AND overdue_at IS NULL AND due_at <= :now"
+    f"{_LATE} WHERE state = 'waiting' AND overdue_at IS NULL AND due_at <= :now"  # noqa: S608 - names are ours
     " AND NOT (kind = 'MDN' AND EXISTS (SELECT 1 FROM as2_messages x WHERE x.id = substr(awaited.id, 5) AND x.resends_left > 0 AND x.state = 'awaiting'))"
-    " ORDER BY due_at LIMIT :limit) RETURNING id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every"
+    " ORDER BY due_at LIMIT :limit"
 )
-_STEPS = text(
-    "SELECT id, partner, kind, message, set_id, set_control, opened_at, due_at, interchange_control, steps, step_every FROM awaited"
-    " WHERE step_at <= :now AND state = 'waiting' ORDER BY step_at LIMIT :limit"
-)
+_FLAG = text("UPDATE awaited SET overdue_at = :now WHERE id = :id")
+_STEPS = text(f"{_LATE} WHERE step_at <= :now AND state = 'waiting' ORDER BY step_at LIMIT :limit")
 REFUSED = json.dumps({"late": "refused"})
 _REFUSE = text("UPDATE awaited SET detail = :detail WHERE message = :message AND kind = :kind AND state = 'waiting' AND detail IS NULL")
 _NEXT_STEP = text("UPDATE awaited SET steps = :steps, step_at = :step_at WHERE id = :id")
@@ -194,6 +193,9 @@ class Settling:
             writes.alarms.append(alarm_row(kind, chunk, text_, f"{place} {number}"))
         for word in decision.words:
             self._settle(chunk, word, form, place, stream, writes)
+        # Whether or not it was overdue when we looked: another node may be raising the alarm at this moment, and is through when these rows are written.
+        answered = {(word.row.kind, word.row.message) for word in decision.words if not word.contradiction}
+        writes.over += [AlarmClosed(overdue_key(*one), chunk.at, "crossdock", f"the {form} came late") for one in sorted(answered)]
 
     def _settle(self, chunk: Chunk, word: Word, form: str, place: str, stream: str, writes: Writes) -> None:
         row = word.row
@@ -207,8 +209,6 @@ class Settling:
             row.late_at = chunk.at if chunk.at > row.due_at and row.due_at > row.opened_at else None
             row.disputed_at = chunk.at if word.state == DISPUTED else None
             row.step_at = None
-            if row.overdue_at is not None:
-                writes.over.append(AlarmClosed(overdue_key(row.kind, row.message), chunk.at, "crossdock", f"the {form} came late"))
             detail |= told
             self._tell(chunk, row, word, form, place, stream, writes)
         row.detail = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
@@ -270,8 +270,9 @@ class AwaitedVerbs:
         """Flags what waits past its time and takes the step that is agreed for it: an alarm, a reminder, the document again. How many were flagged."""
         counts = []
         for now in items:
-            rows = tx.execute(_OVERDUE, {"now": now, "limit": MOST_OVERDUE}).all()
-            self._take_steps(tx, [*rows, *tx.execute(_STEPS, {"now": now, "limit": MOST_OVERDUE})], now)
+            rows = tx.execute(free(tx, _OVERDUE), {"now": now, "limit": MOST_OVERDUE}).all()
+            many(tx, _FLAG, [{"id": row.id, "now": now} for row in rows])
+            self._take_steps(tx, [*rows, *tx.execute(free(tx, _STEPS), {"now": now, "limit": MOST_OVERDUE})], now)
             counts.append(len(rows))
         return counts
 

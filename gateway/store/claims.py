@@ -112,9 +112,9 @@ class ClaimVerbs:
         return [_to_deliver(head, head.fence + 1) for head in heads]
 
     def renew_leases(self, tx: Connection, items: list[Renewal]) -> list[bool]:
-        """True where the lane is still ours."""
-        fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
+        """True where the lane is still ours. Asked after the write, which waits for whoever is taking the lane."""
         many(tx, _RENEW, [{"lane": item.lane, "fence": item.fence, "until": item.until} for item in sorted(items, key=lambda item: item.lane)])
+        fences = {row.id: row.fence for row in in_lists(tx, _FENCES, [item.lane for item in items])}
         return [fences.get(item.lane) == item.fence for item in items]
 
 

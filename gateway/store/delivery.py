@@ -50,6 +50,7 @@ _CORRECTED = one_of(
 _SUPERSEDED = text("UPDATE deliveries SET state = 'skipped', attempts = attempts + 1, done_at = :at, reason = :text WHERE id = :delivery")
 _BLOCK = text("UPDATE lanes SET lease_until = 0, fence = fence + 1, next_due = NULL, blocked = true WHERE id = :lane")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
+_LANES = one_of("SELECT id FROM lanes WHERE id IN (SELECT lane FROM deliveries WHERE id IN :keys) ORDER BY id")
 _ONE = text(
     "SELECT d.id, d.lane, d.state, d.partner, d.message, d.event, d.fell_from, l.subject, l.priority, l.head = d.id AND l.lease_until > :at AS is_sending"
     " FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane WHERE d.id = :id"
@@ -173,8 +174,9 @@ class DeliveryVerbs:
     def act(self, tx: Connection, items: list[Action]) -> list[str]:
         """The delivery's new state, one an item; "" where there is no such delivery, the old state where the act does not fit it.
 
-        One that is `sending` is left to its attempt: what came of that is not known yet.
+        One that is `sending` is left to its attempt: what came of that is not known yet. So is one that a node is claiming at this moment.
         """
+        in_lists(tx, held(tx, _LANES), [item.delivery for item in items])
         return [self._act(tx, item) for item in items]
 
     def _act(self, tx: Connection, item: Action) -> str:

@@ -16,8 +16,8 @@ from gateway.store.intake import PUT_LIFE, IntakeVerbs, lanes_of
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import ReplayVerbs, Skip
-from gateway.store.serial import writes_lanes
-from gateway.store.sql import insert, many, one_of
+from gateway.store.serial import take_turn, writes_lanes
+from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.standings import Standings, rank_of
 from gateway.store.telling import tell_event
 from gateway.store.translation import TranslationVerbs
@@ -30,6 +30,7 @@ _ORIGINAL = text("SELECT state FROM documents WHERE id = :id")
 _MESSAGE = text("SELECT state, channel, arrival, traceparent, profile_revision FROM messages WHERE id = :id")
 _DEAD_OF_DOCUMENT = text("SELECT id FROM deliveries WHERE document = :document AND message = :message AND state = 'dead' ORDER BY id")
 _EVENT = text("SELECT * FROM events WHERE id = :id")
+_PARTNERS = one_of("SELECT DISTINCT partner FROM events WHERE id IN :keys")
 _DEAD_OF_EVENT = text("SELECT id, destination, on_dead FROM deliveries WHERE event = :id AND state = 'dead' ORDER BY id")
 _OF = one_of("SELECT id, edited_from, who, reason, at FROM edits WHERE id IN :keys OR edited_from IN :keys ORDER BY at, id")
 
@@ -83,6 +84,7 @@ class EditVerbs:
     @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items))
     def keep(self, tx: Connection, items: list[Edited]) -> list[Kept]:
         """Each with all that follows from it, or nothing of it and why."""
+        take_turn(tx, "translate", [item.incoming.partner for item in items])
         results = []
         for item in items:
             with tx.begin_nested() as together:
@@ -136,6 +138,8 @@ class EditVerbs:
     # ---- events
 
     def keep_events(self, tx: Connection, items: list[EditedEvent]) -> list[Kept]:
+        """In turn with COMMIT 2, which tells the next revision of an event, too."""
+        take_turn(tx, "translate", [row.partner for row in in_lists(tx, _PARTNERS, [item.event for item in items])])
         return [self._keep_event(tx, item) for item in items]
 
     def _keep_event(self, tx: Connection, item: EditedEvent) -> Kept:

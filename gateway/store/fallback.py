@@ -23,8 +23,11 @@ _FALLING = text(
     "SELECT d.id, d.lane, d.partner, d.message, d.destination, d.fallback, l.subject, l.priority FROM"
     " (SELECT id FROM deliveries WHERE destination = :destination AND state = 'due' AND fallback IS NOT NULL AND fallback_after <= :open_for"
     "  ORDER BY fallback_after, position LIMIT :looked_at) c JOIN deliveries d ON d.id = c.id JOIN lanes l ON l.id = d.lane"
-    " WHERE l.lease_until <= :now AND NOT l.blocked AND NOT d.unknown_outcome ORDER BY d.fallback_after, d.position LIMIT :at_once"
+    " WHERE l.lease_until <= :now AND NOT l.blocked AND NOT d.unknown_outcome AND d.state = 'due' AND d.fallback IS NOT NULL"
+    " ORDER BY d.fallback_after, d.position LIMIT :at_once"
 )
+_FALLING_LOCKED = text(_FALLING.text + " FOR UPDATE OF l, d SKIP LOCKED")
+"""What another node claims, settles or moves at this moment is left to it. All conditions are on these two rows, for they are asked again once they are locked."""
 _OF = one_of(
     "SELECT d.id, d.lane, d.partner, d.message, d.destination, d.fallback, l.subject, l.priority FROM deliveries d JOIN lanes l ON l.id = d.lane"
     " WHERE d.id IN :keys AND d.fallback IS NOT NULL"
@@ -43,7 +46,7 @@ def fall_back(tx: Connection, health: breaker.Health, now: Instant, ticks: Ticks
     if begun is None:
         return 0
     values = {"destination": health.id, "open_for": now - begun, "now": now, "looked_at": LOOKED_AT, "at_once": AT_ONCE}
-    rows = rows_of(tx, _FALLING, values)
+    rows = rows_of(tx, _FALLING if tx.dialect.name == "sqlite" else _FALLING_LOCKED, values)
     _move(tx, list(rows), dict.fromkeys((row.id for row in rows), f"it has been open for too long: {health.reason}"), now, ticks)
     return len(rows)
 

@@ -16,7 +16,7 @@ from gateway.records.documents import DocumentRow
 from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import send_receipt, take_controls
-from gateway.store.sql import in_lists, many, one_of
+from gateway.store.sql import held, in_lists, many, one_of
 from gateway.store.writes import OWED, Writes, alarm_row
 from translators.x12.application_advice import AGREED, DUPLICATE, WRONG_DATA
 
@@ -26,6 +26,7 @@ SAID = ("detail", "message", "error", "title")
 
 _WAITING = one_of(
     "SELECT o.id, o.mode, d.id AS delivery FROM deliveries d JOIN owed o ON o.id = '824:' || d.document WHERE d.id IN :keys AND o.state = 'waiting'"
+    " ORDER BY o.id"
 )
 _REFUSED = text("UPDATE owed SET state = 'due', verdict = 'R', note = :note, text = :text, at = :at WHERE id = :id AND state = 'waiting'")
 _TAKEN = text(
@@ -41,7 +42,7 @@ _DOCUMENT = text("SELECT * FROM documents WHERE id = :id")
 _GROUP = text("SELECT * FROM groups WHERE message = :message AND interchange = :interchange AND ordinal = :ordinal")
 _SUBJECT = text("SELECT subject FROM events WHERE document = :id OR document = :original ORDER BY at, id LIMIT 1")
 _REFERENCES = text("SELECT type, value FROM document_references WHERE document = :id ORDER BY type, value LIMIT 100")
-_STATES = one_of("SELECT id FROM owed WHERE id IN :keys AND state = 'due'")
+_STATES = one_of("SELECT id FROM owed WHERE id IN :keys AND state = 'due' ORDER BY id")
 _WRITTEN = text("UPDATE owed SET state = :state, answer = :answer WHERE id = :id")
 
 
@@ -76,9 +77,12 @@ def _row(chunk: Chunk, key: str, **values: Any) -> dict[str, Any]:
 
 
 def told_by_erp(tx: Connection, settled: list[Settled], at: Instant) -> None:
-    """What the ERP said of events decides the 824s that wait for it: one refusal refuses the set, all taken accept it."""
+    """What the ERP said of events decides the 824s that wait for it: one refusal refuses the set, all taken accept it.
+
+    Of two nodes that settle deliveries of one set at once the second waits here, and then sees what the first has settled.
+    """
     said = {item.delivery: item for item in settled if item.outcome in ("delivered", "permanent")}
-    waiting = in_lists(tx, _WAITING, said)
+    waiting = in_lists(tx, held(tx, _WAITING), said)
     refused = [row for row in waiting if said[row.delivery].outcome == "permanent"]
     many(tx, _REFUSED, [{"id": row.id, "note": AGREED, "text": _words(said[row.delivery]), "at": at} for row in refused])
     taken = {row.id for row in waiting if row.mode == "all"} - {row.id for row in refused}
@@ -107,15 +111,14 @@ class OwedVerbs:
 
     def write_answers(self, tx: Connection, items: list[WrittenAnswer]) -> list[bool]:
         """Queues each answer once; False where another commit has written it already."""
-        due = {row.id for row in in_lists(tx, _STATES, [item.id for item in items])}
+        due = {row.id for row in in_lists(tx, held(tx, _STATES), [item.id for item in items])}
         writes = Writes()
-        marks, results = [], []
-        for item in items:
-            results.append(item.id in due)
-            if item.id not in due:
-                continue
-            due.discard(item.id)
-            marks.append(self._write(tx, item, writes))
+        marks, results = [], [False] * len(items)
+        for place, item in sorted(enumerate(items), key=lambda one: _counter(one[1])):
+            if item.id in due:
+                due.discard(item.id)
+                results[place] = True
+                marks.append(self._write(tx, item, writes))
         writes.put(tx, self.ticks)
         many(tx, _WRITTEN, marks)
         return results
@@ -130,6 +133,11 @@ class OwedVerbs:
         outgoing = send_receipt(writes, item.origin, item.receipt, item.answers, control, ticks=self.ticks, files=self.files)
         writes.tell(self.ticks(), item.origin, f"{item.receipt.form} written", f"about {item.answers}, control number {control}")
         return {"id": item.id, "state": "written", "answer": outgoing}
+
+
+def _counter(item: WrittenAnswer) -> tuple[str, str]:
+    """Which counter gives its control number. All nodes take them in this order."""
+    return item.origin.partner, item.receipt.scope if item.receipt else ""
 
 
 def due_answers(tx: Connection, *, limit: int) -> list[OwedAnswer]:

@@ -7,7 +7,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import Instant
+from gateway.store.serial import take_turn
 from gateway.store.sql import insert
+
+TURN = "profile"
+"""One revision of a partner is live, whoever makes which live at the same moment."""
 
 _NUMBER = text("SELECT max(revision) FROM profile_revisions WHERE partner = :partner")
 _SAME = text(
@@ -46,6 +50,7 @@ class MadeLive:
 
 def apply(tx: Connection, items: list[Applied]) -> list[int]:
     """The revision of each. A text that is live already makes no new one, nor does one that is a draft: applied as live, that draft becomes live."""
+    take_turn(tx, TURN, [item.partner for item in items])
     results = []
     for item in items:
         same = {row.state: int(row.revision) for row in tx.execute(_SAME, {"partner": item.partner, "sha256": item.sha256})}
@@ -76,6 +81,7 @@ def apply(tx: Connection, items: list[Applied]) -> list[int]:
 
 def make_live(tx: Connection, items: list[MadeLive]) -> list[bool]:
     """False where the revision is not in the state that it must be in."""
+    take_turn(tx, TURN, [item.partner for item in items])
     results = []
     for item in items:
         fits = tx.execute(_STATE, {"partner": item.partner, "revision": item.revision}).scalar() == item.fits

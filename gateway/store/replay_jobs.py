@@ -19,7 +19,7 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip, lanes_of
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import take_turn, writes_lanes
 from gateway.store.sql import held, insert, many
 from gateway.store.telling import tell_event
 from gateway.store.writes import Writes
@@ -108,7 +108,11 @@ class ReplayJobVerbs:
 
     @writes_lanes(lambda tx, items: lanes_of(tx, [one.message for item in items for one in (*item.again, *item.dead)]))
     def keep(self, tx: Connection, items: list[Progress]) -> list[dict[str, int] | None]:
-        """The commit of a chunk: the counts that it added, None where the job is not ours any more, and then nothing of it happens."""
+        """The commit of a chunk: the counts that it added, None where the job is not ours any more, and then nothing of it happens.
+
+        What it tells a test target is told in turn with COMMIT 2.
+        """
+        take_turn(tx, "translate", [trial.partner for item in items for trial in item.trials])
         return [self._keep(tx, item) for item in items]
 
     def _ours(self, row: Any, fence: int) -> bool:

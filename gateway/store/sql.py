@@ -108,6 +108,11 @@ def held(tx: Connection, statement: TextClause) -> TextClause:
     return statement if tx.dialect.name == "sqlite" else text(f"{statement.text} FOR UPDATE")
 
 
+def free(tx: Connection, statement: TextClause) -> TextClause:
+    """The same query, held, without the rows that another node has at this moment. For work that is looked for again anyhow."""
+    return statement if tx.dialect.name == "sqlite" else text(f"{statement.text} FOR UPDATE SKIP LOCKED")
+
+
 def insert(table: str, *columns: str, or_nothing: bool = False) -> TextClause:
     names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
     ending = " ON CONFLICT DO NOTHING" if or_nothing else ""
