@@ -26,7 +26,7 @@ from gateway.commands.options import Config, Data, File, Guides, Json, Partner
 
 app = typer.Typer(
     name="crossdock",
-    help="A B2B/EDI partner gateway: X12 in, canonical events out, every byte kept, every receipt owed sent.",
+    help="A B2B/EDI partner gateway: X12, XML and CSV in, canonical events out, every byte kept, every receipt owed sent.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -132,11 +132,11 @@ def edit(
 
 
 def skip(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery, a held or rejected document, a held message.")],
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A delivery that is dead or still due, a held or rejected document, a held message.")],
     because: Annotated[str, typer.Option(help="The reason; it stays with it.")],
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Give up what waits for a person, with a reason; a lane behind it goes on."""
+    """Give up what waits for a person, or a delivery that is still due, with a reason; a lane behind it goes on."""
     asking.run("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)
