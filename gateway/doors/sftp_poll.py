@@ -1,4 +1,4 @@
-"""The door that we go through ourselves: fetches files from partners' SFTP servers (reliability.md R10). Each step can be done again after a crash.
+"""The door that we go through ourselves: fetches files from partners' SFTP servers. Each step can be done again after a crash.
 
 Knows the partner's server only as a `Remote`.
 """

@@ -1,4 +1,4 @@
-"""A partner's files on their way in: opened, written, whole or not, renamed, removed (reliability.md R9). Each yes comes after its commit.
+"""A partner's files on their way in: opened, written, whole or not, renamed, removed. Each yes comes after its commit.
 
 Knows no wire. Its callers are threads of sessions, and may wait.
 """

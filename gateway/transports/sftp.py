@@ -1,4 +1,4 @@
-"""The way out by SFTP: a document goes to the partner's server under a temporary name and gets its last one when it is there whole (reliability.md R11).
+"""The way out by SFTP: a document goes to the partner's server under a temporary name and gets its last one when it is there whole.
 
 Knows the partner's server only as a `Remote`.
 """
