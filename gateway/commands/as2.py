@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 from gateway.exits import FAILED, USAGE
 
 keys = typer.Typer(help="Keys and certificates, ours and the partners': make, import, list, retire.", no_args_is_help=True)
@@ -130,7 +130,7 @@ def keys_secret(
 
 @as2.command("messages")
 def as2_messages(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     direction: Annotated[str | None, typer.Option(help="in, out.")] = None,
     state: Annotated[
         str | None, typer.Option(help="in: kept, processed, refused, damaged. out: written, awaiting, delivered, failed, disputed, unproven.")
