@@ -5,7 +5,6 @@ BIN    := $(VENV)/bin
 PEER   := .venv-peer
 TRYTON := .venv-tryton
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORPUS ?= ../shared/corpus
 
 .PHONY: setup setup-test peers demo test test-all big-kills big-nodes big-others check format bench faults lock clean
 
@@ -82,7 +81,7 @@ FULL     ?=
 faults: setup-test
 	$(BIN)/python -m tests.faults $(PROMISES) $(if $(FULL),--full)
 
-# Needs uv; writes the two lock files again, hashes for every platform.
+# Needs uv; writes the four lock files again, hashes for every platform.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --generate-hashes --extra build --extra nats --extra otel --extra s3 --extra test pyproject.toml -o requirements/test.txt

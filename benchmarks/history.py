@@ -110,7 +110,7 @@ def run() -> list[Row]:
             f"end to end with {messages:,} messages behind it, median of {RUNS}",
             f"{behind:,.0f}/s",
             f"none behind it {empty:,.0f}/s",
-            f"{slower:.2f}× the time",
+            f"{slower:.2f}× the time by the median of the pairs; the rates are medians of each side",
             f"≤ {SLOWER}×",
             slower <= SLOWER,
         )

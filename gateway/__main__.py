@@ -22,11 +22,11 @@ from gateway.commands import receipts as receipts_commands
 from gateway.commands import replays as replay_commands
 from gateway.commands import sftp as sftp_commands
 from gateway.commands import targets as target_commands
-from gateway.commands.options import Config, Data, File, Guides, Json, Partner
+from gateway.commands.options import Config, Data, File, Guides, Json, OnlyPartner, UnderProfile
 
 app = typer.Typer(
     name="crossdock",
-    help="A B2B/EDI partner gateway: X12 in, canonical events out, every byte kept, every receipt owed sent.",
+    help="A B2B/EDI partner gateway: X12, XML and CSV in, canonical events out, every byte kept, every receipt owed sent.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -95,7 +95,7 @@ def demo() -> None:
 @app.command()
 def check(
     file: File,
-    partner: Partner = None,
+    partner: UnderProfile = None,
     allow: Annotated[list[str] | None, typer.Option(help="Switch a named leniency on; may be given again.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Judge as most profiles do: element faults alone are accepted with errors.")] = False,
     mapping: FileMapping = None,
@@ -114,7 +114,7 @@ def check(
 
 
 @app.command()
-def translate(file: File, partner: Partner = None, mapping: FileMapping = None, as_json: Json = False) -> None:
+def translate(file: File, partner: UnderProfile = None, mapping: FileMapping = None, as_json: Json = False) -> None:
     """Show the canonical events of a file, and what was not carried over, without a server. --json: one CloudEvent a line."""
     from gateway.commands.translate import translate as run
 
@@ -162,7 +162,7 @@ def explain(
 
 @app.command()
 def awaited(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     state: Annotated[
         str | None, typer.Option(help="waiting, accepted, accepted with errors, partly accepted, rejected, disputed; overdue, late.")
     ] = None,

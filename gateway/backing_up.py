@@ -24,8 +24,6 @@ from gateway.store.store import Store
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-AHEAD = 1000
-"""How much further control numbers go on after a restore: more than are given out between two backups; gaps in them are legal."""
 
 
 class BackupRefused(Exception):
@@ -123,7 +121,7 @@ def check_backup(folder: Path, progress: Callable[[str, int], None] = lambda wha
     return manifest
 
 
-def restore_backup(folder: Path, database: Database, files: PayloadFiles, *, ahead: int = AHEAD, work: Work, clock: Clock = now) -> dict[str, Any]:
+def restore_backup(folder: Path, database: Database, files: PayloadFiles, *, ahead: int, work: Work, clock: Clock = now) -> dict[str, Any]:
     """Into an empty database, in one transaction: afterwards everything is there, or nothing. Raises BackupRefused."""
     manifest = check_backup(folder, work.rows)
     if manifest["bucket"] is not None and files.bucket is None:

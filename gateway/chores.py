@@ -1,4 +1,4 @@
-"""Work of the whole installation that one node at a time does: sweeps, looks, pruning. Whose turn it is, a leased row says.
+"""Work of the whole installation that one node at a time does: warnings, receipts that are overdue, pruning. Whose turn it is, a leased row says.
 
 What must be done by every node for itself (its own disk, its own keys in memory) is no chore.
 """

@@ -148,7 +148,7 @@ def _edit_document(store: Store, wanted: str, what: dict[str, Any], given: bytes
     if what["document"] is not None:
         data = _wrapped(original, given, source, Options(strictness=profile.strictness, allow=profile.allowed))
     message = new_id(at)
-    rows = _read(message, data, source, live, at)
+    rows = _read(message, data, source, live)
     alone = what["document"] is not None
     _hold_to(rows, alone=alone)
     payload = store.files.keep(Payload.inline(f"message:{message}", source.partner, data))
@@ -182,7 +182,7 @@ def _wrapped(original: bytes, given: bytes, source: Any, options: Options) -> by
     return head + body + tail
 
 
-def _read(message: str, data: bytes, source: Any, live: Any, at: Instant) -> dict[str, Any]:
+def _read(message: str, data: bytes, source: Any, live: Any) -> dict[str, Any]:
     """The rows of a worker that reads it, under the live profile. Raises Refused where it cannot."""
     job = {
         "message": message, "partner": source.partner, "revision": live.revision, "profile": live.text, "size": len(data), "path": None, "blob_start": 0,

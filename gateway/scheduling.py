@@ -38,14 +38,13 @@ class Quotas:
     """Those of all partners."""
 
     partners: dict[str, Quota] = field(default_factory=dict)
-    heaviest: int = 1
 
     def of(self, partner: str) -> Quota:
         return self.partners.get(partner, UNBOUND)
 
 
 def quotas(partners: dict[str, Quota]) -> Quotas:
-    return Quotas(partners, max((one.weight for one in partners.values()), default=1))
+    return Quotas(partners)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class Retention(Model):
 
 
 class Limits(Model):
-    """What a stranger may take from us (reliability.md, section 3)."""
+    """What a stranger may take from us."""
 
     header_time: Span = timedelta(seconds=10)
     body_grace: Span = timedelta(seconds=10)

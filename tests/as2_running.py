@@ -60,15 +60,6 @@ async def under_policy(gateway: Running, partner: str, as2_id: str, changes: dic
         await gateway.operate("keys.add", partner=partner, data=data, use="sign", weak=True, **{"from": "2020-01-01"})
 
 
-async def with_own_partner(
-    gateway: Running, *, url: str | None = None, receive: str = "{}", send: str = "{}", agreements: str = "[{receive: csv/status}]"
-) -> None:
-    """Partner `acme` (ACME3PL) with the key `signer`, and our own key."""
-    await gateway.operate("keys.generate", name="ours")
-    await gateway.operate("partners.apply", text=profile("acme", "ACME3PL", receive=receive, send=send, url=url, agreements=agreements))
-    await gateway.operate("keys.add", partner="acme", data=text_of(key("signer").certificate.der), **{"from": "2020-01-01"})
-
-
 @contextlib.asynccontextmanager
 async def two(
     folder: Path, *, receive: str = "{}", send: str = "{}", agreements: str = SET_214, settings: dict[str, Any] | None = None

@@ -63,11 +63,11 @@ def pages() -> dict[str, str]:
     book, library = shipped_guides(), shipped()
     made = {f"{set_id}.md": "\n".join(_set_page(set_id)) + "\n" for set_id in book.sets()}
     made |= {f"{name.replace('/', '-')}.md": "\n".join(_file_page(name)) + "\n" for name in library.names() if name in FILES}
-    made["README.md"] = "\n".join(_index(made)) + "\n"
+    made["README.md"] = "\n".join(_index()) + "\n"
     return made
 
 
-def _index(made: dict[str, str]) -> Iterator[str]:
+def _index() -> Iterator[str]:
     yield "# Sets and files that ship"
     yield ""
     yield "One page each: its guide, its event, and an example both ways. They are made of what ships (`python -m tests.set_pages`)."

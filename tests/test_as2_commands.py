@@ -63,3 +63,6 @@ def test_a_message_without_evidence_is_told(tmp_path: Path):
     queued = crossdock(data, "as2", "send", "acme", str(file), "--wait", "0")
     assert queued.exit_code == 0
     assert "queued as message" in queued.stdout
+    for wait in ("0", "0.3"):
+        alone = json.loads(crossdock(data, "as2", "send", "acme", str(file), "--wait", wait, "--json").stdout)
+        assert alone["message"], "a script reads one JSON value and nothing beside it"

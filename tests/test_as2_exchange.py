@@ -522,7 +522,7 @@ def test_a_source_that_asks_an_oracle_is_not_answered_for_ever(tmp_path: Path):
 
 
 def test_a_receipt_within_signed_data_counts_too(tmp_path: Path):
-    """Opaque SignedData with a multipart/report in it (as2.md 7)."""
+    """Opaque SignedData with a multipart/report in it."""
 
     async def go() -> None:
         async with two(tmp_path, send="{receipt: async}") as (gateway, partner):

@@ -177,7 +177,7 @@ def test_corpus_messages_with_changed_bytes(data: st.DataObject):
 
 
 def test_failures_inside_cbc_are_told_alike():
-    """Padding, MIME and signature behind a CBC envelope answer with one modifier: no oracle (as2.md 15)."""
+    """Padding, MIME and signature behind a CBC envelope answer with one modifier: no oracle."""
     headers, body = written(1)
     seen = set()
     for at in range(len(body) - 400, len(body), 7):

@@ -106,7 +106,9 @@ def test_a_restored_node_goes_on_and_does_nothing_twice(tmp_path: Path):
             effects = {key: effect.count for key, effect in gateway.erp.effects.items()}
             folder = tmp_path / "restored" / "var"
             (folder / "payloads").mkdir(parents=True)
-            restore_backup(tmp_path / "backup", Database(f"sqlite:///{folder / 'crossdock.db'}"), PayloadFiles(folder / "payloads"), work=Work())
+            restore_backup(
+                tmp_path / "backup", Database(f"sqlite:///{folder / 'crossdock.db'}"), PayloadFiles(folder / "payloads"), ahead=1000, work=Work()
+            )
             url = gateway.erp_url
             async with running(
                 tmp_path / "restored", target={"url": f"{url}/events", "look_up_url": f"{url}/events/{{id}}", "repeats": "look_up"}
@@ -150,7 +152,7 @@ def test_it_is_one_moment_however_much_is_kept_meanwhile(tmp_path: Path, databas
                 assert manifest["taken_at"] >= at[:19]
                 files = PayloadFiles(tmp_path / f"files-{number}")
                 database = Database(f"sqlite:///{tmp_path / f'{number}.db'}")
-                restore_backup(tmp_path / f"backup-{number}", database, files, work=Work())
+                restore_backup(tmp_path / f"backup-{number}", database, files, ahead=1000, work=Work())
                 with database.reading.connect() as tx:
                     for child, parent, key in (
                         ("documents", "messages", "message"),
@@ -179,7 +181,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def restored(folder: Path, tmp_path: Path) -> None:
-    restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(new_folder(tmp_path)), work=Work())
+    restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(new_folder(tmp_path)), ahead=1000, work=Work())
 
 
 def change(manifest: Path, **members: Any) -> None:
@@ -209,7 +211,7 @@ def test_only_into_what_is_empty(tmp_path: Path):
     folder = small(tmp_path)
     restored(folder, tmp_path)
     with pytest.raises(BackupRefused, match="is not empty"):
-        restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(tmp_path / "there" / "payloads"), work=Work())
+        restore_backup(folder, Database(f"sqlite:///{tmp_path / 'b.db'}"), PayloadFiles(tmp_path / "there" / "payloads"), ahead=1000, work=Work())
     store = Store(f"sqlite:///{tmp_path / 'c.db'}", tmp_path / "payloads")
     with pytest.raises(BackupRefused, match="exists; a backup is a new folder"):
         made(store, folder)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from gateway.contract import erp_api
 from gateway.contract.breaking import breaks_callers, breaks_readers, breaks_writers
 from gateway.contract.documents import asyncapi, openapi
 from gateway.contract.versions import CURRENT, VERSIONS
@@ -34,6 +35,12 @@ OPENAPI = openapi(VERSION)
 def write() -> None:
     for name, make in DOCUMENTS.items():
         (FOLDER / name).write_text(json.dumps(make(VERSION), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def test_two_schemas_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(erp_api, "schemas", lambda: {next(iter(SCHEMAS)): {}})
+    with pytest.raises(ValueError, match="two schemas are called"):
+        openapi(VERSION)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

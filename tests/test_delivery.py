@@ -170,16 +170,15 @@ def test_an_unsafe_target_asks_a_person_after_an_unknown_outcome(tmp_path: Path)
     asyncio.run(act())
 
 
-def test_a_partners_rate_is_never_exceeded(tmp_path: Path):
+def test_what_a_partners_rate_holds_up_arrives(tmp_path: Path):
+    """That no window exceeds the rate is tests/test_scheduler.py's."""
+
     async def act() -> None:
         async with running(tmp_path) as gateway:
             await gateway.apply("northway", ("throttle: {rate: 500, burst: 500}", "throttle: {rate: 4, burst: 2}"))
-            loop = asyncio.get_running_loop()
-            begun = loop.time()
             for number in range(1, 11):
                 await gateway.partner("northway").send(gateway.session, "s", status(number).body)
             await gateway.settle(lambda: len(gateway.effects()) == 10)
-            assert loop.time() - begun >= (10 - 2) / 4 - 0.05, "two at once, then four a second: ten need two seconds at least"
 
     asyncio.run(act())
 

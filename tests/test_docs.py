@@ -17,6 +17,7 @@ from gateway.doors.problems import KINDS
 from gateway.failpoints import POINTS
 from gateway.operations import OVERRIDES
 from gateway.settings import Settings, read_settings
+from gateway.store.tables import metadata
 from partners.guides import shipped_guides
 from partners.profile import Profile, read_profile
 from translators.x12.options import LENIENCIES
@@ -131,6 +132,36 @@ def test_every_name_has_its_row(names: Any, file: Path):
     text = file.read_text(encoding="utf-8")
     assert list(names)
     assert not [name for name in names if f"| `{name}` |" not in text]
+
+
+def test_every_table_of_the_store_is_described():
+    listed = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("**Tables**")[2].partition("**Lanes.**")[0]
+    described = {name for row in re.findall(r"^\| (`.+?`) \|", listed, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert described == set(metadata.tables)
+
+
+def test_every_step_of_the_journal_is_named():
+    steps = re.findall(r'_line\(\s*"([\w ]+)"', (ROOT / "gateway" / "journal.py").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "how-to" / "operate.md").read_text(encoding="utf-8").partition("## The journal")[2].partition("\n## ")[0]
+    assert len(steps) > 10
+    assert not [step for step in steps if f"`{step}`" not in text]
+
+
+def broken_tables(text: str) -> Iterator[int]:
+    """The line of each heading that stands right under a row, and of each row that an empty line cuts off from its table."""
+    lines = [*FENCE.sub(lambda code: "\n" * code[0].count("\n"), text).splitlines(), ""]
+    for number in range(1, len(lines) - 1):
+        above, line, below = lines[number - 1 : number + 2]
+        begins = bool(re.match(r"\|[-:| ]+\|$", below))
+        if (line.startswith("#") and above.startswith("|")) or (line.startswith("|") and not above.startswith("|") and not begins):
+            yield number + 1
+
+
+def test_tables_are_whole():
+    good = "| a | b |\n|---|---|\n| c | d |\n"
+    assert not list(broken_tables(f"\n{good}\n# Next\n\n{good}"))
+    assert list(broken_tables(f"{good}\n| e | f |\n\n{good}# Next\n")) == [5, 10]
+    assert not [(path.relative_to(ROOT).as_posix(), found) for path in PAGES if (found := list(broken_tables(path.read_text(encoding="utf-8"))))]
 
 
 def test_the_compose_trials_profiles_fit_their_tokens():

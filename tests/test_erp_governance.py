@@ -13,6 +13,7 @@ from gateway.clock import HOUR, MINUTE, SECOND, now
 from gateway.consumers.records import chain_of
 from gateway.doors import deprecations, erp_access
 from gateway.doors.deprecations import Deprecated
+from gateway.doors.erp_routes import BY_PLACE
 from gateway.errors import StoreUnavailable
 from gateway.store.consumer_verbs import ConsumerVerbs
 from tests.api_running import Api, serving, shipment_event
@@ -228,12 +229,20 @@ def test_what_is_to_go_is_told_with_each_answer(tmp_path: Path, monkeypatch: pyt
     run(act, tmp_path)
 
 
-def test_nothing_goes_before_it_was_deprecated():
-    from gateway.doors.erp_routes import BY_PLACE
+def faults(deprecated: list[Deprecated]) -> list[tuple[str, str]]:
+    """(path, what is wrong with it)."""
+    nowhere = [(one.path, "is no route") for one in deprecated if (one.method, one.path) not in BY_PLACE]
+    return nowhere + [(one.path, "goes before it was deprecated") for one in deprecated if one.sunset is not None and one.sunset < one.since]
 
-    for one in deprecations.DEPRECATED:
-        assert (one.method, one.path) in BY_PLACE
-        assert one.sunset is None or one.sunset >= one.since
+
+def test_nothing_goes_before_it_was_deprecated():
+    wrong = [
+        Deprecated("GET", "/v1/shipments", AT, AT, "right"),
+        Deprecated("GET", "/v1/orders", AT, AT - 1, "wrong"),
+        Deprecated("GET", "/v1/nothing", AT, None, "wrong"),
+    ]
+    assert faults(wrong) == [("/v1/nothing", "is no route"), ("/v1/orders", "goes before it was deprecated")]
+    assert not faults(deprecations.DEPRECATED)
 
 
 def test_tokens_open_as_long_as_they_should(tmp_path: Path):

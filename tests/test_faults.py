@@ -1,4 +1,4 @@
-"""Every promise in the short form of CI, and every sabotage: a trial that could not fail would prove nothing. The long form: `make faults`."""
+"""Every promise in the short form of CI, and every sabotage: a trial that could not fail would prove nothing. One by one, and in the long form: `make faults`, `FULL=1`."""
 
 from pathlib import Path
 from typing import Any

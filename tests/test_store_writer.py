@@ -237,7 +237,7 @@ def test_a_full_disk_is_a_refusal_in_words(tmp_path: Path):
 
 
 def test_a_failed_sync_is_never_tried_again_and_stops_the_node(store: Store):
-    """After it the kernel may have dropped what it did not write: a second try could say yes to bytes that are gone (reliability R2)."""
+    """After it the kernel may have dropped what it did not write: a second try could say yes to bytes that are gone (promise P3)."""
     told: list[Exception] = []
     store.on_broken = told.append
     tries = []

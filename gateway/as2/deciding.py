@@ -1,4 +1,4 @@
-"""What becomes of an AS2 message: opened, its documents, its receipt in the final bytes; all of it ready for the one commit (as2.md 2).
+"""What becomes of an AS2 message: opened, its documents, its receipt in the final bytes; all of it ready for the one commit.
 
 Commits nothing and answers nobody; whoever asks does.
 """

@@ -1,4 +1,4 @@
-"""A partner's receipt, judged: opened like a message, matched with what we sent, and what it proves (as2.md 7).
+"""A partner's receipt, judged: opened like a message, matched with what we sent, and what it proves.
 
 Writes nothing; the caller has it kept.
 """

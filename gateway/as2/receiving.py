@@ -1,4 +1,4 @@
-"""An AS2 message on its way in, from its headers to its receipt: identity, duplicate, one commit, answer (as2.md 2).
+"""An AS2 message on its way in, from its headers to its receipt: identity, duplicate, one commit, answer.
 
 Knows no HTTP: the door brings headers and a spooled body, and takes an answer. What becomes of a message is deciding.py's.
 """

@@ -14,7 +14,7 @@ Asked = Literal["sync", "async", "none"]
 
 
 def key_of(direction: str, as2_from: str, as2_to: str, message_id: str) -> str:
-    """What makes a message the same message (as2.md 5): for ours without brackets, as receipts name it either way."""
+    """What makes a message the same message: for ours without brackets, as receipts name it either way."""
     if direction == "out":
         message_id = message_id.strip().strip("<>").strip()
     return hashlib.sha256(f"{direction}\n{as2_from}\n{as2_to}\n{message_id}".encode("utf-8", "surrogateescape")).hexdigest()

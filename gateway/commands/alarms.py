@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 
 alarms = typer.Typer(help="What is wrong now; each trouble once.", invoke_without_command=True)
 
@@ -14,7 +14,7 @@ alarms = typer.Typer(help="What is wrong now; each trouble once.", invoke_withou
 def listed(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Closed ones, too.")] = False,
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind, such as delivery.dead.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     data_dir: Data = None,

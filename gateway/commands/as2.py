@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 from gateway.exits import FAILED, USAGE
 
 keys = typer.Typer(help="Keys and certificates, ours and the partners': make, import, list, retire.", no_args_is_help=True)
@@ -130,7 +130,7 @@ def keys_secret(
 
 @as2.command("messages")
 def as2_messages(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     direction: Annotated[str | None, typer.Option(help="in, out.")] = None,
     state: Annotated[
         str | None, typer.Option(help="in: kept, processed, refused, damaged. out: written, awaiting, delivered, failed, disputed, unproven.")
@@ -156,7 +156,9 @@ def as2_send(
 ) -> None:
     """Send a file by AS2 and wait for its receipt: the trial of a new connection. Exit 0: proven delivered, 1: not."""
     given = {"partner": partner, "data": _bytes(file), "file_name": file.name, "media_type": media_type}
-    queued = asking.run("as2.send", given, config, data_dir, False)
+    queued = asking.ask("as2.send", given, config, data_dir)
+    if not as_json:
+        asking.show("as2.send", queued, as_json)
     until = time.monotonic() + wait
     row: Any = None
     while time.monotonic() < until:
@@ -165,9 +167,9 @@ def as2_send(
             break
         time.sleep(0.2)
     if row is not None:
-        from gateway.commands.shown import shown
-
-        shown("as2.sent", row) if not as_json else typer.echo(_json(row))
+        asking.show("as2.sent", row, as_json)
+    elif as_json:
+        asking.show("as2.send", queued, as_json)
     if row is not None and row["state"] in ("failed", "disputed"):
         typer.echo(f"not delivered; `crossdock as2 evidence {row['id']} --to FOLDER` has what was said", err=True)
         raise typer.Exit(FAILED)
@@ -205,12 +207,6 @@ def as2_evidence(
             raise typer.Exit(FAILED)
         (to / name).write_bytes(base64.b64decode(data))
     typer.echo(f"{len(value['files'])} files in {to}; `sh {to / 'verify.sh'}` verifies them, {to / 'PROCEDURE.txt'} says how")
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _bytes(file: Path) -> str:

@@ -14,6 +14,8 @@ from gateway.commands.options import Config, Data, Json
 
 LOOK = 0.3
 """Seconds between two looks at one that is under way."""
+AHEAD = 1000
+"""Control numbers: more than are given out between two backups; gaps in them are legal."""
 
 
 def backup(
@@ -41,7 +43,7 @@ def restore(
     folder: Annotated[Path, typer.Argument(help="A backup.")],
     ahead: Annotated[
         int, typer.Option("--ahead", min=0, help="How much further control numbers go on: more than were given out since the backup.")
-    ] = 1000,
+    ] = AHEAD,
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
@@ -107,32 +109,22 @@ def _made(folder: Path, with_bucket: bool, config: Path | None, data_dir: Path |
 
 def _alone(operations: dict[str, Any], given: dict[str, Any], config: Path | None, data_dir: Path | None) -> dict[str, Any]:
     """No node runs: on the store itself, opened under its lock."""
-    from gateway.data_directory import lock
+    from gateway.commands.operate import alone
     from gateway.errors import StoreUnavailable
     from gateway.exits import SERVICE_MISSING
-    from gateway.store_opening import open_store
 
-    settings = asking.settings_of(config, data_dir)
-    if settings.database is None and not (settings.data_dir / "crossdock.db").exists():
-        typer.echo(f"{settings.data_dir} holds no data yet; name another folder with --data-dir", err=True)
-        raise typer.Exit(SERVICE_MISSING)
     try:
-        held = lock(settings.data_dir)
-        store = open_store(settings)
+        with alone(asking.settings_of(config, data_dir)) as store:
+            look: dict[str, Any] = operations["backup.begin"](store, given)
+            while look["result"] is None and look["failed"] is None:
+                time.sleep(LOOK / 10)
+                look = operations["backup.look"](store, {})
+                _say(look["what"], look["done"])
+            _say("", 0)
+            return look
     except StoreUnavailable as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(SERVICE_MISSING) from None
-    try:
-        look: dict[str, Any] = operations["backup.begin"](store, given)
-        while look["result"] is None and look["failed"] is None:
-            time.sleep(LOOK / 10)
-            look = operations["backup.look"](store, {})
-            _say(look["what"], look["done"])
-        _say("", 0)
-        return look
-    finally:
-        store.close()
-        os.close(held)
 
 
 def _checked(folder: Path) -> dict[str, Any]:

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 
 dead = typer.Typer(help="What waits for a person: dead letters, held and rejected documents, blocked lanes.", invoke_without_command=True)
 
 
-Partner = Annotated[str | None, typer.Option(help="Only this partner's.")]
 Target = Annotated[str | None, typer.Option(help="Only deliveries to this target, or other destination such as as2:acme.")]
 Type = Annotated[str | None, typer.Option("--type", help="Only of this set, such as 856, or type of event, such as shipment.status.")]
 CauseOption = Annotated[str | None, typer.Option("--cause", help="Only for this cause, as the list names it.")]
@@ -26,7 +25,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what it woul
 @dead.callback()
 def list_dead(
     context: typer.Context,
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     target: Target = None,
     type_: Type = None,
     cause: CauseOption = None,
@@ -56,7 +55,7 @@ def list_dead(
 @dead.command("retry")
 def retry(
     ids: Ids = None,
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     target: Target = None,
     type_: Type = None,
     cause: CauseOption = None,
@@ -79,7 +78,7 @@ def retry(
 @dead.command("skip")
 def skip_many(
     ids: Ids = None,
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     target: Target = None,
     type_: Type = None,
     cause: CauseOption = None,
@@ -132,11 +131,11 @@ def edit(
 
 
 def skip(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A dead delivery, a held or rejected document, a held message.")],
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A delivery that is dead or still due, a held or rejected document, a held message.")],
     because: Annotated[str, typer.Option(help="The reason; it stays with it.")],
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Give up what waits for a person, with a reason; a lane behind it goes on."""
+    """Give up what waits for a person, or a delivery that is still due, with a reason; a lane behind it goes on."""
     asking.run("act", {"kind": "skip", "id": wanted, "reason": because}, config, data_dir, as_json)

@@ -19,9 +19,10 @@ from rich.markup import escape
 
 from gateway import journal
 from gateway.app import Node
-from gateway.commands.demo_cast import DOCUMENTS, PARTNERS, Cast, console
+from gateway.commands.demo_cast import DOCUMENTS, PARTNERS, Cast
 from gateway.commands.demo_day import Day, StepFailed
 from gateway.commands.demo_stage import carrier_keys, fresh_folder, until_stopped
+from gateway.commands.screen import console
 from gateway.data_directory import lock
 from gateway.exits import FAILED, GOOD
 from gateway.operations import OPERATIONS

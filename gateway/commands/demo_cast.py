@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from rich.console import Console
 from rich.markup import escape
 
 from gateway.app import Node
 from gateway.commands.demo_day import StepFailed
+from gateway.commands.screen import console
 from gateway.commands.story import tell_event
 from gateway.operations import OPERATIONS
 from gateway.simulators.as2 import Outcome, PretendAs2Partner
@@ -26,7 +26,6 @@ from gateway.simulators.sftp import PretendSftpPartner
 DOCUMENTS = Path(__file__).parent.parent / "simulators" / "documents"
 PARTNERS = {"northway": "Northway Freight, a carrier", "lake3pl": "Lake 3PL, a warehouse", "harbor": "Harbor Retail, a customer"}
 PATIENCE = 12.0
-console = Console(highlight=False, soft_wrap=True)
 
 
 class Cast:

@@ -5,16 +5,15 @@ from typing import Annotated
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 
-Partner = Annotated[str | None, typer.Option(help="Only this partner's.")]
 Since = Annotated[str | None, typer.Option(help="From then on: 2026-11-30, 2026-11-30T08:00 (UTC), or a span back from now such as 24h.")]
 Until = Annotated[str | None, typer.Option(help="Before then, written alike.")]
 After = Annotated[str | None, typer.Option(help="The page behind: `after` of the last row, as --json shows it.")]
 
 
 def messages(
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     state: Annotated[str | None, typer.Option(help="received, translated, duplicate, held, skipped.")] = None,
     since: Since = None,
     until: Until = None,
@@ -43,7 +42,7 @@ def messages(
 def find(
     value: Annotated[str, typer.Argument(help="A reference; or how one begins, four characters at least, with * behind it.")],
     type_: Annotated[str | None, typer.Option("--type", help="Only references of this type: purchase_order, pro, sscc, control …")] = None,
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     set_id: Annotated[str | None, typer.Option("--set", help="Only documents of this set, such as 214.")] = None,
     since: Since = None,
     until: Until = None,
@@ -81,7 +80,7 @@ def order(
 def stock(
     item: Annotated[str | None, typer.Option(help="Only this item's, by its number as the partner writes it.")] = None,
     location: Annotated[str | None, typer.Option(help="Only what lies there.")] = None,
-    partner: Partner = None,
+    partner: OnlyPartner = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     after: After = None,
     data_dir: Data = None,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Guides, Json, Partner
+from gateway.commands.options import Guides, Json, UnderProfile
 
 guide = typer.Typer(help="Guides of transaction sets: show one, import one's own.", no_args_is_help=True)
 maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help=True)
@@ -20,7 +20,7 @@ maps = typer.Typer(help="Mappings: check, show, test, compare.", no_args_is_help
 def guide_show(
     set_id: Annotated[str, typer.Argument(metavar="SET", help="A transaction set, such as 856.")],
     release: Annotated[str | None, typer.Option(help="A release, such as 004010. Default: the newest there is.")] = None,
-    partner: Partner = None,
+    partner: UnderProfile = None,
     guides: Guides = None,
     order: Annotated[bool, typer.Option("--order", help="Only the order of the segments, without their elements.")] = False,
 ) -> None:

@@ -1,10 +1,12 @@
 """How a command reaches the data: through the node that has it, or on the store itself when no node runs."""
 
+import contextlib
 import http.client
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway.data_directory import NODE_FILE, lock
@@ -12,7 +14,12 @@ from gateway.errors import Refused, StoreUnavailable
 from gateway.settings import Settings, read_settings
 from partners.profile import Profile, read_profile
 
+if TYPE_CHECKING:
+    from gateway.store.store import Store
+
 PATIENCE = 35
+BEFORE_ANY_DATA = ("partners.", "keys.", "sftp.", "consumers.")
+"""Operations that an installation may begin with."""
 SHIPPED = Path(__file__).parent.parent.parent / "partners" / "profiles"
 
 
@@ -22,21 +29,24 @@ def operate(settings: Settings, name: str, given: dict[str, Any]) -> Any:
     node = node_of(settings.data_dir)
     if node is not None:
         return _ask(node, name, given)
-    if (
-        settings.database is None
-        and not (settings.data_dir / "crossdock.db").exists()
-        and not name.startswith(("partners.", "keys.", "sftp.", "consumers."))
-    ):
-        raise StoreUnavailable(f"{settings.data_dir} holds no data yet; start a node with `crossdock serve`, or name another folder with --data-dir")
     from gateway.operations import OPERATIONS
+
+    with alone(settings, may_be_new=name.startswith(BEFORE_ANY_DATA)) as store:
+        return OPERATIONS[name](store, given)
+
+
+@contextlib.contextmanager
+def alone(settings: Settings, *, may_be_new: bool = False) -> Iterator["Store"]:
+    """The store itself under the data directory's lock, where no node runs. Raises StoreUnavailable: in use, or no data yet and `may_be_new` is not said."""
+    if not may_be_new and settings.database is None and not (settings.data_dir / "crossdock.db").exists():
+        raise StoreUnavailable(f"{settings.data_dir} holds no data yet; start a node with `crossdock serve`, or name another folder with --data-dir")
     from gateway.store_opening import open_store
 
     held = lock(settings.data_dir)
-    store = open_store(settings)
     try:
-        return OPERATIONS[name](store, given)
+        with contextlib.closing(open_store(settings)) as store:
+            yield store
     finally:
-        store.close()
         os.close(held)
 
 

@@ -10,4 +10,5 @@ Data = Annotated[Path | None, typer.Option("--data-dir", help="Where the node ke
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A settings file (YAML).")]
 File = Annotated[Path, typer.Argument(help="A file.")]
 Guides = Annotated[Path | None, typer.Option("--guides", help="A folder of your own guides, over those that ship.")]
-Partner = Annotated[str | None, typer.Option("--partner", help="Read it under this partner's profile: a name, or a profile's file.")]
+OnlyPartner = Annotated[str | None, typer.Option("--partner", help="Only this partner's.")]
+UnderProfile = Annotated[str | None, typer.Option("--partner", help="Read it under this partner's profile: a name, or a profile's file.")]

@@ -12,7 +12,7 @@ from gateway.commands import asking
 from gateway.commands.options import Config, Data, File, Json
 from gateway.exits import BAD_DATA, FAILED, USAGE
 
-partners = typer.Typer(help="Partners' profiles: check, apply, list, show, make a token.", no_args_is_help=True)
+partners = typer.Typer(help="Partners' profiles: check, apply, promote, roll back, list, show; make a token.", no_args_is_help=True)
 
 
 @partners.command("check")

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-simulate = typer.Typer(help="Pretend peers as processes of their own: an ERP, a partner.", no_args_is_help=True)
+simulate = typer.Typer(
+    help="Pretend peers as processes of their own: an ERP, a partner; a customer, a 3PL, a carrier that live through trade.", no_args_is_help=True
+)
 
 
 @simulate.command("erp")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 from gateway.exits import FAILED
 
 receipts = typer.Typer(help="What became of each message, step by step, and whether every receipt is there.", invoke_without_command=True)
@@ -19,7 +19,7 @@ Since = Annotated[str | None, typer.Option(help="From then on: 2026-11-30, 2026-
 @receipts.callback()
 def matrix(
     context: typer.Context,
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     message: Annotated[str | None, typer.Option("--id", help="Only this message.")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="What we sent, in place of what we received.")] = False,
     since: Since = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 from gateway.exits import FAILED, USAGE
 
 replays = typer.Typer(help="Replays of many documents: list, show, diff, pause, resume, cancel.", invoke_without_command=True)
@@ -62,7 +62,7 @@ def replay(
 @replays.callback()
 def list_replays(
     context: typer.Context,
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     data_dir: Data = None,
     config: Config = None,

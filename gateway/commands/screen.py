@@ -12,11 +12,17 @@ STATE_STYLE = {
 }  # fmt: skip
 
 console = Console(highlight=False, soft_wrap=True)
+SECONDS = len("2026-11-17T15:40:00")
 
 
 def state_of(state: str) -> Text:
     """A state in its colour."""
     return Text(state, style=STATE_STYLE.get(state, ""))
+
+
+def time_text(text: str | None) -> str:
+    """An RFC 3339 time down to its seconds: 2026-11-17 15:40:00; None is empty."""
+    return text[:SECONDS].replace("T", " ") if text else ""
 
 
 def table_of(*columns: str) -> Table:

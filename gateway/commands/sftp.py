@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands import asking
-from gateway.commands.options import Config, Data, Json
+from gateway.commands.options import Config, Data, Json, OnlyPartner
 from gateway.exits import FAILED, USAGE
 
 sftp = typer.Typer(help="SFTP: our keys, partners' passwords, what partners have put.", no_args_is_help=True)
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="What we call it, such as main-2026.")
 
 @sftp.command("files")
 def files(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     state: Annotated[str | None, typer.Option(help="partial, waiting, taken, empty, marker, refused, replaced, removed, expired.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     data_dir: Data = None,
@@ -113,7 +113,7 @@ def selftest(
 
 @sftp.command("polls")
 def polls(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    partner: OnlyPartner = None,
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,

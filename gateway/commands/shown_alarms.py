@@ -6,7 +6,7 @@ Knows nothing of how letters about them are worded.
 from collections.abc import Callable
 from typing import Any
 
-from gateway.commands.screen import console
+from gateway.commands.screen import console, time_text
 
 
 def _alarms(value: list[dict[str, Any]]) -> None:
@@ -14,12 +14,10 @@ def _alarms(value: list[dict[str, Any]]) -> None:
         console.print("No alarms.")
     for one in value:
         times = f" ({one['count']} times)" if one["count"] > 1 else ""
-        console.print(f"{one['last_at'][:19].replace('T', ' ')}  {one['kind']}{times}: {one['text']}", markup=False)
+        console.print(f"{time_text(one['last_at'])}  {one['kind']}{times}: {one['text']}", markup=False)
         console.print(f"  {one['show']}   or   crossdock alarms close {one['id'][:24]} --because …", style="dim", markup=False)
         if one["closed_at"]:
-            console.print(
-                f"  over since {one['closed_at'][:19].replace('T', ' ')}, said by {one['closed_by']}: {one['closed_because']}", markup=False
-            )
+            console.print(f"  over since {time_text(one['closed_at'])}, said by {one['closed_by']}: {one['closed_because']}", markup=False)
 
 
 def _alarm_closed(value: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, state_of, table_of
+from gateway.commands.screen import console, state_of, table_of, time_text
 
 
 def _as2_messages(value: list[dict[str, Any]]) -> None:
@@ -18,7 +18,7 @@ def _as2_messages(value: list[dict[str, Any]]) -> None:
     table = table_of("AS2 message", "at", "partner", "way", "state", "Message-ID", "receipt", "what of it")
     for one in value:
         table.add_row(
-            one["id"], one["at"][:19].replace("T", " "), one["partner"], one["direction"], state_of(one["state"]), one["message_id"],
+            one["id"], time_text(one["at"]), one["partner"], one["direction"], state_of(one["state"]), one["message_id"],
             (one["disposition"] or one["receipt"]).rpartition("; ")[2], one["reason"] or "",
         )  # fmt: skip
     console.print(table)

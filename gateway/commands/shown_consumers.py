@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, state_of, table_of
+from gateway.commands.screen import console, state_of, table_of, time_text
 
 
 def _listed(value: list[dict[str, Any]]) -> None:
@@ -26,11 +26,11 @@ def _shown(value: dict[str, Any]) -> None:
     console.print(f"  partners: {_names(value['partners'])}; types: {_names(value['types'])}; stream: {value['stream'] or 'both'}", markup=False)
     rate = f"{value['rate']:,} requests a minute" if value["rate"] else "no bound on requests"
     console.print(f"  {rate}; contract {value['contract']}; reads are {'' if value['audit_reads'] else 'not '}in the audit log")
-    committed = value["committed_at"][:19].replace("T", " ") if value["committed_at"] else "never"
+    committed = time_text(value["committed_at"]) if value["committed_at"] else "never"
     console.print(f"  has read up to position {value['position']:,}, {value['behind']:,} behind; committed {committed}")
     for one in value["tokens"]:
-        until = f"opens until {one['until'][:19].replace('T', ' ')}" if one["until"] else "opens"
-        console.print(f"  token made {one['made_at'][:19].replace('T', ' ')} (its SHA-256 begins {one['begins_with_sha256']}): {until}")
+        until = f"opens until {time_text(one['until'])}" if one["until"] else "opens"
+        console.print(f"  token made {time_text(one['made_at'])} (its SHA-256 begins {one['begins_with_sha256']}): {until}")
     if "token" in value:
         console.print(Text.assemble("\ntoken:  ", (value["token"], "bold")), soft_wrap=True)
         console.print("It is shown this once; we keep its hash alone.", style="dim")
@@ -61,7 +61,7 @@ def _records(value: list[dict[str, Any]]) -> None:
         record = {name: known for name, known in one["record"].items() if name not in ("number", "partner", "at", "act")}
         words = " ".join(f"{name}={json.dumps(known, ensure_ascii=False)}" for name, known in record.items())
         act = one["record"].get("act") or one["record"].get("step") or ""
-        console.print(f"{one['number']:>6} {one['record']['at'][:19].replace('T', ' ')} {act} {words}", markup=False)
+        console.print(f"{one['number']:>6} {time_text(one['record']['at'])} {act} {words}", markup=False)
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {

@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console
+from gateway.commands.screen import console, time_text
 from gateway.commands.shown_receipts import awaited_state
 
 
 def edited(edit: dict[str, Any]) -> str:
-    return f"{edit['id']} was made of {edit['edited_from']} by {edit['who']} at {edit['at'][:19].replace('T', ' ')}: {edit['reason']}"
+    return f"{edit['id']} was made of {edit['edited_from']} by {edit['who']} at {time_text(edit['at'])}: {edit['reason']}"
 
 
 def _explained(value: dict[str, Any]) -> None:

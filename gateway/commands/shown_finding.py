@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, state_of, table_of
+from gateway.commands.screen import console, state_of, table_of, time_text
 
 FULL = 50
 """Rows of a page, unless --limit says otherwise."""
@@ -19,7 +19,7 @@ def _messages(value: list[dict[str, Any]]) -> None:
     for one in value:
         documents = ", ".join(f"{number} × {what}" for what, number in sorted(one["documents"].items()))
         table.add_row(
-            one["id"], _time(one["received_at"]), one["partner"], state_of(one["state"]), documents or one["reason"] or "", one["file_name"] or ""
+            one["id"], time_text(one["received_at"]), one["partner"], state_of(one["state"]), documents or one["reason"] or "", one["file_name"] or ""
         )
     console.print(table)
 
@@ -31,7 +31,7 @@ def _find(value: list[dict[str, Any]]) -> None:
     table = table_of("document", "partner", "set", "control", "state", "found by", "at")
     for one in value:
         found_by = f"{', '.join(one['found_by'])} {one['value']}"
-        table.add_row(one["id"], one["partner"], one["set"], one["control"], state_of(one["state"]), found_by, _time(one["at"]))
+        table.add_row(one["id"], one["partner"], one["set"], one["control"], state_of(one["state"]), found_by, time_text(one["at"]))
     console.print(table)
     console.print(f"\ncrossdock show {value[0]['id']}   tells its whole life", style="dim")
     _more(value)
@@ -59,7 +59,7 @@ def _standing(value: list[dict[str, Any]]) -> None:
 def _moment(value: dict[str, Any]) -> str:
     """As it was written, with what is known of its zone; else its instant."""
     if "local" not in value:
-        return _time(value["instant"]) + " UTC"
+        return time_text(value["instant"]) + " UTC"
     zone = {"profile": f"{value.get('zone')}, assumed", "none": "in an unknown zone"}.get(value.get("certainty", ""), value.get("zone") or "")
     return f"{value['local'].replace('T', ' ')} {zone}".rstrip()
 
@@ -71,8 +71,8 @@ def _stock(value: list[dict[str, Any]]) -> None:
     table = table_of("item", "location", "partner", "how much", "counted", "changed since")
     for one in value:
         much = ", ".join(f"{kind} {number}" for kind, number in sorted(one["quantities"].items()))
-        changed = f"{one['changes']} times, last {_time(one['changed_at'])}" if one["changes"] else ""
-        counted = _time(one["as_of"]) if one["as_of"] else "never"
+        changed = f"{one['changes']} times, last {time_text(one['changed_at'])}" if one["changes"] else ""
+        counted = time_text(one["as_of"]) if one["as_of"] else "never"
         table.add_row(one["item"], one["location"], one["partner"], f"{much} {one['unit']}".rstrip(), counted, changed)
     console.print(table)
     _more(value)
@@ -81,10 +81,6 @@ def _stock(value: list[dict[str, Any]]) -> None:
 def _more(value: list[dict[str, Any]]) -> None:
     if len(value) >= FULL:
         console.print(f"There may be more: --after '{value[-1]['after']}'", style="dim", markup=False, soft_wrap=True)
-
-
-def _time(text: str) -> str:
-    return text[:19].replace("T", " ")
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {

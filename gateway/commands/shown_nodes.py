@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, table_of
-from gateway.commands.shown_targets import time_text
+from gateway.commands.screen import console, table_of, time_text
 
 STYLE = {"serving": "green", "draining": "yellow", "lost": "red"}
 

@@ -6,7 +6,7 @@ Knows nothing of what a profile means.
 from collections.abc import Callable
 from typing import Any
 
-from gateway.commands.screen import console, table_of
+from gateway.commands.screen import console, table_of, time_text
 
 
 def _applied(value: dict[str, Any]) -> None:
@@ -23,7 +23,7 @@ def _partners(value: list[dict[str, Any]]) -> None:
             one["partner"],
             one["name"],
             str(one["revision"]),
-            one["since"][:19].replace("T", " "),
+            time_text(one["since"]),
             ", ".join(one["receives"]),
             ", ".join(one["sends"]),
         )

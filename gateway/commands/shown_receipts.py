@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, state_of, table_of
+from gateway.commands.screen import console, state_of, table_of, time_text
 
 MARKS = {"done": "[green]✓[/green]", "waiting": "[yellow]…[/yellow]", "failed": "[red]✗[/red]", "none": "[dim]–[/dim]"}
 
@@ -32,7 +32,7 @@ def _receipts_of_one(row: dict[str, Any]) -> None:
     """Line by line, each with the commands that print the bytes behind it."""
     console.print(f"message {row['message']} of {row['partner']} by {row['channel']}: {row['state']}")
     for name, one in row["cells"].items():
-        at = f"{one['at'][:19].replace('T', ' ')}  " if one["at"] else ""
+        at = f"{time_text(one['at'])}  " if one["at"] else ""
         console.print(Text.from_markup(f"  {MARKS[one['state']]} {name:<13}") + Text(f"{at}{one['text']}"))
         for identity in one["opens"][:20]:
             console.print(f"      crossdock bytes {identity}", style="dim", markup=False, soft_wrap=True)
@@ -52,10 +52,10 @@ def _awaited(value: list[dict[str, Any]]) -> None:
     table = table_of("what", "partner", "kind", "state", "sent", "due", "answered")
     for one in value:
         what = f"{one['set_id']} {one['set_control']}" if one["document"] else f"interchange {one['interchange_control']}"
-        answered = (one["settled_at"] or "")[:19].replace("T", " ")
+        answered = time_text(one["settled_at"])
         table.add_row(
-            f"{one['document'] or one['message']}  {what}", one["partner"], one["kind"], awaited_state(one), one["opened_at"][:19].replace("T", " "),
-            one["due_at"][:19].replace("T", " "), answered + (" (late)" if one["late_at"] else ""),
+            f"{one['document'] or one['message']}  {what}", one["partner"], one["kind"], awaited_state(one), time_text(one["opened_at"]),
+            time_text(one["due_at"]), answered + (" (late)" if one["late_at"] else ""),
         )  # fmt: skip
     console.print(table)
     for one in value:

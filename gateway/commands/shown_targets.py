@@ -5,15 +5,9 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, table_of
+from gateway.commands.screen import console, table_of, time_text
 
 STYLE = {"closed": "green", "ramping": "yellow", "half-open": "yellow", "open": "red", "paused": "magenta"}
-SECONDS = 19
-"""Characters of an RFC 3339 time down to its seconds."""
-
-
-def time_text(text: str | None) -> str:
-    return text[:SECONDS].replace("T", " ") if text else ""
 
 
 def _state(one: dict[str, Any]) -> Text:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.commands.screen import console, state_of, table_of
+from gateway.commands.screen import console, state_of, table_of, time_text
 
 COUNTED = {
     "messages": "messages", "documents": "documents", "same": "events the same", "changed": "events changed", "restated": "events only told otherwise",
@@ -26,7 +26,7 @@ def _replays(value: list[dict[str, Any]]) -> None:
         differs = sum(counts.get(name, 0) for name in ("changed", "added", "removed", "unread"))
         done = f"{counts.get('messages', 0):,}" + (f" of {one['total']:,}" if one["total"] is not None else "")
         table.add_row(
-            one["id"], one["created_at"][:19].replace("T", " "), one["partner"] or "all", f"{one['act']} into {one['into']}", one["revision"],
+            one["id"], time_text(one["created_at"]), one["partner"] or "all", f"{one['act']} into {one['into']}", one["revision"],
             state_of(one["state"]), done, f"{differs:,}",
         )  # fmt: skip
     console.print(table)
@@ -41,7 +41,7 @@ def _replay(value: dict[str, Any]) -> None:
     ]
     console.print(f"  {', '.join(narrowed)}", markup=False)
     under = f"under revision {value['revision']}, " if value["act"] == "reprocess" else ""
-    console.print(f"  {under}asked by {value['who']} at {value['created_at'][:19].replace('T', ' ')}: {value['reason']}", markup=False)
+    console.print(f"  {under}asked by {value['who']} at {time_text(value['created_at'])}: {value['reason']}", markup=False)
     if value["told"]:
         console.print(f"  {value['told']}", markup=False)
     if value["total"] is not None:
@@ -108,7 +108,7 @@ def _dead(value: dict[str, Any]) -> None:
 
 def _cause(one: dict[str, Any]) -> None:
     console.print(f"  {one['reason']}", markup=False)
-    console.print(f"  {one['cause']} since {one['since'][:19].replace('T', ' ')}: see {one['runbook']}", style="dim")
+    console.print(f"  {one['cause']} since {time_text(one['since'])}: see {one['runbook']}", style="dim")
 
 
 def _dead_acted(value: dict[str, Any]) -> None:
@@ -128,10 +128,6 @@ def _edited(value: dict[str, Any]) -> None:
     console.print(f"{value['id']} takes the place of {value['edited_from']}; `crossdock show {value['id']}` tells what comes of it")
 
 
-def _acted(value: dict[str, Any]) -> None:
-    console.print(f"{value['id']} is {value['state']} now")
-
-
 def _replayed(value: dict[str, Any]) -> None:
     if "message" in value:
         console.print(
@@ -142,6 +138,6 @@ def _replayed(value: dict[str, Any]) -> None:
 
 
 SHOWERS: dict[str, Callable[[Any], None]] = {
-    "act": _acted, "replay": _replayed,
+    "act": _changed, "replay": _replayed,
     "dead": _dead, "dead.act": _dead_acted, "dead.edit": _edited, "replays": _replays, "replays.start": _replay, "replays.show": _replay, "replays.diff": _diff, "replays.change": _changed,
 }  # fmt: skip

@@ -64,7 +64,7 @@ def openapi(version: str) -> Json:
         "paths": erp_api.paths({"release": _release()}, _problems),
         "webhooks": {family.name: {"post": _webhook(family)} for family in _all()},
         "components": {
-            "schemas": _schemas() | _own_schemas() | erp_api.schemas(),
+            "schemas": _components(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],

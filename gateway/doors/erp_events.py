@@ -15,7 +15,8 @@ from gateway.consumers.cursors import Cursors, Place
 from gateway.consumers.placing import Placer
 from gateway.consumers.records import Commit, Consumer, Rewind, Standing
 from gateway.doors.erp_access import CALL, consumer_of
-from gateway.doors.erp_queries import number_of, query_of
+from gateway.doors.erp_queries import query_of
+from gateway.doors.numbers import whole_number
 from gateway.errors import Refused
 from gateway.store import feed
 from gateway.store.store import Store, landed, promised
@@ -46,7 +47,8 @@ class Events:
     async def events(self, request: web.Request) -> web.Response:
         """A batch of events behind the cursor; with `wait`, as soon as there is one. `Crossdock-Cursor` goes on behind it."""
         given, consumer = query_of(request, ("after", "limit", "wait")), consumer_of(request)
-        limit, wait = number_of(given, "limit", USUAL, MOST), number_of(given, "wait", 0, LONGEST_WAIT, 0)
+        limit = whole_number(given.get("limit"), "limit", USUAL, most=MOST)
+        wait = whole_number(given.get("wait"), "wait", 0, most=LONGEST_WAIT, least=0)
         standing = await self._standing(consumer)
         after = self._position(given["after"], consumer, standing) if "after" in given else standing.position
         if wait and self._waiting[consumer.name] < MOST_WAITING:

@@ -30,15 +30,6 @@ def query_of(request: web.Request, known: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def number_of(given: dict[str, str], name: str, usual: int, most: int, least: int = 1) -> int:
-    text = given.get(name)
-    if text is None:
-        return usual
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
-        raise Refused(400, "bad-request", f"{name} must be a whole number from {least} to {most}")
-    return int(text)
-
-
 def since_of(given: dict[str, str], name: str, clock: Clock) -> Instant | None:
     if name not in given:
         return None

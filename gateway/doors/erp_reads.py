@@ -14,7 +14,8 @@ from gateway.clock import Clock, as_text
 from gateway.consumers.cursors import Cursors, Place
 from gateway.doors.conditional import answer
 from gateway.doors.erp_access import consumer_of
-from gateway.doors.erp_queries import MOST, PAGING, USUAL, number_of, partners_of, query_of, since_of
+from gateway.doors.erp_queries import MOST, PAGING, USUAL, partners_of, query_of, since_of
+from gateway.doors.numbers import whole_number
 from gateway.errors import Refused
 from gateway.finding import standing_shown, stock_shown
 from gateway.store import lists, outgoing
@@ -58,7 +59,7 @@ class Reads:
     ) -> web.Response:  # fmt: skip
         given, consumer = query_of(request, known), consumer_of(request)
         partners, since = partners_of(given, consumer), since_of(given, "changed_since", self._clock)
-        limit, reference = number_of(given, "limit", USUAL, MOST), given.get("reference")
+        limit, reference = whole_number(given.get("limit"), "limit", USUAL, most=MOST), given.get("reference")
         place = Place(consumer.name, request.path, {name: value for name, value in given.items() if name not in PAGING})
         by_change = since is not None and reference is None
         shape = [int, *[str] * len(view.key)] if by_change else [str] * len(view.key)

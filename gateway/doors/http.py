@@ -19,6 +19,7 @@ from gateway.doors.as2 import As2Door
 from gateway.doors.bodies import File, Taking, expected
 from gateway.doors.callers import Caller, Callers
 from gateway.doors.keys import basic_of, usable_key
+from gateway.doors.numbers import whole_number
 from gateway.doors.problems import explain, problem, problems
 from gateway.errors import Refused
 from gateway.failpoints import reach
@@ -163,8 +164,8 @@ class HttpDoor:
         """What waits for this partner, leased to it; what is not acknowledged in time is offered again."""
         revision = self._who(request)
         partner = revision.profile.partner
-        limit = _number(request.query.get("limit"), 20, 1, MOST_OFFERED, "limit")
-        lease = _number(request.query.get("lease"), OUTBOX_LEASE, 1, LONGEST_LEASE, "lease")
+        limit = whole_number(request.query.get("limit"), "limit", 20, most=MOST_OFFERED)
+        lease = whole_number(request.query.get("lease"), "lease", OUTBOX_LEASE, most=LONGEST_LEASE)
         now = self._clock()
         until = now + span(timedelta(seconds=lease))
         claim = LaneClaim(destination=f"outbox:{partner}", node=f"{partner} by {CHANNEL}"[:40], now=now, until=until, limit=limit)
@@ -255,11 +256,3 @@ def _told(kept: Kept, *, keyed: bool) -> dict[str, Any]:
 
 def _nobody(data: bytes) -> None:
     """Nobody wants to hear the bytes."""
-
-
-def _number(text: str | None, default: int, least: int, most: int, name: str) -> int:
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
-        raise Refused(400, "bad-request", f"{name} must be a whole number from {least} to {most}")
-    return int(text)

@@ -1,4 +1,4 @@
-"""A partner's files on their way in: opened, written, whole or not, renamed, removed (reliability.md R9). Each yes comes after its commit.
+"""A partner's files on their way in: opened, written, whole or not, renamed, removed. Each yes comes after its commit.
 
 Knows no wire. Its callers are threads of sessions, and may wait.
 """
@@ -232,11 +232,7 @@ class Files:
         if row.state == "waiting" and what == "take":
             self._take_row(caller, row, to_folder, to_name)
             return
-        payload = None
-        if row.payload is not None:
-            found = self._read(lambda tx: rows.payload_of(tx, row.payload or ""))
-            payload = Payload(row.payload, caller.partner, row.size, found.sha256, bytes(found.data))
-        self._commit(FilePut(replace(row, folder=to_folder, name=to_name), payload))
+        self._relabel(replace(row, folder=to_folder, name=to_name))
 
     def _take_row(self, caller: Caller, row: FileRow, folder: str, name: str) -> None:
         """A file that waited is whole, under this name."""

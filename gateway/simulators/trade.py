@@ -133,7 +133,7 @@ def sendings(
     in_turn: list[Sending] = []
     for order in known:
         files = [_file(seed, order, place, who, made) for place, made in enumerate(_documents(role, order, bill=bill, order_set=order_set), start=1)]
-        in_turn += _with_faults(files, wanted, often, random.Random(f"faults {role} {seed} {order.number}"), who)
+        in_turn += _with_faults(files, wanted, often, random.Random(f"faults {role} {seed} {order.number}"))
     late = [one for one in in_turn if "late" in one.faults]
     return [one for one in in_turn if "late" not in one.faults] + late
 
@@ -152,7 +152,7 @@ def _documents(role: Role, order: Order, *, bill: bool, order_set: OrderSet) -> 
     return made + ([("210", "IM", _bill(order))] if bill else [])
 
 
-def _with_faults(files: list[Sending], wanted: set[Fault], often: float, chance: random.Random, who: Sender) -> list[Sending]:
+def _with_faults(files: list[Sending], wanted: set[Fault], often: float, chance: random.Random) -> list[Sending]:
     done: list[Sending] = []
     for one in files:
         met = one

@@ -65,9 +65,17 @@ def waiting_outboxes(tx: Connection, since: Instant) -> list[tuple[str, int, Ins
     return [(row.partner, row.number, row.oldest) for row in tx.execute(_WAITING, {"since": since})]
 
 
-def open_of_kind(tx: Connection, kind: str) -> list[str]:
+def _open_of_kind(tx: Connection, kind: str) -> list[str]:
     """Their ids, in order."""
     return sorted(row.id for row in tx.execute(_OPEN_OF_KIND, {"kind": kind}))
+
+
+def keep_open(tx: Connection, kind: str, rows: list[dict[str, Any]], *, at: Instant, because: str) -> None:
+    """Of this kind exactly these are open from now on: raises them, and closes the others, which are over `because`."""
+    raise_alarms(tx, rows)
+    late = {row["id"] for row in rows}
+    over = [key for key in _open_of_kind(tx, kind) if key not in late]
+    close_alarms(tx, [AlarmClosed(key, at, "crossdock", because) for key in over])
 
 
 def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[None]:
@@ -81,10 +89,7 @@ def warn_of_outboxes(tx: Connection, items: list[Waited]) -> list[None]:
             raised.append(
                 {"id": f"outbox.waiting:{partner}"[:120], "kind": "outbox.waiting", "partner": partner, "message": None, "text": what, "at": item.at}
             )
-        raise_alarms(tx, raised)
-        late = {row["id"] for row in raised}
-        over = [key for key in open_of_kind(tx, "outbox.waiting") if key not in late]
-        close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "they were fetched") for key in over])
+        keep_open(tx, "outbox.waiting", raised, at=item.at, because="they were fetched")
     return [None] * len(items)
 
 

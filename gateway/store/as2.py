@@ -333,10 +333,6 @@ def by_key(tx: Connection, key: str) -> As2Row | None:
     return _keyed(tx, [key]).get(key)
 
 
-def by_id(tx: Connection, wanted: str) -> As2Row | None:
-    return next((_as2(row) for row in in_lists(tx, _BY_ID, [wanted])), None)
-
-
 def by_delivery(tx: Connection, delivery: str) -> As2Row | None:
     return next((_as2(row) for row in in_lists(tx, _BY_DELIVERY, [delivery])), None)
 

@@ -91,7 +91,7 @@ class Database:
         event.listen(self.writing, "connect", _prepare_postgresql)
 
     def check_settings(self) -> None:
-        """Refuses a PostgreSQL that would answer COMMIT before the disk has it (reliability R1)."""
+        """Refuses a PostgreSQL that would answer COMMIT before the disk has it (promise P2)."""
         if self.is_sqlite:
             return
         with self.reading.connect() as connection:

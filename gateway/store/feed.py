@@ -13,9 +13,8 @@ from sqlalchemy import Connection, bindparam, text
 
 from gateway.clock import Instant, as_text
 from gateway.consumers.records import Behind, Commit, Consumer, Rewind, Standing, chain_of
-from gateway.records.alarms import AlarmClosed
 from gateway.store import audit
-from gateway.store.alarms import close_alarms, open_of_kind, raise_alarms
+from gateway.store.alarms import keep_open
 from gateway.store.consumers import consumer_of, listed
 from gateway.store.sql import in_lists, insert, many, one_of
 
@@ -125,10 +124,7 @@ def warn_of_behind(tx: Connection, items: list[Behind]) -> list[None]:
         for name, position, since in item.late:
             what = f"{name} has not taken what is in the stream for it since {as_text(since)}, position {position}; it has {head(tx) - position + 1} positions to go"
             raised.append({"id": f"consumer.behind:{name}", "kind": "consumer.behind", "partner": "-", "message": None, "text": what, "at": item.at})
-        raise_alarms(tx, raised)
-        late = {row["id"] for row in raised}
-        over = [key for key in open_of_kind(tx, "consumer.behind") if key not in late]
-        close_alarms(tx, [AlarmClosed(key, item.at, "crossdock", "it has taken what was there") for key in over])
+        keep_open(tx, "consumer.behind", raised, at=item.at, because="it has taken what was there")
     return [None] * len(items)
 
 

@@ -13,7 +13,6 @@ from gateway.store.edits import edits_of
 from gateway.store.payloads import DAMAGED, sound
 from gateway.store.sql import one_of
 
-MOST = 1_000
 SHOWN_BODY = 4_000
 
 _MESSAGE = text("SELECT m.*, p.data FROM messages m LEFT JOIN payloads p ON p.id = m.payload WHERE m.id = :id")
@@ -204,7 +203,3 @@ def _row(row: Any) -> dict[str, Any]:
 def _event(row: Any) -> dict[str, Any]:
     data = json.loads(bytes(row.data)) if row.data is not None and sound(row.data, row.sha256) else None
     return {key: value for key, value in _row(row).items() if key not in ("data", "sha256")} | {"data": data}
-
-
-def _times(row: Any, *names: str) -> dict[str, Any]:
-    return {key: as_text(value) if key in names and value else value for key, value in row._mapping.items()}

@@ -18,6 +18,12 @@ MOST_IN_LIST = 500
 Values = Callable[[Mapping[str, Any]], Any]
 """A row's values as the driver takes them."""
 
+
+def json_text(value: Any) -> str:
+    """One text for one value: keys in order, nothing between."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
 _compiled: dict[tuple[str, str], tuple[str, Values]] = {}
 """(dialect, statement) -> (the driver's own text, its values of a row)."""
 

@@ -15,7 +15,7 @@ from gateway.clock import Instant
 from gateway.records.documents import EventRow
 from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadDamaged, PayloadFiles
-from gateway.store.sql import in_lists, insert, many, one_of, rows_of
+from gateway.store.sql import in_lists, insert, json_text, many, one_of, rows_of
 from translators.events.standing import MOST_REFERENCES, standing_of
 
 Key = tuple[str, str, str]
@@ -103,7 +103,7 @@ class Standings:
             if key in self._rows:
                 self._look_again(tx, key, files)
         keys = sorted((self._changed | self._again) & set(self._rows))
-        many(tx, _PUT_STANDING, [self._rows[key] | {name: _json(self._rows[key][name]) for name in ("actuals", "refs")} for key in keys])
+        many(tx, _PUT_STANDING, [self._rows[key] | {name: json_text(self._rows[key][name]) for name in ("actuals", "refs")} for key in keys])
 
     def _look_again(self, tx: Connection, key: Key, files: PayloadFiles) -> None:
         row, given = self._rows[key], dict(zip(KEY, key, strict=True))
@@ -141,10 +141,6 @@ def _expected(said: dict[str, Any], rank: str, event: str, document: str, revisi
 
 def _when(said: dict[str, Any]) -> tuple[Any, ...]:
     return (said["local"] and said["local"][:40], said["zone"] and said["zone"][:64], said["certainty"])
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 # ---- reading

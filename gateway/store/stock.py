@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
 from gateway.records.documents import EventRow
-from gateway.store.sql import in_lists, insert, many, one_of
+from gateway.store.sql import in_lists, insert, json_text, many, one_of
 
 _NAMES = ("place", "numbering", "item", "unit")
 _ROW = ("id", "partner", "stream", *_NAMES, "quantities", "as_of", "event", "document", "changes", "changed_at", "told_at")
@@ -73,7 +73,7 @@ class StockTold:
         told = [self._told[identity][key] for identity in sorted(self._told) for key in sorted(self._told[identity])]
         again |= {row["stock"] for row in told if row["identity"] in self._revised}
         many(tx, _FORGET, [{"identity": identity} for identity in sorted(self._revised)])
-        many(tx, _PUT_TOLD, [row | {"quantities": _json(row["quantities"])} for row in told])
+        many(tx, _PUT_TOLD, [row | {"quantities": json_text(row["quantities"])} for row in told])
         rows = {row.id: dict(row._mapping) | {"quantities": json.loads(row.quantities)} for row in in_lists(tx, _STOCK, {*again, *self._names})}
         for row in told:
             key = row["stock"]
@@ -82,7 +82,7 @@ class StockTold:
                 again.add(key)
         self._sum_again(tx, rows, again)
         touched = sorted(again | {row["stock"] for row in told})
-        many(tx, _PUT_STOCK, [rows[key] | {"quantities": _json(rows[key]["quantities"]), "told_at": self._later(rows[key])} for key in touched])
+        many(tx, _PUT_STOCK, [rows[key] | {"quantities": json_text(rows[key]["quantities"]), "told_at": self._later(rows[key])} for key in touched])
 
     def _later(self, row: dict[str, Any]) -> Instant:
         """When a row is altered by this commit: never before it was altered last, so that who follows changes meets it again."""
@@ -136,12 +136,8 @@ def _sum(*values: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
 def stock_id(stream: str, partner: str, *names: str) -> str:
-    return hashlib.sha256(_json([stream, partner, *names]).encode()).hexdigest()
+    return hashlib.sha256(json_text([stream, partner, *names]).encode()).hexdigest()
 
 
 # ---- reading

@@ -348,7 +348,7 @@ def _alarm(tx: Connection, items: list[dict[str, Any]]) -> list[None]:
 
 
 ANSWER_WITHIN = 5.0
-"""Seconds that somebody outside waits for a commit or a look (reliability P5)."""
+"""Seconds that somebody outside waits for a commit or a look (promise P5)."""
 
 
 class _Landing:

@@ -101,7 +101,7 @@ def _inserting(statement: str) -> _Shape | None:
         once = tuple(named[column] for column in conflict[1].split(", "))
     head = f"INSERT INTO {found[1]} ({found[2]}) SELECT * FROM unnest("  # noqa: S608 - names are ours
     kinds: dict[str, str | None] = {name: _kind_of_column(found[1], column) for column, name in zip(columns, names, strict=True)}
-    return _Shape(head, f"){_for_driver(ending)}", kinds, once)
+    return _Shape(head, f"){_percent_doubled(ending)}", kinds, once)
 
 
 def _updating(statement: str) -> _Shape | None:
@@ -140,8 +140,8 @@ def _outermost(part: str) -> str:
 
 
 def _of_row(part: str) -> str:
-    return _NAMED.sub(r"row.of_\1", _for_driver(part))
+    return _NAMED.sub(r"row.of_\1", _percent_doubled(part))
 
 
-def _for_driver(part: str) -> str:
+def _percent_doubled(part: str) -> str:
     return part.replace("%", "%%")

@@ -4,12 +4,11 @@ The file takes the interchange's place and has one group; there is no receipt bu
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gateway import ways
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of, resume_text
 from partners.files import Agreed, NotAgreed, agreement_for
 from partners.mappings import MappingLibrary
 from partners.profile import Profile
@@ -58,7 +57,7 @@ class FileWork:
         most = 1 if alone else CHUNK_DOCUMENTS
         self.dropped |= set(dropped)
         out: Row = {
-            "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
+            "expected_resume": resume_text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
             "ta1s": [], "envelope_findings": [], "held": None, "resume": None,
         }  # fmt: skip
         if self._agreed is None:
@@ -78,7 +77,7 @@ class FileWork:
                 if "replay" in (self.job.resume or {}):
                     continue  # a replay is bounded by what was asked for, and lands in one commit
                 if size >= CHUNK_BYTES or len(out["documents"]) >= most or events >= CHUNK_EVENTS:
-                    out["resume"] = _text(self.position)
+                    out["resume"] = resume_text(self.position)
                     return out
         self.position = None
         return out
@@ -219,7 +218,3 @@ class _Told:
         else:
             self.good += 1
         self.faults += [(row["control"], finding) for finding in errors]
-
-
-def _text(position: Row | None) -> str | None:
-    return None if position is None else json.dumps(position, separators=(",", ":"), sort_keys=True)

@@ -120,6 +120,11 @@ class Telling:
         return f"the mapping {agreement.mapping_name} cannot make an event of it: {error}"
 
 
+def resume_text(position: Row | None) -> str | None:
+    """Where translation goes on, as the message's row has it."""
+    return None if position is None else json.dumps(position, separators=(",", ":"), sort_keys=True)
+
+
 def finding_json(finding: Finding) -> str:
     """A finding as it is kept: without what it does not say."""
     return json.dumps({key: value for key, value in finding._asdict().items() if value not in (None, "")}, ensure_ascii=False, separators=(",", ":"))

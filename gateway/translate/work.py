@@ -3,12 +3,11 @@
 Everything it gives back is JSON values: rows ready to be kept. It never opens the database and never sends anything.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.translate.answering import Answering
-from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of
+from gateway.translate.telling import CHUNK_BYTES, CHUNK_DOCUMENTS, CHUNK_EVENTS, Job, Row, Telling, finding_json, finding_of, repeats_of, resume_text
 from partners.mappings import MappingLibrary
 from partners.profile import Agreement, Profile
 from translators.document import Control, Finding
@@ -56,7 +55,7 @@ class MessageWork:
         most = 1 if alone else CHUNK_DOCUMENTS
         self.dropped |= set(dropped)
         out: Row = {
-            "expected_resume": _text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
+            "expected_resume": resume_text(self.position), "interchanges": [], "groups": [], "documents": [], "acknowledgments": [],
             "ta1s": [], "envelope_findings": [], "held": None,
         }  # fmt: skip
         if self._first:
@@ -75,7 +74,7 @@ class MessageWork:
                 if self._replays:
                     continue  # a replay is bounded by what was asked for, and lands in one commit
                 if size >= CHUNK_BYTES or len(out["documents"]) >= most or events >= CHUNK_EVENTS:
-                    out["resume"] = _text(self.position)
+                    out["resume"] = resume_text(self.position)
                     return out
         self.position = None
         out["resume"] = None
@@ -324,7 +323,3 @@ def _why_rejected(group: Group, reading: SetReading) -> str:
 
 def _count(text: str) -> int:
     return int(text) if text.isdigit() and len(text) < 9 else -1
-
-
-def _text(position: Row | None) -> str | None:
-    return None if position is None else json.dumps(position, separators=(",", ":"), sort_keys=True)

@@ -1,4 +1,4 @@
-"""The way out by AS2: a document becomes a message once, in its final bytes; every attempt sends those, and the receipt decides (as2.md 6, 7).
+"""The way out by AS2: a document becomes a message once, in its final bytes; every attempt sends those, and the receipt decides.
 
 Also brings our asynchronous receipts to their senders.
 """

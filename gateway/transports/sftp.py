@@ -1,4 +1,4 @@
-"""The way out by SFTP: a document goes to the partner's server under a temporary name and gets its last one when it is there whole (reliability.md R11).
+"""The way out by SFTP: a document goes to the partner's server under a temporary name and gets its last one when it is there whole.
 
 Knows the partner's server only as a `Remote`.
 """
@@ -105,7 +105,7 @@ class Placing:
 
     def __init__(self, remote: Remote, terms: SftpPush, delivery: ToDeliver, data: bytes, clock: Clock) -> None:
         self._remote, self._terms, self._delivery, self._data = remote, terms, delivery, data
-        self._name = name_of(terms.name, delivery, clock)
+        self._name = name_of(terms.name, delivery)
         self._mark = hashlib.sha256(delivery.id.encode()).hexdigest()[:8]
 
     def place(self) -> Confirmation:
@@ -179,7 +179,7 @@ class Placing:
         return f"{self._terms.folder.rstrip('/')}/{name}"
 
 
-def name_of(template: str, delivery: ToDeliver, clock: Clock) -> str:
+def name_of(template: str, delivery: ToDeliver) -> str:
     """What the file is called there. The time is that of the delivery, so that each attempt gives the same name."""
     attributes = json.loads(delivery.attributes)
     file_name = str(attributes.get("file_name") or "document")

@@ -17,7 +17,6 @@ LIMITS = XmlLimits(max_nodes=2_000_000)
 ENVELOPE = frozenset({"ISA", "IEA", "GS", "GE", "TA1"})
 KINDS = {"AN": "AN", "ID": "ID", "DT": "DT", "TM": "TM", "R": "R", "B": "B", "N": "N0"} | {f"N{digit}": f"N{digit}" for digit in range(10)}
 HL = "HL"
-UNBOUNDED = ">1"
 
 
 @dataclass(frozen=True, slots=True)

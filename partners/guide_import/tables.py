@@ -209,8 +209,3 @@ class _Tables:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def shape() -> dict[str, list[str]]:
-    """Each table with its columns, for words and docs."""
-    return {name: list(columns) for name, columns in TABLES.items()}

@@ -4,15 +4,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tests.databases import empty_database
-
-
-class Server(Protocol):
-    """A PostgreSQL of the trial's own."""
-
-    def get_uri(self) -> str: ...
 
 
 class CannotBeTried(Exception):

@@ -223,7 +223,7 @@ class _Opening:
     def _verified(self, signed: SignedData, data: memoryview) -> Entity:
         opened = self.opened
         opened.layers.append("signed")
-        found = verify(signed, forms_of(data, self.limits), self.signers, self.policy, self.at, self.limits)
+        found = verify(signed, forms_of(data), self.signers, self.policy, self.at, self.limits)
         form = data if found.form == "exact" else memoryview(_form(found.form, data))
         if opened.signer is None:
             opened.signer, opened.digest, opened.form, opened.mic_over = found.signer, found.digest, found.form, (form,)
@@ -260,7 +260,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 
 
-def forms_of(data: memoryview, limits: Limits) -> Forms:
+def forms_of(data: memoryview) -> Forms:
     """The exact bytes first. The others are made only when they are tried; each still needs the good signature."""
     rungs = ("crlf", "headers-crlf", "less-crlf", "more-crlf", "unfolded")
     return [("exact", lambda: (data,)), *((rung, partial(_pieces, rung, data)) for rung in rungs)]

@@ -15,7 +15,6 @@ from urllib.parse import unquote_to_bytes
 from translators.as2.errors import UNEXPECTED, As2Error
 from translators.as2.limits import Limits
 
-BLANKS = b" \t\r\n"
 _TOKEN = re.compile(r'\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
 _REST = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 NEWLINE, RETURN = 0x0A, 0x0D

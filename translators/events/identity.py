@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from translators.document import Document, Segment
 
 UNMEANT = frozenset({"evidence", "quality", "sequence", "purpose", "purpose_code", "written_at", "recorded_at"})
-"""Top fields that say how and when it was told, not what: the same content told again has the same meaning (design 5).
+"""Top fields that say how and when it was told, not what: the same content told again has the same meaning.
 A cancellation says `cancelled: true` in its data, so that it never passes for a repetition of what it cancels."""
 
 TOLD_LATER = ("evidence", "quality")

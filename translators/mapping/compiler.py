@@ -44,7 +44,7 @@ KEY_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a mapping tells who an event is (design 5)."""
+    """How a mapping tells who an event is."""
 
     business: list[Read]
     event: list[Read]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from translators.mapping.inverses import Unwritable
-from translators.mapping.language import Path, Step
+from translators.mapping.language import Path, Step, led_to
 from translators.mapping.placing import Form, Key, NewNode, Tree
 from translators.mapping.write_rules import ValueRule, assumed_texts
 
@@ -109,7 +109,7 @@ class Draft:
             if element not in node.texts:
                 self.set(node, element, text, "", assumed=True)
         for condition in step.conditions:
-            if condition.way and condition.values and not condition.negate and not _led_to(node, condition.way):
+            if condition.way and condition.values and not condition.negate and not led_to(node, condition.way):
                 here = node
                 for tag in condition.way:
                     here = next((child for child in here.children if child.tag == tag), None) or self.new(here, Step(tag, (), ()))
@@ -120,7 +120,7 @@ class Draft:
             return False
         for element, values, negate, way in step.conditions:
             if way:
-                texts = [one.texts.get(element, "") for one in _led_to(node, way)]
+                texts = [one.texts.get(element, "") for one in led_to(node, way)]
                 if (any(texts) if not values else any(text.encode() in values for text in texts)) is negate:
                     return False
                 continue
@@ -135,7 +135,7 @@ class Draft:
     def could_be(self, node: NewNode, step: Step) -> bool:
         """Whether an existing segment may still become one that the step means."""
         for element, values, negate, way in step.conditions:
-            texts = [one.texts.get(element) for one in _led_to(node, way)] if way else [node.texts.get(element)]
+            texts = [one.texts.get(element) for one in led_to(node, way)] if way else [node.texts.get(element)]
             told = [text.encode() for text in texts if text is not None]
             if told and values and any(text in values for text in told) is negate:
                 return False
@@ -153,11 +153,3 @@ class Draft:
             if tag == last.tag and (not last.levels or node.level in last.levels):
                 return node
         return None
-
-
-def _led_to(node: NewNode, way: tuple[str, ...]) -> list[NewNode]:
-    """The nodes that a way of tags leads to."""
-    found = [node]
-    for tag in way:
-        found = [child for one in found for child in one.children if child.tag == tag]
-    return found

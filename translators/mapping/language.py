@@ -14,8 +14,9 @@ Knows neither documents nor events; a fault in the text is a LanguageError that 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 
 MAX_EXPRESSION = 2_000  # characters; longer ones are mistakes
 LAST_ELEMENT = 99
@@ -68,6 +69,27 @@ class Path:
     """@number: the segment's ordinal among all of its tag in the set."""
     tries: bool = False
     """True where a later step may fail below the first segment of its kind and hold below the second (XML); X12 looks into the first alone."""
+
+
+class Below(Protocol):
+    """A segment with others below it, of a document that is read or of one that is being written."""
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def children(self) -> Sequence[Self]: ...
+
+
+Found = TypeVar("Found", bound=Below)
+
+
+def led_to(node: Found, way: tuple[str, ...]) -> list[Found]:
+    """The nodes that a way of tags leads to (Condition.way)."""
+    found = [node]
+    for tag in way:
+        found = [child for one in found for child in one.children if child.tag == tag]
+    return found
 
 
 class Constant(NamedTuple):

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from translators.document import Node
-from translators.mapping.language import LAST_ELEMENT, Element, Path, Step
-from translators.mapping.run import Run, led_to, meets
+from translators.mapping.language import LAST_ELEMENT, Element, Path, Step, led_to
+from translators.mapping.run import Run, meets
 
 FindOne = Callable[[Run, Node], Node | None]
 FindAll = Callable[[Run, Node], list[Node]]

@@ -3,7 +3,7 @@
 Knows the draft and where rules look; knows no value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from translators.mapping.draft import Draft, NoPlace
@@ -26,7 +26,7 @@ class Places:
             found = next((node for node in scope.ancestors() if node is not scope and self._draft.meets(node, first)), None)
         else:
             found = None
-            for level in scope.ancestors() if outward or path.reach == "outward" else (scope,):
+            for level in _levels(scope, path, outward):
                 found = (
                     level if self._draft.meets(level, first) else next((child for child in level.children if self._draft.meets(child, first)), None)
                 )
@@ -43,11 +43,7 @@ class Places:
         found = self.existing(scope, path, outward=outward)
         if found is not None:
             return found
-        node = self._begin(scope, path, outward=outward)
-        for step in path.steps[1:]:
-            below = next((child for child in node.children if self._draft.meets(child, step)), None)
-            node = below if below is not None else self._draft.new(node, step)
-        return node
+        return self._through(self._begin(scope, path, outward=outward), path.steps[1:], path)
 
     def _begin(self, scope: NewNode, path: Path, *, outward: bool) -> NewNode:
         """The first segment of a path: the one we stand at if it can be meant, else a new one where there is room."""
@@ -57,7 +53,7 @@ class Places:
         existing = next((child for child in scope.children if self._draft.meets(child, first)), None)
         if existing is not None and len(path.steps) > 1:
             return existing
-        levels = list(scope.ancestors()) if outward or path.reach == "outward" else [scope]
+        levels = list(_levels(scope, path, outward))
         for level in levels:
             if level.tag == first.tag and not first.levels:
                 self._draft.assume(level, first)
@@ -84,7 +80,7 @@ class Places:
         if len(path.steps) == 1:
             if encloses is not None:
                 return encloses
-            levels = list(scope.ancestors()) if outward or path.reach == "outward" else [scope]
+            levels = list(_levels(scope, path, outward))
             for level in levels:
                 if self._tree.room(level, last.tag) is not None:
                     return level
@@ -126,7 +122,7 @@ class Places:
         """The segment that opens the item's loop (LX): the last one if it says the same of it, else a new one."""
         first = path.steps[0]
         told = {key: item[name] for name, key, tag in block.carriers if tag == first.tag and name in item} if isinstance(item, Mapping) else {}
-        for level in scope.ancestors() if outward or path.reach == "outward" else (scope,):
+        for level in _levels(scope, path, outward):
             if level.tag == first.tag:
                 return level
             if self._tree.slot(level, first.tag) is None:
@@ -142,7 +138,7 @@ class Places:
     def _chain_to(self, scope: NewNode, path: Path, *, outward: bool) -> tuple[list[NewNode], tuple[Step, ...]]:
         """(the nodes from where a path begins to the one that holds its last step, the steps between them), the latest of each, made if need be."""
         steps = path.steps[:-1]
-        for level in scope.ancestors() if outward or path.reach == "outward" else (scope,):
+        for level in _levels(scope, path, outward):
             if level.tag == steps[0].tag:
                 chain, steps = [level], steps[1:]
                 break
@@ -202,7 +198,12 @@ class Places:
         last = path.steps[0]
         if path.reach == "nearest":
             return self.existing(scope, path, outward=False)
-        for level in scope.ancestors() if outward or path.reach == "outward" else (scope,):
+        for level in _levels(scope, path, outward):
             if level.tag == last.tag or self._tree.slot(level, last.tag) is not None:
                 return level
         return None
+
+
+def _levels(scope: NewNode, path: Path, outward: bool) -> Iterable[NewNode]:
+    """Where a path may begin: at the segment we stand at, and, where it looks outward, at each that encloses it, from the inside out."""
+    return scope.ancestors() if outward or path.reach == "outward" else (scope,)

@@ -9,7 +9,7 @@ from typing import Any
 
 from translators.document import Document, Finding, Node
 from translators.mapping.errors import MappingProblem
-from translators.mapping.language import Condition, Drop, Step
+from translators.mapping.language import Condition, Drop, Step, led_to
 from translators.mapping.values import Context, Unmapped
 
 Index = dict[str, list[Node]]
@@ -257,14 +257,6 @@ def _lies_in(node: Node, above: tuple[Step, ...]) -> bool:
             return False
         here = here.parent
     return True
-
-
-def led_to(node: Node, way: tuple[str, ...]) -> list[Node]:
-    """The nodes that a way of tags leads to."""
-    found = [node]
-    for tag in way:
-        found = [child for one in found for child in one.children if child.tag == tag]
-    return found
 
 
 def meets(levels: tuple[str, ...], conditions: tuple[Condition, ...], node: Node) -> bool:

@@ -17,7 +17,6 @@ from translators.mapping.write_values import Values
 MADE = frozenset({"evidence", "quality", "cancelled"})
 """Fields of an event that say how it was read; nothing of them is written."""
 PURPOSE, ORIGINAL = "purpose", "original"
-MAX_PROBLEMS = 50
 
 
 def write(plan: Plan, data: Mapping[str, Any], form: Form, zones: Zones) -> Written:
@@ -94,15 +93,15 @@ class _Writer:
     def _lists(self, waiting: list[tuple[ListRule, Any, str]], scope: NewNode) -> None:
         """The event's lists, in the mapping's order; items that name items of a later list wait for them."""
         order = {id(rule): place for place, rule in enumerate(self.plan.fields.values())}
-        pending: list[tuple[ListRule, Any, str, int]] = []
+        pending: list[tuple[ListRule, Any, str]] = []
         for rule, value, dotted in sorted(waiting, key=lambda one: order.get(id(one[0]), 0)):
             self._list(rule, value, scope, dotted, outward=True, again=pending)
         while pending:
-            left: list[tuple[ListRule, Any, str, int]] = []
-            for rule, item, dotted, _ in pending:
+            left: list[tuple[ListRule, Any, str]] = []
+            for rule, item, dotted in pending:
                 self._list(rule, [item], scope, dotted, outward=True, again=left, numbered=False)
             if len(left) == len(pending):
-                for rule, item, dotted, _ in left:
+                for rule, item, dotted in left:
                     block = next(block for block in rule.blocks if isinstance(block, ItemRule))
                     lost = [f"{key} {item[key]!r}" for key, _ in block.anchors if key in item and item[key] not in self.draft.items]
                     self.written.problems.append((dotted, f"names {' and '.join(lost) or 'each other in a circle'}, which no item has as its id"))
@@ -144,7 +143,7 @@ class _Writer:
         name: str,
         *,
         outward: bool,
-        again: list[tuple[ListRule, Any, str, int]] | None,
+        again: list[tuple[ListRule, Any, str]] | None,
         numbered: bool = True,
     ) -> None:
         """Each item into the first block that can tell all of it. `again` takes those that name items which are not there yet."""
@@ -155,7 +154,7 @@ class _Writer:
         for number, item in enumerate(items):
             dotted = f"{name}[{number}]" if numbered else name
             if again is not None and self._waits(rule, item):
-                again.append((rule, item, dotted, number))
+                again.append((rule, item, dotted))
                 continue
             self._item(rule, item, scope, dotted, used, outward=outward)
 

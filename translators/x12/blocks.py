@@ -72,7 +72,7 @@ def _split_binary(read: ReadAt, data: bytes, base: int, end: int, delimiters: De
         stop = data.find(delimiters.segment, at)
         begin = at + len(data[at : at + 256]) - len(data[at : at + 256].lstrip(tail))
         if data[begin : begin + 3] in (b"BIN", b"BDS") and data[begin + 3 : begin + 4] == delimiters.element:
-            after = binary_end(read, base + begin, end, delimiters)
+            after = binary_end(read, base + begin, delimiters)
             stop = after - base if after >= 0 else stop
             if stop + len(delimiters.segment) > len(data):
                 if raw or after < 0:

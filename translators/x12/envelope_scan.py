@@ -91,7 +91,7 @@ def control_segments(read: ReadAt, start: int, size: int, delimiters: Delimiters
         tag = found[2].translate(None, breaks).decode()
         needs = ("mixed-tails",) if found[1].strip(b"\r\n") else ()
         if tag in ("BIN", "BDS"):
-            after = binary_end(read, begin, size, delimiters)
+            after = binary_end(read, begin, delimiters)
             if note := _binary_fault(read, begin, after, size, terminator, options):
                 yield ControlSegment("", [], begin, begin, size, note)
                 return
@@ -155,8 +155,8 @@ def _next_chunk(read: ReadAt, base: int, data: bytes, at: int, size: int, termin
     return base + keep, 0, data[keep:] + more, bool(more)
 
 
-def binary_end(read: ReadAt, start: int, size: int, delimiters: Delimiters) -> int:
-    """Where the binary data of the BIN or BDS at `start` ends, by its length; beyond `size` if cut off; -1 if no length is given."""
+def binary_end(read: ReadAt, start: int, delimiters: Delimiters) -> int:
+    """Where the binary data of the BIN or BDS at `start` ends, by its length: behind the last byte there is, if cut off; -1 if no length is given."""
     fields = 3 if read(start, 3) == b"BIN" else 4
     head = read(start, 64).split(delimiters.element, fields - 1)
     if len(head) < fields or not re.fullmatch(rb"[0-9]{1,15}", head[fields - 2]):

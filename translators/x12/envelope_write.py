@@ -11,10 +11,11 @@ from translators.x12.header import FIRST_WITH_REPETITION, ID_QUALIFIER, VERSION
 from translators.x12.interchange import Interchange
 
 Composed = list[str | dict[str, str]]
-"""An interchange with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands."""
+"""An interchange with gaps for what only the commit knows: bytes as Latin-1 text, a gap as {"slot": name}. JSON as it stands.
 
-SLOTS = ("interchange_control", "group_control", "date6", "date8", "time4", "timestamp")
-"""ISA13 and IEA02 (nine digits), GS06 and GE02 (no padding), and the date and time of sending (UTC), also as one ISO 8601 text."""
+The names: interchange_control (ISA13 and IEA02, nine digits), group_control (GS06 and GE02, no padding), and of the time of sending, in UTC, date6, date8,
+time4 and timestamp (one ISO 8601 text).
+"""
 
 HIGHEST_CONTROL = 999_999_999
 OLDEST_ENVELOPE = "00401"

@@ -15,9 +15,6 @@ from translators.x12.layout import Loop, Place, Step
 from translators.x12.machine import ATTENTIVE, Machine, Table, machine_for
 from translators.x12.options import Options
 
-LOWERING = frozenset({"loose-order", "implicit-loop", "foreign-segment"})
-"""Leniencies that do not silence a finding: strictly it rejects, tolerantly the set is accepted with errors."""
-
 MAX_FAULTS_OF_A_SEGMENT = 99
 """AK4 under one AK3 (X12 997)."""
 

@@ -1,6 +1,7 @@
 """Every table, once: this is where migrations and backups find them all. The migrations are tested to arrive at exactly this.
 
-Instants are integers (gateway.clock). Every row carries its partner, so that the tables can be spread by it later. Knows nothing of what is done with rows.
+Instants are integers (gateway.clock). Every row that is about a partner's traffic carries the partner, so that those tables can be spread by it later.
+Knows nothing of what is done with rows.
 """
 
 from gateway.store.schema import metadata
