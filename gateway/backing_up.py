@@ -8,12 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.clock import Clock, as_text, now
+from gateway.clock import SECOND, Clock, Instant, as_text, instant_of, now
 from gateway.errors import StoreUnavailable
 from gateway.store import backup as rows
 from gateway.store import nodes
@@ -24,6 +24,8 @@ from gateway.store.store import Store
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LEAST_AHEAD, AHEAD_PER_SECOND = 1000, 20
+"""How far control numbers go on after a restore: no pair is given as many in a second. Gaps in them are legal, and they have nine digits."""
 
 
 class BackupRefused(Exception):
@@ -121,7 +123,9 @@ def check_backup(folder: Path, progress: Callable[[str, int], None] = lambda wha
     return manifest
 
 
-def restore_backup(folder: Path, database: Database, files: PayloadFiles, *, ahead: int, work: Work, clock: Clock = now) -> dict[str, Any]:
+def restore_backup(
+    folder: Path, database: Database, files: PayloadFiles, *, ahead: int | None = None, work: Work, clock: Clock = now
+) -> dict[str, Any]:
     """Into an empty database, in one transaction: afterwards everything is there, or nothing. Raises BackupRefused."""
     manifest = check_backup(folder, work.rows)
     if manifest["bucket"] is not None and files.bucket is None:
@@ -139,38 +143,58 @@ def restore_backup(folder: Path, database: Database, files: PayloadFiles, *, ahe
         if not rows.is_empty(connection):
             raise BackupRefused("the database is not empty; a backup is restored into an empty one, so that nothing is mixed")
         counts = rows.read_tables(connection, folder / "tables", list(manifest["tables"]), work.rows)
+        ahead = usual_ahead(manifest["taken_at"], clock()) if ahead is None else ahead
         in_doubt = rows.make_safe(connection, taken=manifest["taken_at"], ahead=ahead, at=clock())
     database.migrate()
     return {"taken_at": manifest["taken_at"], "tables": counts, "payload_files": manifest["payload_files"], "in_doubt": in_doubt, "ahead": ahead}
 
 
+def usual_ahead(taken_at: str, at: Instant) -> int:
+    """How much further control numbers go on: more than a pair was given since the backup, also by an earlier restore of the same one."""
+    return LEAST_AHEAD + AHEAD_PER_SECOND * max(0, at - instant_of(taken_at, at)) // SECOND
+
+
 def _copy_out(files: PayloadFiles, sha256: str, into: Path) -> int:
-    """Raises PayloadDamaged; a copy that is not sound is not left."""
-    source = files.local(sha256)
+    """Raises PayloadDamaged where the payload cannot be read whole, and OSError where the copy cannot be written; one that is not sound is not left."""
     target = into / sha256[:2] / sha256[2:4] / sha256
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest, size = hashlib.sha256(), 0
     try:
-        with source.open("rb") as file, target.open("xb") as copy:
-            while piece := file.read(CHUNK):
+        with target.open("xb") as copy:
+            for piece in _pieces(files, sha256):
                 digest.update(piece)
                 copy.write(piece)
                 size += len(piece)
-    except OSError as error:
+    except (OSError, PayloadDamaged):
         target.unlink(missing_ok=True)
-        raise PayloadDamaged(f"payload {sha256[:12]}… cannot be read: {error.strerror}") from error
+        raise
     if digest.hexdigest() != sha256:
         target.unlink()
         raise PayloadDamaged(f"payload {sha256[:12]}… does not have the checksum it was stored with")
     return size
 
 
+def _pieces(files: PayloadFiles, sha256: str) -> Iterator[bytes]:
+    """Raises PayloadDamaged; what goes wrong with the copy is none of its business."""
+    source = files.local(sha256)
+    try:
+        with source.open("rb") as file:
+            while piece := file.read(CHUNK):
+                yield piece
+    except OSError as error:
+        raise PayloadDamaged(f"payload {sha256[:12]}… cannot be read: {error.strerror}") from error
+
+
 def _copy_in(files: PayloadFiles, path: Path) -> None:
     spooled = files.spool / f"restore-{path.name}"
-    with path.open("rb") as file, spooled.open("wb") as copy:
-        shutil.copyfileobj(file, copy, CHUNK)
-        copy.flush()
-        os.fsync(copy.fileno())
+    try:
+        with path.open("rb") as file, spooled.open("wb") as copy:
+            shutil.copyfileobj(file, copy, CHUNK)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except OSError:
+        spooled.unlink(missing_ok=True)
+        raise
     files.settle(spooled, path.name)
 
 

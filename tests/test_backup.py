@@ -1,8 +1,11 @@
 """A backup is one moment of an installation, made while it works; a restored node knows that it does not know what came after."""
 
 import asyncio
+import contextlib
 import json
+import resource
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,12 @@ import pytest
 from sqlalchemy import select
 
 from gateway.backing_up import BackupRefused, Work, check_backup, make_backup, restore_backup
-from gateway.clock import as_text, now
+from gateway.clock import SECOND, as_text, instant_of, now
+from gateway.consumers.records import Consumer, Made, Rewind
 from gateway.store import backup as rows
 from gateway.store.engine import Database
 from gateway.store.payloads import PayloadFiles
+from gateway.store.receipts import take_controls
 from gateway.store.spool import INLINE_LIMIT
 from gateway.store.store import Store
 from tests.databases import empty_database
@@ -64,14 +69,27 @@ def test_everything_is_in_it_and_comes_back_on_either_database(tmp_path: Path, d
             files = PayloadFiles(new_folder(tmp_path))
             result = restore_backup(tmp_path / "backup", Database(elsewhere), files, ahead=500, work=Work())
             there = Store(elsewhere, tmp_path / "there" / "payloads")
-            unlike = ("deliveries", "lanes", "translate_lanes", "counters", "alarms", "throttles", "turns", "destinations", "consumers")
+            unlike = (
+                "deliveries",
+                "lanes",
+                "translate_lanes",
+                "counters",
+                "alarms",
+                "throttles",
+                "turns",
+                "destinations",
+                "consumers",
+                "audit",
+                "audit_heads",
+            )
             after = there.read(content).result(20)
             for name, found in before.items():
                 assert name in unlike or after[name] == found, name
+            assert set(before["audit"]) < set(after["audit"]), "each consumer's chain says that it was restored"
             assert result["in_doubt"] == count(there, "SELECT count(*) FROM deliveries WHERE state = 'due'") >= 1
             assert count(there, "SELECT count(*) FROM deliveries WHERE state = 'due' AND NOT unknown_outcome") == 0
             query = "SELECT sum(value) FROM counters WHERE substr(scope, 1, 5) <> 'turn:'"
-            assert count(there, query) == count(store, query) + 500 * count(store, query.replace("sum(value)", "count(*)"))
+            assert count(there, query) == count(store, query) + 500 * (count(store, query.replace("sum(value)", "count(*)")) + 1)
             assert [one.id for one in there.read(lambda tx: tx.exec_driver_sql("SELECT id FROM alarms").all()).result(20)].count(
                 "database.restored:-"
             ) == 1
@@ -231,6 +249,70 @@ def test_what_is_damaged_is_told_and_keeps_nothing_else_from_being_saved(tmp_pat
             assert check_backup(tmp_path / "backup") == manifest
 
     asyncio.run(act())
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Every write beyond fails, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_more_is_no_damaged_payload(tmp_path: Path):
+    """Else it would be called a backup, and have no payloads."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.sent("northway", status(1).body + b"\n" * (INLINE_LIMIT + 1))
+            await gateway.settle(lambda: gateway.effects())
+            with files_no_larger_than(INLINE_LIMIT), pytest.raises(OSError, match="File too large"):
+                await asyncio.to_thread(made, gateway.node.store, tmp_path / "backup")
+            assert not (tmp_path / "backup").exists()
+
+    asyncio.run(act())
+
+
+def lives(tmp_path: Path, taken: str, *moments: int) -> list[Store]:
+    """The same backup, restored at these moments (microseconds since 1970)."""
+    stores = []
+    for number, at in enumerate(moments):
+        url, payloads = f"sqlite:///{tmp_path / f'life{number}.db'}", PayloadFiles(tmp_path / f"life{number}" / "payloads")
+        restore_backup(tmp_path / "backup", Database(url), payloads, work=Work(), clock=lambda at=at: at)
+        stores.append(Store(url, tmp_path / f"life{number}" / "payloads"))
+    return stores
+
+
+def controls(store: Store, scope: str, count: int) -> set[int]:
+    return set(store.writer.submit(lambda tx, items: [take_controls(tx, "northway", scope, count)], None).result(20))
+
+
+def epoch(store: Store) -> int:
+    return int(store.read(lambda tx: tx.exec_driver_sql("SELECT epoch FROM consumers").scalar_one()).result(20))
+
+
+def test_no_life_of_a_backup_gives_what_another_has_given(tmp_path: Path):
+    """Control numbers, of pairs that the backup knows and of others; and epochs of cursors, one of which was set anew since the backup."""
+    first = Store(f"sqlite:///{tmp_path / 'a.db'}", tmp_path / "payloads")
+    assert first.consumers.make(Made(Consumer("wms", frozenset({"events"}), None, None, None, None, "1"), None, 0, "ann", now())).result(20)
+    controls(first, "known", 3)
+    manifest = made(first, tmp_path / "backup")
+    given = {scope: controls(first, scope, 400) for scope in ("known", "unknown")}
+    first.consumers.rewind(Rewind("wms", 0, "ann", "again", now(), "call")).result(20)
+    epochs = [epoch(first)]
+    first.close()
+    taken = instant_of(manifest["taken_at"], now())
+    for store in lives(tmp_path, manifest["taken_at"], taken + 30 * SECOND, taken + 60 * SECOND):
+        for scope, before in given.items():
+            numbers = controls(store, scope, 400)
+            assert not numbers & before
+            before |= numbers
+        epochs.append(epoch(store))
+        store.close()
+    assert len(set(epochs)) == 3
 
 
 def test_the_node_makes_one_while_a_command_looks(tmp_path: Path):

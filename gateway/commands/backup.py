@@ -14,8 +14,6 @@ from gateway.commands.options import Config, Data, Json
 
 LOOK = 0.3
 """Seconds between two looks at one that is under way."""
-AHEAD = 1000
-"""Control numbers: more than are given out between two backups; gaps in them are legal."""
 
 
 def backup(
@@ -27,10 +25,18 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Everything of one moment into a new folder, while the node works: rows, and the payload files that they name."""
+    from gateway.exits import FAILED
+
     manifest = _checked(folder) if check else _made(folder.absolute(), with_bucket, config, data_dir)
     if as_json:
         typer.echo(json.dumps(manifest, indent=2))
-        return
+    else:
+        _tell(folder, manifest, check)
+    if manifest["damaged"]:
+        raise typer.Exit(FAILED)  # a nightly job must not call that a backup without a word
+
+
+def _tell(folder: Path, manifest: dict[str, Any], check: bool) -> None:
     rows = sum(one["rows"] for one in manifest["tables"].values())
     where = f"{manifest['payload_files']:,} payload files" if manifest["bucket"] is None else f"payloads stay in {manifest['bucket']}"
     typer.echo(f"{folder}: {rows:,} rows as of {manifest['taken_at']}, {where}{', every byte as it was written' if check else ''}")
@@ -42,13 +48,16 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(help="A backup.")],
     ahead: Annotated[
-        int, typer.Option("--ahead", min=0, help="How much further control numbers go on: more than were given out since the backup.")
-    ] = AHEAD,
+        int | None,
+        typer.Option("--ahead", min=0, help="How much further control numbers go on, if not 1,000 and 20 for each second since the backup."),
+    ] = None,
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """A backup into an empty database, of either kind. What was due is marked as in doubt, so that nothing has its effect twice."""
+    from sqlalchemy.exc import DBAPIError
+
     from gateway.backing_up import BackupRefused, Work, restore_backup
     from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
@@ -70,15 +79,16 @@ def restore(
     except BackupRefused as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
-    except StoreUnavailable as error:
-        typer.echo(str(error), err=True)
+    except (StoreUnavailable, OSError, DBAPIError) as error:
+        words = f"the disk does not take it: {error.strerror}" if isinstance(error, OSError) else str(getattr(error, "orig", error))
+        typer.echo(f"{words}; nothing is restored: empty the data directory, make room, and begin again", err=True)
         raise typer.Exit(SERVICE_MISSING) from None
     if as_json:
         typer.echo(json.dumps(result, indent=2))
         return
     typer.echo(f"restored: {sum(result['tables'].values()):,} rows as of {result['taken_at']}, {result['payload_files']:,} payload files")
     typer.echo(
-        f"{result['in_doubt']:,} deliveries are in doubt and are looked up, or wait for a person, before they are sent again; control numbers go on {ahead:,} further."
+        f"{result['in_doubt']:,} deliveries are in doubt and are looked up, or wait for a person, before they are sent again; control numbers go on {result['ahead']:,} further."
     )
     typer.echo(
         "The node that this backup is of must never run again on its old data. What partners and the ERP have sent since then, they must send again."

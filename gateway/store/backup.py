@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, LargeBinary, Table, select, text
 
 from gateway.clock import Instant
-from gateway.store import feed
+from gateway.store import consumers, feed
 from gateway.store.alarms import raise_alarms
 from gateway.store.engine import Database
+from gateway.store.receipts import RESTORED
 from gateway.store.sql import many
 from gateway.store.tables import metadata
 
@@ -123,6 +124,10 @@ _SAFE = (
     "UPDATE replay_jobs SET lease_until = 0, node = NULL, fence = fence + 1",
     "UPDATE as2_messages SET lease_until = 0, node = NULL WHERE lease_until > 0",
 )
+_PAUSE = text("UPDATE replay_jobs SET state = 'paused' WHERE state = 'running'")
+_BEGIN_AT = text(
+    f"INSERT INTO counters (partner, scope, value) VALUES ('{RESTORED[0]}', '{RESTORED[1]}', :ahead) ON CONFLICT (partner, scope) DO NOTHING"  # noqa: S608 - names are ours
+)
 _AHEAD = text("UPDATE counters SET value = value + :ahead WHERE scope NOT LIKE 'turn: %'")
 _DUE = text("SELECT count(*) FROM deliveries WHERE state = 'due'")
 
@@ -131,12 +136,15 @@ def make_safe(tx: Connection, *, taken: str, ahead: int, at: Instant) -> int:
     """What has happened since the snapshot, this database does not know: nothing may be done twice for that. How many deliveries are in doubt."""
     for statement in _SAFE:
         tx.exec_driver_sql(statement if tx.dialect.name != "sqlite" else statement.replace("= true", "= 1"))
+    tx.execute(_PAUSE)  # a person decides whether what it sends again was sent since
     tx.execute(_AHEAD, {"ahead": ahead})
+    tx.execute(_BEGIN_AT, {"ahead": ahead})
     feed.restart(tx, [at])  # positions will be given again, to other events: a cursor of before would skip them
+    names = consumers.note_restored(tx, taken, at)
     due = int(tx.execute(_DUE).scalar_one())
     what = (
         f"this database was restored from a backup of {taken}. {due} deliveries that were due then are in doubt and are looked up or decided on before they"
-        f" are sent again; control numbers go on {ahead} further; what partners and the ERP have sent since then, they must send again"
+        f" are sent again; {names} consumers have the tokens, terms and cursors of then, so rotate what was rotated since; replays of many are paused; control numbers go on {ahead} further; what partners and the ERP have sent since then, they must send again"
     )
     raise_alarms(tx, [{"id": "database.restored:-", "kind": "database.restored", "partner": "-", "message": None, "text": what, "at": at}])
     return due

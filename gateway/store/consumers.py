@@ -92,6 +92,14 @@ def retire(tx: Connection, items: list[Retirement]) -> list[bool]:
     return done
 
 
+def note_restored(tx: Connection, taken: str, at: Instant) -> int:
+    """In the chain of each: its tokens, terms and cursor are those of a backup. How many there are."""
+    names = [row["name"] for row in listed(tx)]
+    for name in names:
+        _note(tx, name, at, "crossdock", "restored", {"from": taken})
+    return len(names)
+
+
 def note(tx: Connection, items: list[Noted]) -> list[None]:
     """Records of calls."""
     audit.append(tx, [(item.chain, item.call, item.at, item.what) for item in items], subject_as="call")

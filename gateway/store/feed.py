@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
-from gateway.clock import Instant, as_text
+from gateway.clock import SECOND, Instant, as_text
 from gateway.consumers.records import Behind, Commit, Consumer, Rewind, Standing, chain_of
 from gateway.store import audit
 from gateway.store.alarms import keep_open
@@ -35,7 +35,7 @@ _BEFORE = text("SELECT position FROM feed WHERE at < :at ORDER BY at DESC, posit
 
 _PLACED_AT = text("SELECT at FROM feed WHERE position = :position")
 _GONE = text("DELETE FROM feed WHERE position > :after AND position <= :until AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = feed.event)")
-_NEW_EPOCH = text("UPDATE consumers SET epoch = epoch + 1")
+_NEW_EPOCH = text("UPDATE consumers SET epoch = CASE WHEN epoch < :epoch THEN :epoch ELSE epoch + 1 END")
 
 _CURSOR = "SELECT position, epoch, committed_at FROM consumers WHERE name = :name AND retired_at IS NULL"
 _COMMIT = text("UPDATE consumers SET position = :position, committed_at = :at WHERE name = :name")
@@ -112,9 +112,11 @@ def prune(tx: Connection, items: list[int]) -> list[int]:
 def restart(tx: Connection, items: list[Instant]) -> list[int]:
     """Begins a new epoch for every consumer: of a database that was restored, where positions are given again to other events. How many there are.
 
+    It is named by its moment (seconds since 1970), so that no life before, of this backup or of the database that it is of, had the same.
+
     Whoever still holds a cursor of before is told to read on from its committed one, which was restored with the events.
     """
-    return [tx.execute(_NEW_EPOCH).rowcount for _ in items]
+    return [tx.execute(_NEW_EPOCH, {"epoch": at // SECOND}).rowcount for at in items]
 
 
 def warn_of_behind(tx: Connection, items: list[Behind]) -> list[None]:

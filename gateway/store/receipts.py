@@ -20,10 +20,14 @@ REPORT = "report"
 RECEIPTS = ("997:", "999:", "TA1:", "824:", "report:", "again:", "mdn:", "hook:")
 """How the ids of deliveries begin whose lane holds nothing else."""
 
+RESTORED = ("-", "restored")
+"""Partner and scope of the counter from which pairs begin that a backup does not know."""
 _COUNT_UP = text(
-    "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count)"
+    "INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, :count"  # noqa: S608 - names are ours
+    f" + COALESCE((SELECT r.value FROM counters r WHERE r.partner = '{RESTORED[0]}' AND r.scope = '{RESTORED[1]}'), 0))"
     " ON CONFLICT (partner, scope) DO UPDATE SET value = counters.value + :count RETURNING value"
 )
+"""A pair that was never counted begins at 1; in a database that was restored, behind what may have been counted of it since the backup."""
 
 
 def take_controls(tx: Connection, partner: str, scope: str, count: int) -> list[int]:
