@@ -4,7 +4,7 @@ Knows neither listeners nor destinations; whoever opens those asks here.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from gateway.clock import Clock
 from gateway.doors.callers import secret_bytes
@@ -15,6 +15,9 @@ from gateway.store import profiles as rows
 from gateway.store.store import Store, landed
 from partners.book import Book, Revision
 from partners.profile import Profile, read_profile
+
+ProfileText = Callable[[str, int], Awaitable[str]]
+"""(partner, revision) -> the profile's text."""
 
 
 class LiveProfiles:

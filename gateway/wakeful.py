@@ -1,11 +1,13 @@
 """A loop that looks for work until it is stopped: at once when somebody wakes it, and now and then besides, because the row is the truth and the wake a hint."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from gateway import journal
 
-PATIENCE_WITH_STORE = 1.0
-"""Seconds before it looks again after a trouble."""
+AFTER_TROUBLE = 1.0
+"""Seconds before a loop goes on after a trouble, whatever it was."""
 
 
 class Wakeful:
@@ -42,10 +44,34 @@ class Wakeful:
                     continue
             except Exception as error:  # a loop that ended here would never do its work again, and nobody would hear of it
                 journal.trouble(self.name, error)
-                await asyncio.sleep(PATIENCE_WITH_STORE)
+                await asyncio.sleep(AFTER_TROUBLE)
                 continue
             try:
                 async with asyncio.timeout(self.idle):
                     await self._wake.wait()
             except TimeoutError:
                 pass
+
+
+class Claiming(Wakeful):
+    """One that claims work and has several at once under way, each a task; where one ends it looks again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Ends the loop, then what is under way, wherever that is."""
+        await super().stop()
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake()

@@ -251,7 +251,7 @@ def test_a_replay_is_paused_resumed_and_cancelled_and_counts_nothing_twice(tmp_p
             await gateway.settle(lambda: rows(gateway, "SELECT fence FROM replay_jobs")[0][0] == 1)
             assert (await gateway.operate("replays.change", id=job["id"], state="pause"))["state"] == "paused"
             held.set()
-            await gateway.settle(lambda: not gateway.node.replay._jobs)
+            await gateway.settle(lambda: not gateway.node.replay._under_way)
             assert (await ended(gateway, job, "paused"))["counts"] == {}, "the chunk under way is not committed any more"
             with pytest.raises(Refused, match="it is paused, and pause does not fit that"):
                 await gateway.operate("replays.change", id=job["id"], state="pause")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.as2.records import Answered, Frozen
+from gateway.as2.records import Answered, Arrived, As2Claim, Decided, Frozen
 from gateway.clock import DAY, SECOND
 from gateway.records.alarms import Letter, Told
 from gateway.records.answers import Origin, Receipt, WrittenAnswer
@@ -147,17 +147,45 @@ def test_two_events_of_a_document_that_are_taken_at_once_accept_it(nodes: Nodes)
     assert rows(nodes[0], "SELECT state, verdict FROM owed") == [("due", "A")]
 
 
+def sent_by_as2(store: Store, sent: str) -> None:
+    """A message of ours on its way, for which an asynchronous MDN is owed."""
+    body = Payload.inline("as2:1", "northway", b"1")
+    frozen = Frozen("as2 1", "northway", sent, "<1@us>", "us", "northway", (), body, None, {}, "mic", "sha256", "async", False, DAY, 3, 1, AT)
+    store.freeze_as2(frozen).result(PATIENCE)
+
+
+BY_ITSELF = Answered(
+    "as2 1", "northway", "delivered", "delivered", "MIC matches", "processed", (), Payload.inline("mdn:1", "northway", b"mdn"), AT, "", "northway"
+)  # fmt: skip
+TAKEN = Answered("as2 1", "northway", "awaiting", "sent", "200: taken; its receipt comes by itself", "", (), None, AT, "")
+
+
 def test_a_receipt_that_comes_before_its_request_has_ended_stays(nodes: Nodes):
     """An asynchronous MDN comes to the other node while this one commits that the request was answered 200."""
     translated(nodes[0], 1, an_event("i1"))
-    sent = rows(nodes[0], "SELECT id FROM deliveries")[0][0]
-    body, receipt = Payload.inline("as2:1", "northway", b"1"), Payload.inline("mdn:1", "northway", b"mdn")
-    frozen = Frozen("as2 1", "northway", sent, "<1@us>", "us", "northway", (), body, None, {}, "mic", "sha256", "async", False, DAY, 3, 1, AT)
-    nodes[0].freeze_as2(frozen).result(PATIENCE)
-    by_itself = Answered("as2 1", "northway", "delivered", "delivered", "MIC matches", "processed", (), receipt, AT, "", "northway")
-    taken = Answered("as2 1", "northway", "awaiting", "sent", "200: taken; its receipt comes by itself", "", (), None, AT, "")
-    assert meet(nodes, lambda node: node.answer_as2(by_itself), lambda node: node.answer_as2(taken)) == ("delivered", "delivered")
+    sent_by_as2(nodes[0], rows(nodes[0], "SELECT id FROM deliveries")[0][0])
+    assert meet(nodes, lambda node: node.answer_as2(BY_ITSELF), lambda node: node.answer_as2(TAKEN)) == ("delivered", "delivered")
     assert rows(nodes[0], "SELECT state, disposition FROM as2_messages") == [("delivered", "processed")]
+
+
+def test_what_gets_its_receipt_at_this_moment_is_not_sent_again(nodes: Nodes):
+    translated(nodes[0], 1, an_event("i1"))
+    (one,) = claimed(nodes[0])
+    nodes[0].settle(settled(one)).result(PATIENCE)
+    sent_by_as2(nodes[0], one.id)
+    nodes[0].answer_as2(TAKEN).result(PATIENCE)
+    late = AT + DAY + 1
+    assert meet(nodes, lambda node: node.answer_as2(BY_ITSELF), lambda node: node.chase_as2(late)) == ("delivered", 0)
+    assert rows(nodes[0], "SELECT state FROM deliveries") == [("delivered",)]
+
+
+def test_an_as2_message_that_is_opened_at_this_moment_is_not_claimed(nodes: Nodes):
+    payload = Payload.inline("as2:1", "northway", b"1")
+    arrived = Arrived("as2 1", "northway", "northway", "us", "<1@northway>", (), payload, "test", "async", False, None, 1, AT)
+    nodes[0].keep_as2(arrived).result(PATIENCE)
+    decided = Decided(arrived, (replace(incoming(1), channel="as2"),), {}, None, None, None, None, (), AT, kept=True)
+    _, got = meet(nodes, lambda node: node.decide_as2(decided), lambda node: node.claim_as2(As2Claim("b", CLAIMED, CLAIMED + 1, 10)))
+    assert got == []
 
 
 def test_what_is_sent_to_try_a_destination_does_not_go_to_its_fallback(nodes: Nodes):

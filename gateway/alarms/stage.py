@@ -20,9 +20,8 @@ from gateway.store import alarms as rows
 from gateway.store.payloads import Payload
 from gateway.store.store import Store, landed
 from gateway.targets.base import Destination
+from gateway.wakeful import Wakeful
 
-LOOK = 1.0
-"""Seconds between looks for news."""
 MOST = 500
 """Alarms that are noted as told in one commit."""
 SILENT = 30 * SECOND
@@ -30,32 +29,26 @@ SILENT = 30 * SECOND
 LAST_WORDS = 10.0
 
 
-class Herald:
+class Herald(Wakeful):
+    name = "herald"
+    idle = 1.0
+
     def __init__(self, store: Store, settings: Alarms, channels: dict[str, Destination], *, node: str, clock: Clock) -> None:
         """`channels` are the destinations by their names, such as alarm:mail."""
+        super().__init__()
         self._store, self._settings, self._channels, self._node, self._clock = store, settings, channels, node, clock
         self._terms: dict[str, AlarmChannel] = {f"alarm:{name}": terms for name, terms in settings.channels()}
         self._silent_since: Instant | None = None
         self._told_silence: Instant = 0
-        self._loop: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="herald")
-
-    async def stop(self) -> None:
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.tell()
-                self._silent_since = None
-            except Exception as error:  # a loop that ended here would tell nobody anything any more
-                journal.trouble("alarms", error)
-                await self._silence(error)
-            await asyncio.sleep(LOOK)
+    async def _look(self) -> bool:
+        try:
+            await self.tell()
+            self._silent_since = None
+        except Exception as error:  # people must be told without the store, then
+            journal.trouble("alarms", error)
+            await self._silence(error)
+        return False
 
     async def tell(self) -> int:
         """One look: the number of alarms that were noted as told, with a letter or, where no channel wants them, without."""

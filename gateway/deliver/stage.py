@@ -22,6 +22,7 @@ from gateway.store import breaker
 from gateway.store.payloads import DAMAGED, PayloadDamaged, checked
 from gateway.store.store import Store, landed
 from gateway.targets.base import Accepted, Confirmation, Destination
+from gateway.wakeful import AFTER_TROUBLE
 
 LEASE = timedelta(seconds=15)
 LAST_ATTEMPTS = 10.0
@@ -32,7 +33,6 @@ MOST_CLAIMED = 100
 GOOD = frozenset({"delivered", "accepted"})
 BUSY = frozenset({409, 425})
 """Answers about one request that is still at work: no sign that the destination fails."""
-PATIENCE_WITH_STORE = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -147,7 +147,7 @@ class DeliverStage:
         except Exception as error:
             # Whatever it is: a loop that ended here would leave the destination without a word.
             journal.trouble("deliver: claim", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
             return Claimed([])
         if claimed.state != self._states.get(destination.name, breaker.CLOSED):
             self._states[destination.name] = claimed.state

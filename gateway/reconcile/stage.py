@@ -4,11 +4,12 @@ Knows the store's rows; what is worded is wording.py's business.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from gateway import journal
 from gateway.clock import SECOND, Clock, new_id
 from gateway.errors import StoreUnavailable
+from gateway.live_profiles import ProfileText
 from gateway.reconcile.wording import word
 from gateway.records.answers import OwedAnswer, WrittenAnswer
 from gateway.store.owed import due_answers
@@ -20,9 +21,6 @@ from partners.profile import Profile, read_profile
 TOGETHER = 100
 OVERDUE_EVERY = 5 * SECOND
 """Between looks for answers that are overdue."""
-
-ProfileText = Callable[[str, int], Awaitable[str]]
-"""(partner, revision) -> the profile's text."""
 
 
 class ReconcileStage(Wakeful):

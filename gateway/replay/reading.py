@@ -4,11 +4,12 @@ Knows the workers only as something that turns jobs into rows, and nothing of wh
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gateway.clock import as_text
+from gateway.live_profiles import ProfileText
 from gateway.replay.records import Portion, Stored
 from gateway.store.payloads import DAMAGED, PayloadDamaged, PayloadFiles, sound
 
@@ -17,7 +18,6 @@ TOGETHER = 32
 SMALL = 64 * 1024
 LOST = "reading it has ended a worker process twice"
 
-ProfileText = Callable[[str, int], Awaitable[str]]
 Row = dict[str, Any]
 
 

@@ -19,9 +19,9 @@ from gateway.replay.summary import Summary
 from gateway.store import dead_letters
 from gateway.store import replay_pages as pages
 from gateway.store.store import Store, landed
+from gateway.wakeful import AFTER_TROUBLE, Claiming
 
 LEASE = timedelta(seconds=15)
-IDLE = 0.5
 JOBS = 4
 """At once; further ones wait."""
 LOOK = 0.05
@@ -30,48 +30,27 @@ CHUNK = 100
 """Dead letters in one commit."""
 STILL_DUE = 0.1
 """The part of a chunk of deliveries that may still be due when the next one is queued."""
-PATIENCE_WITH_STORE = 1.0
 
 Read = tuple[Page, list[Reading], list[Told]]
 
 
-class ReplayStage:
+class ReplayStage(Claiming):
+    name = "replay"
+    idle = 0.5
+
     def __init__(
         self, store: Store, reader: Reader, *, node: str, clock: Clock, targets: frozenset[str], on_queued: Callable[[], None] = lambda: None
     ) -> None:
+        super().__init__()
         self._store, self._reader, self._node, self._clock = store, reader, node, clock
         self._targets = targets
         self._on_queued = on_queued
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="replay")
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    async def stop(self) -> None:
-        """Ends between chunks or in one, of which then nothing is committed."""
-        tasks = [*([self._loop] if self._loop else []), *self._jobs]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            for job in await self._claim(JOBS - len(self._jobs)):
-                task = asyncio.create_task(self._job(job))
-                self._jobs.add(task)
-                task.add_done_callback(self._jobs.discard)
-                task.add_done_callback(lambda _: self._wake.set())
-            try:
-                async with asyncio.timeout(IDLE):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+    async def _look(self) -> bool:
+        """A job that is cut in a chunk when the stage stops has nothing of that chunk committed."""
+        for job in await self._claim(JOBS - len(self._under_way)):
+            self._begin(self._job(job))
+        return False
 
     async def _claim(self, room: int) -> list[Job]:
         if room <= 0:
@@ -81,7 +60,7 @@ class ReplayStage:
             jobs = await landed(self._store.claim_replays(JobClaim(self._node, now, now + span(LEASE), room)))
         except Exception as error:  # a loop that ended here would leave all jobs where they are
             journal.trouble("replay: claim", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
             return []
         if jobs:
             reach("replay.claimed")
@@ -100,7 +79,7 @@ class ReplayStage:
                 raise
         except StoreUnavailable as error:
             journal.trouble(f"replay: {job.asked.id}", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
         except Exception as error:
             # The one place that catches all: a person must learn why it does not go on.
             journal.trouble(f"replay: {job.asked.id}", error)

@@ -35,7 +35,7 @@ from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.payload_rows import put_payloads
 from gateway.store.serial import writes_lanes
-from gateway.store.sql import held, in_lists, insert, many, one_of
+from gateway.store.sql import free, held, in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
 
@@ -60,10 +60,8 @@ _DECIDE = text(
     " WHERE id = :id"
 )
 _MAKE_ROOM = text("UPDATE as2_messages SET key = NULL WHERE id = :id")
-_CLAIM = text(
-    "UPDATE as2_messages SET lease_until = :until, node = :node WHERE id IN (SELECT id FROM as2_messages WHERE state = 'kept' AND lease_until <= :now"
-    " ORDER BY at LIMIT :limit) AND lease_until <= :now RETURNING id"
-)
+_TO_OPEN = text("SELECT id FROM as2_messages WHERE state = 'kept' AND lease_until <= :now ORDER BY at LIMIT :limit")
+_LEASE = text("UPDATE as2_messages SET lease_until = :until, node = :node WHERE id = :id")
 _PAYLOAD = text("SELECT size, sha256, data FROM payloads WHERE id = :id")
 _ASIDE = text("UPDATE as2_messages SET state = 'damaged', reason = :reason, key = NULL, lease_until = 0 WHERE id = :id AND state = 'kept'")
 _MOVE = text("UPDATE as2_messages SET state = :state, reason = :reason WHERE id = :id")
@@ -123,7 +121,8 @@ class As2Verbs:
         """Messages that are kept and not yet opened, leased."""
         results = []
         for item in items:
-            taken = [row.id for row in tx.execute(_CLAIM, {"until": item.until, "node": item.node, "now": item.now, "limit": item.limit})]
+            taken = [row.id for row in tx.execute(free(tx, _TO_OPEN), {"now": item.now, "limit": item.limit})]
+            many(tx, _LEASE, [{"id": one, "until": item.until, "node": item.node} for one in taken])
             results.append([_as2(row) for row in in_lists(tx, _BY_ID, taken)])
         return results
 
@@ -300,7 +299,7 @@ class As2Verbs:
         """Sends again, under its own id and in the same bytes, what waits too long for its asynchronous receipt; how many."""
         counts = []
         for now in items:
-            rows = tx.execute(_CHASE, {"now": now, "limit": MOST_CHASED}).all()
+            rows = tx.execute(free(tx, _CHASE), {"now": now, "limit": MOST_CHASED}).all()
             for row in sorted(rows, key=lambda one: str(one.lane)):
                 tx.execute(LANE_AGAIN, {"id": row.delivery})
                 tx.execute(REDELIVER, {"id": row.delivery, "at": now, "position": self.ticks()})

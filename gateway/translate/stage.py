@@ -5,7 +5,7 @@ Knows workers only as a pool that turns jobs into rows.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +16,7 @@ from gateway import journal, traces
 from gateway.clock import SECOND, Clock, as_text, span
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.failpoints import reach
+from gateway.live_profiles import ProfileText
 from gateway.records.answers import Acknowledgment, Receipt
 from gateway.records.documents import document_row
 from gateway.records.translation import Chunk, ChunkKept, ToTranslate, TranslateClaim, TranslateLane
@@ -24,9 +25,9 @@ from gateway.store.payloads import DAMAGED, PayloadDamaged, checked, sound
 from gateway.store.store import Store, landed
 from gateway.translate.pool import Pool, WorkerLost
 from gateway.translate.telling import CHUNK_DOCUMENTS
+from gateway.wakeful import AFTER_TROUBLE, Claiming
 
 LEASE = timedelta(seconds=15)
-IDLE = 0.25
 LANES = 16
 MESSAGES = 512
 """Of one lane at most in one claim: between two claims of a lane the workers wait for its last commit, its release and the next claim."""
@@ -37,17 +38,16 @@ SMALL = 64 * 1024
 LONGEST_TURN = 2.0
 """Seconds for which a large message may have a worker that another partner waits for; what it had in its mind is then read again."""
 MOST_LOSSES = 3
-PATIENCE_WITH_STORE = 1.0
-
-ProfileText = Callable[[str, int], Awaitable[str]]
-"""(partner, revision) -> the profile's text."""
 
 
-class TranslateStage:
+class TranslateStage(Claiming):
+    name = "translate"
+
     def __init__(
         self, store: Store, pool: Pool, *, node: str, clock: Clock, profile_text: ProfileText, on_kept: Callable[[], None] = lambda: None,
         hooks: Callable[[str], bool] = lambda partner: False, on_translated: Callable[[str, dict[str, int], float | None], None] = lambda *told: None,
     ) -> None:  # fmt: skip
+        super().__init__()
         self._store = store
         self._pool = pool
         self._node = node
@@ -56,48 +56,21 @@ class TranslateStage:
         self._on_kept = on_kept
         self._hooks = hooks
         self._on_translated = on_translated
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
-        self._lanes: set[asyncio.Task[None]] = set()
         self._held: set[tuple[str, str]] = set()
         """Lanes from their claim to their release, by partner and channel."""
-
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="translate")
-
-    def wake(self) -> None:
-        self._wake.set()
 
     def wake_for(self, partner: str, channel: str) -> None:
         """A message of this lane is kept. While the lane is ours nothing can be claimed for it: its release looks for what has come meanwhile."""
         if (partner, channel) not in self._held:
-            self._wake.set()
+            self.wake()
 
-    async def stop(self) -> None:
-        """Ends after the chunks under way; what is left is claimed again when its lease runs out, or at the next start."""
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-        for task in self._lanes:
-            task.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            room = LANES - len(self._lanes)
-            lanes = await self._claim(room) if room > 0 else []
-            for lane in lanes:
-                task = asyncio.create_task(self._lane(lane))
-                self._lanes.add(task)
-                task.add_done_callback(self._lanes.discard)
-                task.add_done_callback(lambda _: self._wake.set())
-            if not lanes:
-                try:
-                    async with asyncio.timeout(IDLE):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+    async def _look(self) -> bool:
+        """Whether it got any. A chunk that is cut when the stage stops is claimed again when its lease runs out, or at the next start."""
+        room = LANES - len(self._under_way)
+        lanes = await self._claim(room) if room > 0 else []
+        for lane in lanes:
+            self._begin(self._lane(lane))
+        return bool(lanes)
 
     async def _claim(self, room: int) -> list[TranslateLane]:
         now = self._clock()
@@ -106,7 +79,7 @@ class TranslateStage:
         except Exception as error:
             # Whatever it is: a loop that ended here would leave every partner waiting, and nobody would know why.
             journal.trouble("translate: claim", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
             return []
         if lanes:
             reach("translate.claimed")
@@ -128,11 +101,11 @@ class TranslateStage:
                     task.cancel()
         except StoreUnavailable as error:
             journal.trouble("translate: COMMIT 2", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
         except Exception as error:
             # The one place that catches all: the lane must be released, and the journal must know.
             journal.trouble("translate", error)
-            await asyncio.sleep(PATIENCE_WITH_STORE)
+            await asyncio.sleep(AFTER_TROUBLE)
         finally:
             renewing.cancel()
             try:
