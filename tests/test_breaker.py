@@ -373,11 +373,11 @@ def test_a_schedule_that_ended_during_an_outage_has_not_ended(store: Store):
     stage = DeliverStage(store, [], node="a", clock=lambda: now, retries=retries, quotas=lambda name: (Quota(), Quotas()), breaker=TERMS)
 
     async def go(destination: Scripted) -> list[Any]:
-        taken = (await stage._claim(destination, 4)).deliveries  # type: ignore[arg-type]
-        for one in taken:
+        claimed = await stage._claim(destination, 4)  # type: ignore[arg-type]
+        for one in claimed.deliveries:
             one = replace(one, data=b"{}", sha256="44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
-            await stage._attempt(destination, Attempt(one))  # type: ignore[arg-type]
-        return taken
+            await stage._attempt(destination, Attempt(one, claimed.until))  # type: ignore[arg-type]
+        return claimed.deliveries
 
     assert len(asyncio.run(go(Scripted("temporary")))) == 1
     assert lives_states(store) == ["due"]

@@ -52,8 +52,9 @@ def attempted(store: Store, made: Callable[[], Any], at: int, **retries: Any) ->
 
     async def act() -> None:
         destination = made()
-        for one in (await stage._claim(destination, 4)).deliveries:
-            await stage._attempt(destination, Attempt(one))
+        claimed = await stage._claim(destination, 4)
+        for one in claimed.deliveries:
+            await stage._attempt(destination, Attempt(one, claimed.until))
         await destination.close()
 
     asyncio.run(act())

@@ -1,20 +1,27 @@
 """Lanes: in order, one in flight, and a holder that slept past its lease can write nothing."""
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from gateway.clock import SECOND
+from gateway.deliver.stage import Attempt, DeliverStage
 from gateway.records.deliveries import Renewal, Settled, ToDeliver
 from gateway.records.documents import DocumentRow, EventRow
 from gateway.records.translation import Chunk, TranslateClaim
 from gateway.scheduling import LaneClaim, Quota, Quotas, Rate
+from gateway.settings import Retries
 from gateway.store import claims
 from gateway.store.store import Store
+from gateway.targets.base import Confirmation
 from tests import scheduling
 from tests.databases import migrated_database
+from tests.scheduling import START, put
 from tests.test_store_writer import incoming
 
 TARGET = "target:erp"
@@ -207,3 +214,49 @@ def test_a_claim_does_not_wait_for_another_node_whose_claim_is_not_committed(pos
     finally:
         other.dispose()
         store.close()
+
+
+class Sent:
+    name, concurrency, marks_sending = TARGET, 4, False
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    async def deliver(self, delivery: ToDeliver, data: bytes) -> Confirmation:
+        self.ids.append(delivery.id)
+        return Confirmation(200, b"")
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+@pytest.mark.parametrize(("slept", "sent"), [(14 * SECOND, True), (15 * SECOND, False)])
+def test_who_slept_past_its_lease_sends_nothing(store: Store, slept: int, sent: bool):
+    """The ERP may know the key; a folder, a partner or a mailbox would get it twice, and the older behind the newer."""
+    (one,) = put(store, "p", ["s1"])
+    at, there = [START], Sent()
+    stage = DeliverStage(store, [], node="a", clock=lambda: at[0], retries=Retries(), quotas=lambda name: (Quota(), Quotas()))
+
+    async def act() -> None:
+        claimed = await stage._claim(there, 4)
+        at[0] += slept
+        for delivery in claimed.deliveries:
+            await stage._attempt(there, Attempt(delivery, claimed.until))
+
+    asyncio.run(act())
+    assert there.ids == ([one] if sent else [])
+
+
+REPLAYED = [{"profile_revision": 2}, {"override": json.dumps({"name": "rejected", "who": "ann", "reason": "it is right"})}]
+
+
+@pytest.mark.parametrize("replayed", REPLAYED)
+def test_a_chunk_that_was_read_before_a_persons_replay_changes_nothing(store: Store, replayed: dict[str, Any]):
+    """Of a node that slept: the message is to be read under another revision, or with an override."""
+    store.keep_message(incoming(1)).result(20)
+    ((name, value),) = replayed.items()
+    change = text(f"UPDATE messages SET {name} = :value")
+    store.writer.submit(lambda tx, items: [tx.execute(change, {"value": value}) and None], None).result(20)
+    chunk = Chunk(f"{1:026d}", "northway", "http", 1, 10 * SECOND, None, None, 10 * SECOND, "node")
+    assert store.keep_chunk(chunk).result(20).stale
+    assert not store.keep_chunk(replace(chunk, **{name: 2 if name == "profile_revision" else "rejected"})).result(20).stale

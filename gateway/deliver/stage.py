@@ -13,7 +13,7 @@ from functools import partial
 from gateway import journal, traces
 from gateway.clock import SECOND, Clock, Instant, span
 from gateway.deliver.backoff import backoff
-from gateway.errors import DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
+from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
 from gateway.records.deliveries import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
@@ -40,9 +40,15 @@ class Attempt:
     """A delivery that is under way."""
 
     delivery: ToDeliver
+    until: Instant
+    """When its lease ends."""
     is_sending: bool = True
     """Until its outcome is known: only so long can a lost lease end it."""
     task: "asyncio.Task[None] | None" = None
+
+
+class LeaseLost(CrossdockError):
+    """Another node may have begun an attempt by now."""
 
 
 class DeliverStage:
@@ -104,7 +110,7 @@ class DeliverStage:
                 room = min(MOST_CLAIMED, destination.concurrency - len(attempts))
                 claimed = await self._claim(destination, room) if room > 0 else Claimed([])
                 for delivery in claimed.deliveries:
-                    attempt = Attempt(delivery)
+                    attempt = Attempt(delivery, claimed.until)
                     attempts.add(attempt)
                     attempt.task = asyncio.create_task(self._attempt(destination, attempt))
                     attempt.task.add_done_callback(partial(self._over, attempt, attempts, wake))
@@ -149,6 +155,7 @@ class DeliverStage:
             journal.trouble("deliver: claim", error)
             await asyncio.sleep(AFTER_TROUBLE)
             return Claimed([])
+        claimed = replace(claimed, until=claim.until)
         if claimed.state != self._states.get(destination.name, breaker.CLOSED):
             self._states[destination.name] = claimed.state
             journal.steered(destination.name, claimed.state)
@@ -159,7 +166,7 @@ class DeliverStage:
     async def _attempt(self, destination: Destination, attempt: Attempt) -> None:
         """One try under its lease; whatever happens, one COMMIT 3 says what came of it, or the lease runs out and another holder goes on."""
         try:
-            settled = await self._outcome(destination, attempt.delivery)
+            settled = await self._outcome(destination, attempt)
             attempt.is_sending = False
             if settled is not None:
                 await self._settle(settled)
@@ -178,12 +185,16 @@ class DeliverStage:
             self._on_settled(settled)
             journal.attempted(settled.delivery, settled.destination, settled.outcome, settled.status, settled.duration, settled.text or None)
 
-    async def _send(self, destination: Destination, delivery: ToDeliver) -> Confirmation | Accepted:
+    async def _send(self, destination: Destination, attempt: Attempt) -> Confirmation | Accepted:
+        """Raises LeaseLost where this process slept past its lease: another node has sent it by now, or will."""
+        delivery = attempt.delivery
         data = delivery.data
         if data is None:
             data = await asyncio.to_thread(self._store.files.read, delivery.sha256)
         else:
             checked(data, delivery.sha256)
+        if self._clock() >= attempt.until:
+            raise LeaseLost
         return await destination.deliver(delivery, data)
 
     async def _renew(self, attempts: set[Attempt]) -> None:
@@ -200,20 +211,25 @@ class DeliverStage:
 
     async def _renew_one(self, attempt: Attempt) -> None:
         lane, fence = attempt.delivery.lane, attempt.delivery.fence
+        until = self._clock() + span(LEASE)
         try:
-            ours = await landed(self._store.renew_lease(Renewal(lane, fence, self._clock() + span(LEASE))))
+            ours = await landed(self._store.renew_lease(Renewal(lane, fence, until)))
         except StoreUnavailable:
             ours = False
+        if ours:
+            attempt.until = until
         if not ours and attempt.is_sending and attempt.task:
             attempt.task.cancel()
 
-    async def _outcome(self, destination: Destination, delivery: ToDeliver) -> Settled | None:
+    async def _outcome(self, destination: Destination, attempt: Attempt) -> Settled | None:
         """What came of one try; None where its lease was lost."""
         if not traces.are_on():
-            return await self._tried(destination, delivery)
+            return await self._tried(destination, attempt)
+        delivery = attempt.delivery
         started, above = self._clock(), json.loads(delivery.attributes).get("traceparent")
         own = traces.begin(above)
-        settled = await self._tried(destination, replace(delivery, trace=own))
+        attempt.delivery = replace(delivery, trace=own)
+        settled = await self._tried(destination, attempt)
         if settled is not None and settled.outcome != "pending":
             traces.tell(
                 f"deliver {delivery.destination}", own, above, started, self._clock(), kind="client", delivery=delivery.id, partner=delivery.partner,
@@ -221,10 +237,12 @@ class DeliverStage:
             )  # fmt: skip
         return settled
 
-    async def _tried(self, destination: Destination, delivery: ToDeliver) -> Settled | None:
-        started = self._clock()
+    async def _tried(self, destination: Destination, attempt: Attempt) -> Settled | None:
+        delivery, started = attempt.delivery, self._clock()
         try:
-            said = await self._send(destination, delivery)
+            said = await self._send(destination, attempt)
+        except LeaseLost:
+            return None
         except UnknownOutcome as error:
             return await self._later(delivery, started, "unknown", error, error.retry_after)
         except TemporaryFailure as error:

@@ -44,6 +44,8 @@ class Claimed:
     """When to ask again, where that is known: a token is there then, or a rest is over."""
     state: str = "closed"
     """The breaker's."""
+    until: Instant = 0
+    """When the leases end that the claim took."""
 
 
 AttemptOutcome = Literal["delivered", "temporary", "unknown", "permanent", "destination", "accepted", "pending"]

@@ -13,7 +13,7 @@ from gateway.records.translation import Chunk
 from gateway.store.sql import at_keys, in_lists, one_of
 from gateway.store.standings import Standings
 
-_STATES = one_of("SELECT id, state, resume FROM messages WHERE id IN :keys")
+_STATES = one_of("SELECT id, state, resume, profile_revision, override FROM messages WHERE id IN :keys")
 _SEEN = ("partner", "stream", "sender", "receiver", "control")
 _CONTENT = ("partner", "stream", "set_id", "content_hash")
 _IDENTITIES = one_of("SELECT id, revision, meaning_hash, event, document, at, subject FROM identities WHERE id IN :keys")

@@ -3,6 +3,7 @@
 Here, and only here, it is decided what was seen before: pure code brings keys and hashes, the rows know the past.
 """
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,7 +58,7 @@ class TranslationVerbs:
 
     def _decide(self, chunk: Chunk, past: Past, settling: Settling, writes: Writes) -> ChunkKept:
         row = past.messages.get(chunk.message)
-        if row is None or row.state != "received" or row.resume != chunk.expected_resume:
+        if row is None or row.state != "received" or row.resume != chunk.expected_resume or not _is_asked_so(row, chunk):
             return ChunkKept(True, {}, {})
         if chunk.held is not None:
             self._hold_message(chunk, chunk.held, writes)
@@ -304,3 +305,9 @@ def _is_of(edited_from: str | None, document: str) -> bool:
 class _Moved:
     state: str
     resume: str | None
+
+
+def _is_asked_so(row: Any, chunk: Chunk) -> bool:
+    """Whether the message is to be read as this chunk was: a node that slept meanwhile knows nothing of a person's replay, under another revision or with an override."""
+    asked = json.loads(row.override)["name"] if row.override else None
+    return bool(row.profile_revision == chunk.profile_revision and (asked == chunk.override or chunk.edited_from is not None))
