@@ -136,10 +136,7 @@ def restore_backup(
         work.done += 1
     database.check_settings()
     database.migrate(manifest["schema"])
-    with database.writing.connect() as connection, connection.begin():
-        if not database.is_sqlite:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    with rows.in_one_transaction(database) as connection:
         if not rows.is_empty(connection):
             raise BackupRefused("the database is not empty; a backup is restored into an empty one, so that nothing is mixed")
         counts = rows.read_tables(connection, folder / "tables", list(manifest["tables"]), work.rows)

@@ -56,8 +56,6 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """A backup into an empty database, of either kind. What was due is marked as in doubt, so that nothing has its effect twice."""
-    from sqlalchemy.exc import DBAPIError
-
     from gateway.backing_up import BackupRefused, Work, restore_backup
     from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
@@ -79,8 +77,8 @@ def restore(
     except BackupRefused as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
-    except (StoreUnavailable, OSError, DBAPIError) as error:
-        words = f"the disk does not take it: {error.strerror}" if isinstance(error, OSError) else str(getattr(error, "orig", error))
+    except (StoreUnavailable, OSError) as error:
+        words = f"the disk does not take it: {error.strerror}" if isinstance(error, OSError) else str(error)
         typer.echo(f"{words}; nothing is restored: empty the data directory, make room, and begin again", err=True)
         raise typer.Exit(SERVICE_MISSING) from None
     if as_json:

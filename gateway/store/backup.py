@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Boolean, Connection, LargeBinary, Table, select, text
+from sqlalchemy.exc import DBAPIError
 
 from gateway.clock import Instant
+from gateway.errors import StoreUnavailable
 from gateway.store import consumers, feed
 from gateway.store.alarms import raise_alarms
 from gateway.store.engine import Database
@@ -113,6 +115,19 @@ def _some(file: Any) -> Iterator[str]:
         if not (line := file.readline()):
             return
         yield line
+
+
+@contextmanager
+def in_one_transaction(database: Database) -> Iterator[Connection]:
+    """However long it takes. Raises StoreUnavailable where the database does not take it: then nothing of it is there."""
+    try:
+        with database.writing.connect() as connection, connection.begin():
+            if not database.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield connection
+    except DBAPIError as error:
+        raise StoreUnavailable(f"the database does not take it: {error.orig}") from error
 
 
 _SAFE = (
