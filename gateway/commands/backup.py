@@ -56,14 +56,12 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """A backup into an empty database, of either kind. What was due is marked as in doubt, so that nothing has its effect twice."""
-    from sqlalchemy.exc import DBAPIError
-
     from gateway.backing_up import BackupRefused, Work, restore_backup
     from gateway.data_directory import lock
     from gateway.errors import StoreUnavailable
     from gateway.exits import FAILED, SERVICE_MISSING
     from gateway.store.bucket import open_bucket
-    from gateway.store.engine import Database
+    from gateway.store.engine import Database, faults_told
     from gateway.store.payloads import PayloadFiles
 
     settings, work = asking.settings_of(config, data_dir), Work()
@@ -72,15 +70,15 @@ def restore(
         bucket = open_bucket(settings.payloads) if settings.payloads is not None else None
         database = Database(settings.database_url)
         (settings.data_dir / "payloads").mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _Watched(work):
+        with _Watched(work), faults_told():
             result = restore_backup(folder, database, PayloadFiles(settings.data_dir / "payloads", bucket), ahead=ahead, work=work)
         database.close()
         os.close(held)
     except BackupRefused as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
-    except (StoreUnavailable, OSError, DBAPIError) as error:
-        words = f"the disk does not take it: {error.strerror}" if isinstance(error, OSError) else str(getattr(error, "orig", error))
+    except (StoreUnavailable, OSError) as error:
+        words = f"the disk does not take it: {error.strerror}" if isinstance(error, OSError) else str(error)
         typer.echo(f"{words}; nothing is restored: empty the data directory, make room, and begin again", err=True)
         raise typer.Exit(SERVICE_MISSING) from None
     if as_json:
