@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from gateway.__main__ import app
 from gateway.backing_up import BackupRefused, Work, check_backup, make_backup, restore_backup
 from gateway.clock import SECOND, as_text, instant_of, now
 from gateway.consumers.records import Consumer, Made, Rewind
+from gateway.exits import SERVICE_MISSING
 from gateway.store import backup as rows
 from gateway.store.engine import Database
 from gateway.store.payloads import PayloadFiles
@@ -274,6 +277,14 @@ def test_a_disk_that_takes_no_more_is_no_damaged_payload(tmp_path: Path):
             assert not (tmp_path / "backup").exists()
 
     asyncio.run(act())
+
+
+def test_a_disk_that_does_not_take_the_rows_is_told_in_words(tmp_path: Path):
+    folder = small(tmp_path)
+    with files_no_larger_than(64 << 10):
+        done = CliRunner().invoke(app, ["restore", str(folder), "--data-dir", str(tmp_path / "new")])
+    assert done.exit_code == SERVICE_MISSING
+    assert "nothing is restored" in done.stderr
 
 
 def lives(tmp_path: Path, taken: str, *moments: int) -> list[Store]:

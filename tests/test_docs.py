@@ -57,6 +57,18 @@ def test_links_and_files_named_are_there(path: Path):
     assert not [name for name in named if not (ROOT / name).exists()]
 
 
+def test_pages_that_the_code_names_are_there():
+    named = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for house in ("gateway", "partners", "translators", "benchmarks")
+        for path in (ROOT / house).rglob("*.py")
+        for name in re.findall(r"(?<![\w/.{}-])[a-z][\w/-]*\.md\b", path.read_text(encoding="utf-8"))
+        if not name.endswith("/KIND.md")
+    }
+    assert any(name == "docs/reference/profile.md" for _, name in named)
+    assert not [one for one in named if not (ROOT / one[1]).exists()]
+
+
 def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
     for key, command in group.commands.items():
         if hasattr(command, "commands"):

@@ -61,7 +61,7 @@ def restore(
     from gateway.errors import StoreUnavailable
     from gateway.exits import FAILED, SERVICE_MISSING
     from gateway.store.bucket import open_bucket
-    from gateway.store.engine import Database
+    from gateway.store.engine import Database, faults_told
     from gateway.store.payloads import PayloadFiles
 
     settings, work = asking.settings_of(config, data_dir), Work()
@@ -70,7 +70,7 @@ def restore(
         bucket = open_bucket(settings.payloads) if settings.payloads is not None else None
         database = Database(settings.database_url)
         (settings.data_dir / "payloads").mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _Watched(work):
+        with _Watched(work), faults_told():
             result = restore_backup(folder, database, PayloadFiles(settings.data_dir / "payloads", bucket), ahead=ahead, work=work)
         database.close()
         os.close(held)

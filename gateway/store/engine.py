@@ -3,13 +3,16 @@
 Knows nothing of messages or stages.
 """
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, inspect, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from gateway.errors import StoreUnavailable
@@ -132,6 +135,15 @@ class Database:
         self.writing.dispose()
         if self.reading is not self.writing:
             self.reading.dispose()
+
+
+@contextlib.contextmanager
+def faults_told() -> Iterator[None]:
+    """What the database does not do is a StoreUnavailable in its own words, for whoever works on it without a store."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreUnavailable(str(error.orig)) from error
 
 
 def newest_revision() -> str:
