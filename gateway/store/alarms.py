@@ -9,6 +9,7 @@ from gateway.clock import Instant, Ticks, as_text
 from gateway.records.alarms import AlarmClosed, AlarmRow, DiskLook, Told, Waited
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, lane_id
 from gateway.store.payload_rows import put_payloads
+from gateway.store.serial import take_rows
 from gateway.store.sql import held, in_lists, many, one_of, rows_of
 from partners.priority import PRIORITIES
 
@@ -43,11 +44,13 @@ def raise_alarms(tx: Connection, rows: list[dict[str, Any]]) -> None:
 
 def close_alarms(tx: Connection, items: list[AlarmClosed]) -> None:
     """What they told of is over. Alarms that are closed already, or never were raised, stay as they are; the same trouble again opens one anew."""
+    take_rows(tx, "alarms", [item.id for item in items])
     many(tx, _CLOSE, [{"id": item.id, "at": item.at, "who": item.who, "because": item.because} for item in sorted(items, key=lambda item: item.id)])
 
 
 def close_each(tx: Connection, items: list[AlarmClosed]) -> list[bool]:
     """The same as a verb of its own: whether it was open."""
+    take_rows(tx, "alarms", [item.id for item in items])
     return [tx.execute(_CLOSE, {"id": item.id, "at": item.at, "who": item.who, "because": item.because}).rowcount == 1 for item in items]
 
 

@@ -34,7 +34,7 @@ from gateway.store.delivery import LANE_AGAIN, REDELIVER
 from gateway.store.intake import PUT_LIFE, IntakeVerbs
 from gateway.store.lanes import NEXT_HEAD_UNLESS_HELD
 from gateway.store.payload_rows import put_payloads
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import free, held, in_lists, insert, many, one_of
 from gateway.store.writes import AWAITED, Writes, delivery_row
 from gateway.ways import AS2, AS2_RECEIPTS
@@ -94,7 +94,7 @@ class As2Verbs:
 
     # ---- in
 
-    @writes_lanes(lambda tx, items: [(item.partner, AS2) for item in items])
+    @waits_for(lambda tx, items: Rows(incoming=[(item.partner, AS2) for item in items]))
     def keep(self, tx: Connection, items: list[Arrived]) -> list[As2Row | None]:
         """Raw bytes before the 2xx of an asynchronous message. None where it was kept; the row that is there already under its id."""
         known = _keyed(tx, [item.key for item in items if item.key])
@@ -138,7 +138,7 @@ class As2Verbs:
         writes.put(tx, self.ticks)
         return [None] * len(items)
 
-    @writes_lanes(lambda tx, items: [(item.arrived.partner, AS2) for item in items])
+    @waits_for(lambda tx, items: Rows(incoming=[(item.arrived.partner, AS2) for item in items], chains=[item.arrived.partner for item in items]))
     def decide(self, tx: Connection, items: list[Decided]) -> list[As2Row | None]:
         """The message's one commit: raw bytes, documents, MIC, disposition and receipt. None where it was written.
 
@@ -212,6 +212,7 @@ class As2Verbs:
 
     # ---- out
 
+    @waits_for(lambda tx, items: Rows(chains=[item.partner for item in items]))
     def freeze(self, tx: Connection, items: list[Frozen]) -> list[As2Row]:
         """A message of ours in its final bytes, before the first of them leaves; the row that is there if its delivery has one."""
         known = {row.delivery: _as2(row) for row in in_lists(tx, _BY_DELIVERY, [item.delivery for item in items])}
@@ -248,6 +249,7 @@ class As2Verbs:
         audit.append(tx, records)
         return results
 
+    @waits_for(lambda tx, items: Rows(chains=[item.partner for item in items]))
     def answered(self, tx: Connection, items: list[Answered]) -> list[str]:
         """What came of an attempt, or an asynchronous receipt that arrived. The row's state then.
 

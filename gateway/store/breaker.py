@@ -22,6 +22,7 @@ from gateway.records.alarms import AlarmClosed
 from gateway.records.deliveries import Settled
 from gateway.scheduling import LaneClaim, Steering
 from gateway.store.alarms import close_alarms, raise_alarms
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 
 CLOSED, OPEN, PROBING, RAMPING, PAUSED = "closed", "open", "half-open", "ramping", "paused"
@@ -259,9 +260,11 @@ class BreakerVerbs:
     ticks: Ticks
     is_sqlite: bool
 
+    @waits_for(lambda tx, items: Rows(destinations=[item.destination for item in items]))
     def steer_destinations(self, tx: Connection, items: list[Steering]) -> list[tuple[bool, str]]:
         """Whether the act fitted, and the state that the destination is in now."""
-        return [self._steer(tx, item) for item in items]
+        steered = {place: self._steer(tx, item) for place, item in sorted(enumerate(items), key=lambda one: one[1].destination)}
+        return [steered[place] for place in range(len(items))]
 
     def _steer(self, tx: Connection, item: Steering) -> tuple[bool, str]:
         many(tx, MAKE, [{"id": item.destination, "partner": partner_of(item.destination)}])

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from gateway.clock import Instant, as_text, new_id
 from gateway.consumers.records import MOST_TOKENS, Asking, Change, Consumer, Given, Made, Noted, Retirement, Rotation, chain_of
 from gateway.store import audit
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import insert, many
 
 _LISTS = ("scopes", "partners", "types")
@@ -46,6 +47,7 @@ def make(tx: Connection, items: list[Made]) -> list[bool]:
     return done
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.name) for item in items]))
 def change(tx: Connection, items: list[Change]) -> list[bool]:
     """Other terms; False where no such consumer is live."""
     done = []
@@ -62,6 +64,7 @@ def change(tx: Connection, items: list[Change]) -> list[bool]:
     return done
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.name) for item in items]))
 def rotate(tx: Connection, items: list[Rotation]) -> list[bool]:
     """A new token beside the newest that there is, which gets its end; those before that are gone. False where no such consumer is live."""
     done = []
@@ -80,6 +83,7 @@ def rotate(tx: Connection, items: list[Rotation]) -> list[bool]:
     return done
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.name) for item in items]))
 def retire(tx: Connection, items: list[Retirement]) -> list[bool]:
     """It comes in no more. Its row, its cursor and its records stay; its name is not given again. False where no such consumer is live."""
     done = []
@@ -100,12 +104,14 @@ def note_restored(tx: Connection, taken: str, at: Instant) -> int:
     return len(names)
 
 
+@waits_for(lambda tx, items: Rows(chains=[item.chain for item in items]))
 def note(tx: Connection, items: list[Noted]) -> list[None]:
     """Records of calls."""
     audit.append(tx, [(item.chain, item.call, item.at, item.what) for item in items], subject_as="call")
     return [None] * len(items)
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.consumer) for item in items]))
 def take(tx: Connection, items: list[Asking]) -> list[Given]:
     """Requests of a consumer's minute, as many as are left of what is wanted. The row is locked until the commit: no two nodes are given the same.
 

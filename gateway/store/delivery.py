@@ -17,6 +17,7 @@ from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import NEXT_HEAD, NEXT_HEAD_UNLESS_HELD, PUT_LANE, lane_id
 from gateway.store.owed import told_by_erp
 from gateway.store.receipts import RECEIPTS
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import held, in_lists, many, one_of
 
 KEPT_ANSWER = 64 * 1024
@@ -80,6 +81,7 @@ class DeliveryVerbs:
 
     # ---- COMMIT 3
 
+    @waits_for(lambda tx, items: Rows(lanes=[item.lane for item in items], destinations=[item.destination for item in items if item.is_fault]))
     def settle(self, tx: Connection, items: list[Settled]) -> list[bool]:
         """COMMIT 3. False where the lane has another holder by now, or this attempt was settled already: such a write changes nothing."""
         fences = {row.id: row.fence for row in in_lists(tx, held(tx, _FENCES), [item.lane for item in items])}
@@ -171,6 +173,7 @@ class DeliveryVerbs:
 
     # ---- what people do
 
+    @waits_for(lambda tx, items: Rows(lanes=[row.id for row in in_lists(tx, _LANES, [item.delivery for item in items])]))
     def act(self, tx: Connection, items: list[Action]) -> list[str]:
         """The delivery's new state, one an item; "" where there is no such delivery, the old state where the act does not fit it.
 

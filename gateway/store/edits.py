@@ -16,7 +16,7 @@ from gateway.store.intake import PUT_LIFE, IntakeVerbs, lanes_of
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import ReplayVerbs, Skip
-from gateway.store.serial import take_turn, writes_lanes
+from gateway.store.serial import DOCUMENTS, Key, Rows, take_turns, waits_for
 from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.standings import Standings, rank_of
 from gateway.store.telling import tell_event
@@ -81,10 +81,10 @@ class EditVerbs:
 
     # ---- documents and messages
 
-    @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(item.incoming for item in items), turns=_turns(items)))
     def keep(self, tx: Connection, items: list[Edited]) -> list[Kept]:
         """Each with all that follows from it, or nothing of it and why."""
-        take_turn(tx, "translate", [item.incoming.partner for item in items])
+        take_turns(tx, _turns(items))
         results = []
         for item in items:
             with tx.begin_nested() as together:
@@ -137,9 +137,10 @@ class EditVerbs:
 
     # ---- events
 
+    @waits_for(lambda tx, items: Rows(turns=_turns_of_events(tx, items)))
     def keep_events(self, tx: Connection, items: list[EditedEvent]) -> list[Kept]:
         """In turn with COMMIT 2, which tells the next revision of an event, too."""
-        take_turn(tx, "translate", [row.partner for row in in_lists(tx, _PARTNERS, [item.event for item in items])])
+        take_turns(tx, _turns_of_events(tx, items))
         return [self._keep_event(tx, item) for item in items]
 
     def _keep_event(self, tx: Connection, item: EditedEvent) -> Kept:
@@ -200,3 +201,11 @@ def edits_of(tx: Connection, ids: list[str]) -> list[dict[str, Any]]:
         {"id": row.id, "edited_from": row.edited_from, "who": row.who, "reason": row.reason, "at": as_text(row.at)}
         for row in tx.execute(_OF, {"keys": ids})
     ]
+
+
+def _turns(items: list[Edited]) -> list[Key]:
+    return [(DOCUMENTS, item.incoming.partner) for item in items]
+
+
+def _turns_of_events(tx: Connection, items: list[EditedEvent]) -> list[Key]:
+    return [(DOCUMENTS, row.partner) for row in in_lists(tx, _PARTNERS, [item.event for item in items])]

@@ -16,6 +16,7 @@ from gateway.consumers.records import Behind, Commit, Consumer, Rewind, Standing
 from gateway.store import audit
 from gateway.store.alarms import keep_open
 from gateway.store.consumers import consumer_of, listed
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import in_lists, insert, many, one_of
 
 MOST_PLACED = 1_000
@@ -60,6 +61,7 @@ def place(tx: Connection, items: list[Instant]) -> list[int]:
     return placed
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.name) for item in items]))
 def commit(tx: Connection, items: list[Commit]) -> list[Standing | None]:
     """Moves cursors on, never back; None where the consumer is not there. One of an earlier epoch moves nothing, and the answer tells the epoch."""
     done: list[Standing | None] = []
@@ -81,6 +83,7 @@ def commit(tx: Connection, items: list[Commit]) -> list[Standing | None]:
     return done
 
 
+@waits_for(lambda tx, items: Rows(chains=[chain_of(item.name) for item in items]))
 def rewind(tx: Connection, items: list[Rewind]) -> list[Standing | None]:
     """Sets cursors anew, back or on, in a new epoch: whoever still holds a cursor of the old one is told so. None where the consumer is not there."""
     done: list[Standing | None] = []

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 from gateway.clock import Instant, Ticks
 from gateway.records.incoming import Incoming, Kept, Outcome
 from gateway.store.payload_rows import put_payloads
-from gateway.store.serial import Lane, writes_lanes
+from gateway.store.serial import Key, Rows, waits_for
 from gateway.store.sql import at_keys, insert, many, rows_of
 
 PUT_ANSWER = text(
@@ -43,7 +43,7 @@ def answers(tx: Connection, places: Iterable[tuple[str, str, str]]) -> dict[tupl
     return {(row.partner, row.channel, row.key): row for row in rows}
 
 
-def lanes_of(items: Iterable[Incoming]) -> list[Lane]:
+def lanes_of(items: Iterable[Incoming]) -> list[Key]:
     """Where these wait to be translated."""
     return [(item.partner, item.channel) for item in items]
 
@@ -52,7 +52,7 @@ def lanes_of(items: Iterable[Incoming]) -> list[Lane]:
 class IntakeVerbs:
     ticks: Ticks
 
-    @writes_lanes(lambda tx, items: lanes_of(one for item in items for one in item))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(one for item in items for one in item)))
     def keep_together(self, tx: Connection, items: list[list[Incoming]]) -> list[list[Kept]]:
         """COMMIT 1 for requests of several files: of one with a conflict nothing is kept."""
         kept: list[list[Kept]] = []
@@ -63,7 +63,7 @@ class IntakeVerbs:
                     together.rollback()
         return kept
 
-    @writes_lanes(lambda tx, items: lanes_of(items), in_order=True)
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(items)), in_order=True)
     def keep_messages(self, tx: Connection, items: list[Incoming]) -> list[Kept]:
         """COMMIT 1 for many messages: raw bytes, their receipt's facts, their place in the channel's order.
 

@@ -8,7 +8,7 @@ import hashlib
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import in_lists, insert, many, one_of
 
 PUT_DELIVERY = insert(
@@ -61,7 +61,7 @@ _FORGET = [
 ]
 
 
-@writes_lanes(lambda tx, items: [(row.partner, row.channel) for row in in_lists(tx, _LEASED, items)])
+@waits_for(lambda tx, items: Rows(incoming=[(row.partner, row.channel) for row in in_lists(tx, _LEASED, items)]))
 def forget_leases(tx: Connection, items: list[str]) -> list[None]:
     """Leases that a node held in an earlier life end now; a partner's own lease on a pick-up stays."""
     for statement in _FORGET:

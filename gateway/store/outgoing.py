@@ -14,9 +14,10 @@ from gateway.records.answers import Origin
 from gateway.records.outgoing import Outgoing, OutgoingKept
 from gateway.store import awaited
 from gateway.store.intake import PUT_ANSWER, answers
+from gateway.store.lanes import lane_id
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
-from gateway.store.serial import take_turn
+from gateway.store.serial import DOCUMENTS, RELEASES, Key, Rows, take_turns, waits_for
 from gateway.store.sql import many
 from gateway.store.writes import AWAITED, INTERCHANGE, Writes, delivery_row
 from gateway.ways import MEDIA_TYPES, channel_of
@@ -53,9 +54,10 @@ class OutgoingVerbs:
     ticks: Ticks
     files: PayloadFiles
 
+    @waits_for(lambda tx, items: Rows(turns=_turns(items), lanes=[lane_id(item.destination, item.partner, item.subject) for item in items]))
     def keep_outgoing(self, tx: Connection, items: list[Outgoing]) -> list[OutgoingKept]:
         """Each document once: a key that is known with the same body is a duplicate, with another a conflict."""
-        take_turn(tx, "release", [item.partner for item in items])
+        take_turns(tx, _turns(items))
         known = answers(tx, [(item.partner, KEYS, key) for item in items for key in _keys(item)])
         seen = {(partner, key): (row.sha256, row.message, row.at) for (partner, _, key), row in known.items()}
         writes, results, fresh = Writes(), [], []
@@ -284,3 +286,8 @@ def _facts(row: Any) -> dict[str, Any]:
         "control_numbers": {"interchange": row.interchange, "group": str(int(row.interchange)), "set": row.control} if row.interchange else None,
         "composed_at": as_text(row.arrival), "not_written": not_written, "status_url": f"/v1/documents/{row.message}",
     }  # fmt: skip
+
+
+def _turns(items: list[Outgoing]) -> list[Key]:
+    """Whose releases are looked at, and whose control numbers are taken."""
+    return [(scope, item.partner) for item in items for scope in (RELEASES, DOCUMENTS)]

@@ -16,6 +16,7 @@ from gateway.records.documents import DocumentRow
 from gateway.records.translation import Chunk
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import send_receipt, take_controls
+from gateway.store.serial import DOCUMENTS, Rows, take_turns, waits_for
 from gateway.store.sql import held, in_lists, many, one_of
 from gateway.store.writes import OWED, Writes, alarm_row
 from translators.x12.application_advice import AGREED, DUPLICATE, WRONG_DATA
@@ -109,8 +110,10 @@ class OwedVerbs:
     ticks: Ticks
     files: PayloadFiles
 
+    @waits_for(lambda tx, items: Rows(turns=[(DOCUMENTS, item.origin.partner) for item in items]))
     def write_answers(self, tx: Connection, items: list[WrittenAnswer]) -> list[bool]:
         """Queues each answer once; False where another commit has written it already."""
+        take_turns(tx, [(DOCUMENTS, item.origin.partner) for item in items])
         due = {row.id for row in in_lists(tx, held(tx, _STATES), [item.id for item in items])}
         writes = Writes()
         marks, results = [], [False] * len(items)

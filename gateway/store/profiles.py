@@ -1,5 +1,6 @@
 """Profile revisions as rows: numbered from 1 for each partner, their text immutable; one of them is live, others are drafts or retired."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import Row
 
 from gateway.clock import Instant
-from gateway.store.serial import take_turn
+from gateway.store.serial import Key, Rows, take_turns, waits_for
 from gateway.store.sql import insert
 
 TURN = "profile"
@@ -48,9 +49,10 @@ class MadeLive:
     at: Instant
 
 
+@waits_for(lambda tx, items: Rows(turns=_turns(items)))
 def apply(tx: Connection, items: list[Applied]) -> list[int]:
     """The revision of each. A text that is live already makes no new one, nor does one that is a draft: applied as live, that draft becomes live."""
-    take_turn(tx, TURN, [item.partner for item in items])
+    take_turns(tx, _turns(items))
     results = []
     for item in items:
         same = {row.state: int(row.revision) for row in tx.execute(_SAME, {"partner": item.partner, "sha256": item.sha256})}
@@ -79,9 +81,10 @@ def apply(tx: Connection, items: list[Applied]) -> list[int]:
     return results
 
 
+@waits_for(lambda tx, items: Rows(turns=_turns(items)))
 def make_live(tx: Connection, items: list[MadeLive]) -> list[bool]:
     """False where the revision is not in the state that it must be in."""
-    take_turn(tx, TURN, [item.partner for item in items])
+    take_turns(tx, _turns(items))
     results = []
     for item in items:
         fits = tx.execute(_STATE, {"partner": item.partner, "revision": item.revision}).scalar() == item.fits
@@ -106,3 +109,7 @@ def history(connection: Connection, partner: str) -> list[Row[Any]]:
 
 def text_of(connection: Connection, partner: str, revision: int) -> str | None:
     return connection.execute(_REVISION, {"partner": partner, "revision": revision}).scalar()
+
+
+def _turns(items: Sequence[Applied | MadeLive]) -> list[Key]:
+    return [(TURN, item.partner) for item in items]

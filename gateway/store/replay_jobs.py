@@ -19,7 +19,7 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.past import KnownEvent, known_events
 from gateway.store.payloads import PayloadFiles
 from gateway.store.replays import BEING_READ, Replay, ReplayVerbs, Skip, lanes_of
-from gateway.store.serial import take_turn, writes_lanes
+from gateway.store.serial import DOCUMENTS, Key, Rows, take_turns, waits_for
 from gateway.store.sql import held, insert, many
 from gateway.store.telling import tell_event
 from gateway.store.writes import Writes
@@ -106,13 +106,13 @@ class ReplayJobVerbs:
         many(tx, _TOTAL, [{"id": job, "total": total} for job, total in items])
         return [None] * len(items)
 
-    @writes_lanes(lambda tx, items: lanes_of(tx, [one.message for item in items for one in (*item.again, *item.dead)]))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(tx, _read_again(items)), turns=_turns(items)))
     def keep(self, tx: Connection, items: list[Progress]) -> list[dict[str, int] | None]:
         """The commit of a chunk: the counts that it added, None where the job is not ours any more, and then nothing of it happens.
 
         What it tells a test target is told in turn with COMMIT 2.
         """
-        take_turn(tx, "translate", [trial.partner for item in items for trial in item.trials])
+        take_turns(tx, _turns(items))
         return [self._keep(tx, item) for item in items]
 
     def _ours(self, row: Any, fence: int) -> bool:
@@ -285,3 +285,11 @@ def _shown(row: Any) -> dict[str, Any]:
         "counts": json.loads(row.counts), "total": row.total, "waiting": bool(json.loads(row.cursor).get("pending")),
         "created_at": as_text(row.created_at), "updated_at": as_text(row.updated_at),
     }  # fmt: skip
+
+
+def _read_again(items: list[Progress]) -> list[str]:
+    return [message for item in items for message in [*(one.message for one in item.again), *(one.message for one in item.dead)]]
+
+
+def _turns(items: list[Progress]) -> list[Key]:
+    return [(DOCUMENTS, trial.partner) for item in items for trial in item.trials]

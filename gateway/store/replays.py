@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
 from gateway.store.intake import PUT_LIFE
-from gateway.store.serial import Lane, writes_lanes
+from gateway.store.serial import Key, Rows, waits_for
 from gateway.store.sql import in_lists, many, one_of
 
 MOST_DOCUMENTS = 1_000
@@ -66,7 +66,7 @@ _SKIP_INTERCHANGES = text(
 )
 
 
-def lanes_of(tx: Connection, messages: Iterable[str]) -> list[Lane]:
+def lanes_of(tx: Connection, messages: Iterable[str]) -> list[Key]:
     """Where these wait again, once they are replayed."""
     return [(row.partner, row.channel) for row in in_lists(tx, _LANES, messages)]
 
@@ -75,7 +75,7 @@ def lanes_of(tx: Connection, messages: Iterable[str]) -> list[Lane]:
 class ReplayVerbs:
     ticks: Ticks
 
-    @writes_lanes(lambda tx, items: lanes_of(tx, [item.message for item in items]))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(tx, [item.message for item in items])))
     def replay(self, tx: Connection, items: list[Replay]) -> list[str]:
         """ "received" where it is read again; else in words why not."""
         return [self._replay(tx, item) for item in items]

@@ -1,78 +1,127 @@
 """One after another over all nodes: what must first look and then write, and must not be between another node's looking and writing.
 
+And the rows that a transaction will wait for, taken before anything else of it, in one order: two nodes that had some each, and waited for more, would wait for each other.
 On SQLite one process writes, one transaction at a time: nothing is to be done.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
-from gateway.store.sql import many, rows_of
-
-_LOCK = text("SELECT partner FROM counters WHERE partner = ANY(:partners) AND scope = :scope ORDER BY partner FOR UPDATE")
-_MAKE = text("INSERT INTO counters (partner, scope, value) VALUES (:partner, :scope, 0) ON CONFLICT (partner, scope) DO NOTHING")
-
-
-def take_turn(tx: Connection, scope: str, partners: Iterable[str]) -> None:
-    """Waits until no other transaction has this turn with these partners, and keeps it until its own COMMIT."""
-    wanted = sorted(set(partners))
-    if tx.dialect.name == "sqlite" or not wanted:
-        return
-    values = {"partners": wanted, "scope": f"turn: {scope}"}
-    there = {row.partner for row in rows_of(tx, _LOCK, values)}
-    if len(there) < len(wanted):
-        many(tx, _MAKE, [{"partner": one, "scope": values["scope"]} for one in wanted if one not in there])
-        rows_of(tx, _LOCK, values)
-
+from gateway.store.sql import rows_of
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-Lane = tuple[str, str]
-"""(partner, channel): a row of `translate_lanes`."""
-Lanes = Callable[[Connection, list[Any]], Iterable[Lane]]
-_LANES = text(
-    "SELECT 1 FROM unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[])) WITH ORDINALITY AS wanted (partner, channel, place)"
-    " JOIN translate_lanes t ON t.partner = wanted.partner AND t.channel = wanted.channel ORDER BY wanted.place FOR UPDATE OF t"
-)
-"""In our order, which is that of bytes: the database's own, by its language, may be another."""
-_MAKE_LANES = text(
-    "INSERT INTO translate_lanes (partner, channel) SELECT * FROM unnest(CAST(:partners AS VARCHAR[]), CAST(:channels AS VARCHAR[]))"
-    " ON CONFLICT (partner, channel) DO NOTHING"
-)
+Key = tuple[str, str]
+DOCUMENTS, RELEASES = "translate", "release"
+"""Scopes of turns: whoever decides what a partner's documents say, or takes its control numbers; and whoever releases documents to it, which takes both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that a verb waits for where another node has them. Tables are taken in this order, and in each the keys in theirs."""
+
+    incoming: Collection[Key] = ()
+    """(partner, channel): where messages wait to be translated. Made where they are not there: a partner's first message."""
+    turns: Collection[Key] = ()
+    """(scope, partner). Made where they are not there."""
+    lanes: Collection[str] = ()
+    """Of deliveries."""
+    destinations: Collection[str] = ()
+    chains: Collection[str] = ()
+    """Of the audit log."""
+
+
+RowsOf = Callable[[Connection, list[Any]], Rows]
 
 
 class _Waits(NamedTuple):
-    lanes_of: Lanes
+    rows_of: RowsOf
     in_order: bool
 
 
-def writes_lanes(lanes_of: Lanes, *, in_order: bool = False) -> Callable[[Verb], Verb]:
-    """Marks a verb that waits for its items' lanes where another node has them: `lock_lanes` takes them before anything else of the transaction.
+def waits_for(rows_of: RowsOf, *, in_order: bool = False) -> Callable[[Verb], Verb]:
+    """Marks a verb that waits for these rows where another node has them: `lock_first` takes them before anything else of the transaction.
 
     Where it takes them `in_order` itself, before it takes anything else, and is alone in the transaction, that is spared.
     """
 
     def mark(verb: Verb) -> Verb:
-        verb.waits = _Waits(lanes_of, in_order)  # type: ignore[attr-defined]
+        verb.waits = _Waits(rows_of, in_order)  # type: ignore[attr-defined]
         return verb
 
     return mark
 
 
-def lock_lanes(tx: Connection, runs: list[tuple[Callable[..., Any], list[Any]]]) -> None:
-    """All lanes that this transaction will wait for, in one order, before it has any: two nodes that took some and waited for more would wait for each other.
+def lock_first(tx: Connection, runs: list[tuple[Callable[..., Any], list[Any]]], *, may_spare: bool = True) -> None:
+    """Takes what these verbs, with their items, will wait for.
 
     A claim waits for nobody, but it keeps what it takes; so it comes after this, too.
     """
     if tx.dialect.name == "sqlite":
         return
     marked: list[tuple[_Waits, list[Any]]] = [(verb.waits, items) for verb, items in runs if hasattr(verb, "waits")]
-    if len(runs) == 1 and all(waits.in_order for waits, _ in marked):
+    if may_spare and len(runs) == 1 and all(waits.in_order for waits, _ in marked):
         return
-    lanes = sorted({lane for waits, items in marked for lane in waits.lanes_of(tx, items)})
-    if not lanes:
+    wanted = [waits.rows_of(tx, items) for waits, items in marked]
+    _lock(tx, _INCOMING, {key for rows in wanted for key in rows.incoming})
+    take_turns(tx, {key for rows in wanted for key in rows.turns})
+    for table, keys in (
+        (_LANES, {key for rows in wanted for key in rows.lanes}),
+        (_DESTINATIONS, {key for rows in wanted for key in rows.destinations}),
+        (_CHAINS, {key for rows in wanted for key in rows.chains}),
+    ):
+        _lock(tx, table, {(key,) for key in keys})
+
+
+def take_turns(tx: Connection, turns: Iterable[Key]) -> None:
+    """Waits until no other transaction has one of these turns (scope, partner), and keeps them until its own COMMIT."""
+    if tx.dialect.name != "sqlite":
+        _lock(tx, _TURNS, {(partner, f"turn: {scope}") for scope, partner in turns})
+
+
+def take_rows(tx: Connection, table: str, ids: Iterable[str]) -> None:
+    """Rows of a table whose key is `id`, before they are changed in whatever order the database finds fit."""
+    if tx.dialect.name != "sqlite":
+        _lock(tx, _Table(table, ("id",)), {(one,) for one in ids})
+
+
+class _Table(NamedTuple):
+    name: str
+    key: tuple[str, ...]
+    is_made: bool = False
+    """Whether rows that are not there are made."""
+    more: str = ""
+    """What a new row has beside its key, as SQL."""
+
+
+_INCOMING = _Table("translate_lanes", ("partner", "channel"), is_made=True)
+_TURNS = _Table("counters", ("partner", "scope"), is_made=True, more="value = 0")
+_LANES, _DESTINATIONS, _CHAINS = _Table("lanes", ("id",)), _Table("destinations", ("id",)), _Table("audit_heads", ("partner",))
+_statements: dict[_Table, tuple[TextClause, TextClause]] = {}
+
+
+def _lock(tx: Connection, table: _Table, keys: Collection[tuple[str, ...]]) -> None:
+    """In the order of their keys as we sort them, which is that of bytes: the database's own, by its language, may be another."""
+    if not keys:
         return
-    values = {"partners": [partner for partner, _ in lanes], "channels": [channel for _, channel in lanes]}
-    if len(rows_of(tx, _LANES, values)) < len(lanes):  # a partner's first message
-        tx.execute(_MAKE_LANES, values)
-        rows_of(tx, _LANES, values)
+    wanted = sorted(keys)
+    lock, make = _statements.get(table) or _statements.setdefault(table, _made(table))
+    values = {name: [key[place] for key in wanted] for place, name in enumerate(table.key)}
+    if len(rows_of(tx, lock, values)) < len(wanted) and table.is_made:
+        tx.execute(make, values)
+        rows_of(tx, lock, values)
+
+
+def _made(table: _Table) -> tuple[TextClause, TextClause]:
+    """(takes rows, makes them)."""
+    arrays = ", ".join(f"CAST(:{name} AS VARCHAR[])" for name in table.key)
+    names, same = ", ".join(table.key), " AND ".join(f"t.{name} = w.{name}" for name in table.key)
+    column, _, value = table.more.partition(" = ")
+    lock = f"SELECT 1 FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) JOIN {table.name} t ON {same} ORDER BY w.place FOR UPDATE OF t"  # noqa: S608 - names are ours
+    make = (
+        f"INSERT INTO {table.name} ({names}{f', {column}' if column else ''})"  # noqa: S608 - names are ours
+        f" SELECT w.*{f', {value}' if value else ''} FROM unnest({arrays}) AS w ON CONFLICT ({names}) DO NOTHING"
+    )
+    return text(lock), text(make)

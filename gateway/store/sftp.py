@@ -16,7 +16,7 @@ from gateway.store.alarms import raise_alarms
 from gateway.store.delivery import DeliveryVerbs
 from gateway.store.intake import IntakeVerbs, lanes_of
 from gateway.store.payload_rows import put_payloads
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import insert, many, rows_of
 
 FILE = ("id", "partner", "folder", "name", "state", "size", "mtime", "sha256", "payload", "message", "duplicate", "reason", "at", "who")
@@ -87,7 +87,7 @@ class SftpVerbs:
     intake: IntakeVerbs
     delivery: DeliveryVerbs
 
-    @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items if item.incoming is not None))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(item.incoming for item in items if item.incoming is not None)))
     def put(self, tx: Connection, items: list[FilePut]) -> list[FileKept]:
         """Files as they are from now on, and the messages that they become: COMMIT 1 of a file."""
         with_message = [item for item in items if item.incoming is not None]

@@ -12,7 +12,7 @@ from gateway.clock import Instant
 from gateway.records.incoming import Kept
 from gateway.sftp.records import PollClaim, PolledPut, PolledRow, PollEnd
 from gateway.store.intake import IntakeVerbs, lanes_of
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import held, many, rows_of
 
 ROW = ("poll", "name", "size", "mtime", "partner", "state", "seen_at", "listed_at", "sha256", "message", "moved")
@@ -48,7 +48,8 @@ class PollVerbs:
 
     def claim(self, tx: Connection, items: list[PollClaim]) -> list[tuple[int, int] | None]:
         """(fence, failures so far) where the folder is due and free; else None."""
-        return [self._claim(tx, item) for item in items]
+        claimed = {place: self._claim(tx, item) for place, item in sorted(enumerate(items), key=lambda one: one[1].id)}
+        return [claimed[place] for place in range(len(items))]
 
     def _claim(self, tx: Connection, item: PollClaim) -> tuple[int, int] | None:
         tx.execute(_NEW_POLL, {"id": item.id, "partner": item.partner})
@@ -57,14 +58,14 @@ class PollVerbs:
 
     def end(self, tx: Connection, items: list[PollEnd]) -> list[bool]:
         """False where another node has it by now."""
-        done = []
-        for item in items:
+        done = [False] * len(items)
+        for place, item in sorted(enumerate(items), key=lambda one: one[1].id):
             statement = _RENEW if item.until else _END
             values = {"id": item.id, "fence": item.fence, "until": item.until} if item.until else _end(item)
-            done.append(tx.execute(statement, values).rowcount == 1)
+            done[place] = tx.execute(statement, values).rowcount == 1
         return done
 
-    @writes_lanes(lambda tx, items: lanes_of(item.incoming for item in items if item.incoming is not None))
+    @waits_for(lambda tx, items: Rows(incoming=lanes_of(item.incoming for item in items if item.incoming is not None)))
     def put(self, tx: Connection, items: list[PolledPut]) -> list[Kept | None]:
         """Files as they are from now on, and the messages that they become. None where the lease was lost: then nothing was changed."""
         ours = [self._holds(tx, item) for item in items]

@@ -42,7 +42,7 @@ from gateway.store.outgoing import OutgoingVerbs, SentFile, send_files
 from gateway.store.owed import OwedVerbs
 from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.replay_jobs import ReplayJobVerbs
-from gateway.store.serial import lock_lanes
+from gateway.store.serial import lock_first
 from gateway.store.translate_lanes import TranslateLaneVerbs
 from gateway.store.translation import TranslationVerbs
 from gateway.store.writer import Writer
@@ -63,7 +63,7 @@ class Store:
         self.vault: Vault | None = None
         """Opens and seals our private keys; None where nobody needs them."""
         self.on_broken: Callable[[StoreBroken], None] = lambda error: None
-        self.writer = Writer(self.database, lambda error: self.on_broken(error), lock_lanes)
+        self.writer = Writer(self.database, lambda error: self.on_broken(error), lock_first)
         self.consumers = ConsumerVerbs(self.writer)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
 from gateway.records.translation import ToTranslate, TranslateClaim, TranslateLane
-from gateway.store.serial import writes_lanes
+from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import many
 
 _DUE = text("SELECT partner, channel, fence FROM translate_lanes WHERE next_due <= :now AND lease_until <= :now ORDER BY next_due LIMIT :limit")
@@ -48,13 +48,13 @@ class TranslateLaneVerbs:
             results.append(lanes)
         return results
 
-    @writes_lanes(lambda tx, items: map(_lane, items))
+    @waits_for(lambda tx, items: Rows(incoming=[_lane(lane) for lane in items]))
     def release_lanes(self, tx: Connection, items: list[TranslateLane]) -> list[None]:
         now = self.ticks()
         many(tx, _RELEASE, [{"partner": lane.partner, "channel": lane.channel, "fence": lane.fence, "now": now} for lane in sorted(items, key=_lane)])
         return [None] * len(items)
 
-    @writes_lanes(lambda tx, items: (_lane(lane) for lane, _ in items))
+    @waits_for(lambda tx, items: Rows(incoming=[_lane(lane) for lane, _ in items]))
     def renew_lanes(self, tx: Connection, items: list[tuple[TranslateLane, Instant]]) -> list[None]:
         many(
             tx,

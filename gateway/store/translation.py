@@ -16,12 +16,13 @@ from gateway.records.translation import Chunk, ChunkKept
 from gateway.store.awaited import Settling
 from gateway.store.hooks import tell_partners
 from gateway.store.intake import PUT_LIFE
+from gateway.store.lanes import lane_id
 from gateway.store.owed import advice_row, ta1_row
 from gateway.store.past import KnownEvent, Past, SeenContent, SeenInterchange, past_of
 from gateway.store.payloads import PayloadFiles
 from gateway.store.receipts import compose
 from gateway.store.repeated import answer_again
-from gateway.store.serial import take_turn
+from gateway.store.serial import DOCUMENTS, Rows, take_turns, waits_for
 from gateway.store.sql import in_lists, many, one_of
 from gateway.store.standings import rank_of
 from gateway.store.telling import tell_event
@@ -40,9 +41,10 @@ class TranslationVerbs:
     ticks: Ticks
     files: PayloadFiles
 
+    @waits_for(lambda tx, items: Rows(turns=[(DOCUMENTS, chunk.partner) for chunk in items], lanes=_lanes(items)))
     def keep_chunks(self, tx: Connection, items: list[Chunk]) -> list[ChunkKept]:
         """COMMIT 2: everything that these chunks came to, or nothing of it. A chunk that is committed already changes nothing."""
-        take_turn(tx, "translate", [chunk.partner for chunk in items])
+        take_turns(tx, [(DOCUMENTS, chunk.partner) for chunk in items])
         past = past_of(tx, items)
         writes = Writes()
         settling = Settling(tx, items, ticks=self.ticks, files=self.files)
@@ -311,3 +313,9 @@ def _is_asked_so(row: Any, chunk: Chunk) -> bool:
     """Whether the message is to be read as this chunk was: a node that slept meanwhile knows nothing of a person's replay, under another revision or with an override."""
     asked = json.loads(row.override)["name"] if row.override else None
     return bool(row.profile_revision == chunk.profile_revision and (asked == chunk.override or chunk.edited_from is not None))
+
+
+def _lanes(chunks: list[Chunk]) -> list[str]:
+    """Where the events of these chunks will wait."""
+    events = [(chunk.partner, event) for chunk in chunks for document in chunk.documents for event in document.events]
+    return [lane_id(event.destination, partner, event.subject) for partner, event in events if event.destination is not None]

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
@@ -24,8 +24,16 @@ from gateway.store.engine import Database
 Verb = Callable[[Connection, list[Any]], list[Any]]
 """Takes a list of items, gives one result an item, in their order. It may be run again after a rollback, so it must not change its items."""
 
-First = Callable[[Connection, list[tuple[Verb, list[Any]]]], None]
-"""What a transaction does before its verbs, which it knows by then with their items."""
+
+class First(Protocol):
+    """What a transaction does before its verbs, which it knows by then with their items; again, where one verb is to be run item by item."""
+
+    def __call__(self, tx: Connection, runs: list[tuple[Verb, list[Any]]], *, may_spare: bool = True) -> None: ...
+
+
+def nothing_first(tx: Connection, runs: list[tuple[Verb, list[Any]]], *, may_spare: bool = True) -> None:
+    """Where nobody else writes."""
+
 
 MOST_MEMBERS = 512
 TRIES_ALONE = 3
@@ -48,9 +56,7 @@ class Member(NamedTuple):
 
 
 class Writer:
-    def __init__(
-        self, database: Database, on_broken: Callable[[StoreBroken], None] = lambda error: None, first: First = lambda tx, runs: None
-    ) -> None:
+    def __init__(self, database: Database, on_broken: Callable[[StoreBroken], None] = lambda error: None, first: First = nothing_first) -> None:
         self._on_broken = on_broken
         self._first = first
         self._database = database
@@ -213,6 +219,7 @@ class Writer:
                 raise
             if len(items) == 1:
                 return [error]
+        self._first(connection, [(verb, items)], may_spare=False)  # one by one it takes its rows in no order of its own
         outcomes: list[Any] = []
         for item in items:
             try:
