@@ -17,7 +17,7 @@ from gateway.records.incoming import Incoming
 from gateway.steady import JUMP, PACE, SteadyClock
 from gateway.store import nodes
 from gateway.store.payloads import Payload
-from gateway.store.serial import take_turn
+from gateway.store.serial import take_turns
 from gateway.store.store import Store
 from tests.databases import empty_database
 
@@ -114,7 +114,7 @@ def test_turns_are_one_after_another(pair):
     inside, most = [], []
 
     def work(tx, items):
-        take_turn(tx, "test", ["b", "a"])
+        take_turns(tx, [("test", "b"), ("test", "a")])
         inside.append(1)
         most.append(len(inside))
         threading.Event().wait(0.002)

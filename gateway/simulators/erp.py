@@ -19,6 +19,8 @@ from gateway.simulators.staged import Staging
 from gateway.targets.cloudevents import BATCH, STRUCTURED
 
 REFUSED = 422
+IN_A_BATCH: dict[Kind, int] = {"too many": 429, "unavailable": 503, "failed": 500, "failed after commit": 500}
+"""The faults that one event of a batch can meet by itself, and the status that says so."""
 HELD_BACK = 0.5
 A_BYTE = 0.02
 ENDLESS = 4 * 2**20
@@ -70,6 +72,8 @@ class PretendErp:
         """With `staging` an event that comes alone is only taken in at first."""
         self.behaviour = Behaviour()
         self.chaos, self.staging = chaos, staging
+        self.batches: Counter[str] = Counter()
+        """How often each batch was sent."""
         self.met: Counter[str] = Counter()
         """Faults of the chaos by kind."""
         self.effects: dict[str, Effect] = {}
@@ -87,8 +91,7 @@ class PretendErp:
         app.router.add_post("/events", self.take)
         app.router.add_get("/events/{id}", self.look_up)
         app.router.add_get("/ledger", self.ledger)
-        if self.staging is not None:
-            app.router.add_get("/jobs/{number}", self.staging.status)
+        app.router.add_get("/jobs/{number}", self._job)
         app.router.add_post("/behave", self.behave)
         return app
 
@@ -114,22 +117,26 @@ class PretendErp:
         if request.content_type == BATCH:
             if behaviour.refuse_batches:
                 return web.json_response({"error": "one at a time, please"}, status=behaviour.refuse_batches)
-            said = [(str(one.get("id")), *self._one(str(one.get("id")), *_event(one))) for one in value]
-            status, told = 207, [{"id": name, "status": status, "body": one} for name, status, one in said]
+            self.batches[key] += 1
+            if self.chaos is not None and (fault := self.chaos.fault(key, self.batches[key])):
+                self.met[fault] += 1
+                return await self._misbehave(fault, request, lambda: web.json_response(self._batch(value), status=207))
+            status, told = 207, self._batch(value)
         else:
             binary = {name[3:].lower(): unquote(text) for name, text in request.headers.items() if name.lower().startswith("ce-")}
             attributes, data = _event(value) if request.content_type == STRUCTURED else (binary, value)
             if "traceparent" in request.headers:  # as a server with traces goes on below the request, not below the event
                 attributes["traceparent"] = request.headers["traceparent"]
             wrong = self._wrong(key, attributes, data)
+            answer = self._answering(key, attributes, data, wrong)
+            if wrong is None and self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
+                self.met[fault] += 1
+                return await self._misbehave(fault, request, answer)
             if self.staging is not None and (wrong is None or wrong[0] == REFUSED):
-                staged = self.staging.take(key, lambda: self._apply(key, attributes, data), error=wrong[1]["error"] if wrong else None)
+                staged = answer()
                 return _cut(request) if self._loses_the_answer() else staged
             if wrong:
                 return web.json_response(wrong[1], status=wrong[0])
-            if self.chaos is not None and (fault := self.chaos.fault(key, self.asked[key])):
-                self.met[fault] += 1
-                return await self._misbehave(fault, request, lambda: self._apply(key, attributes, data))
             status, told = 200, {"confirmation": self._apply(key, attributes, data)}
         if self._loses_the_answer():
             return _cut(request)
@@ -138,15 +145,39 @@ class PretendErp:
             return web.json_response({"error": "failed after the effect"}, status=500)
         return web.json_response(told, status=status)
 
+    async def _job(self, request: web.Request) -> web.StreamResponse:
+        return await self.staging.status(request) if self.staging is not None else web.json_response({"error": "no such job"}, status=404)
+
     def _loses_the_answer(self) -> bool:
         if self.behaviour.cut_after_commit <= 0:
             return False
         self.behaviour.cut_after_commit -= 1
         return True
 
+    def _answering(self, key: str, attributes: dict[str, str], data: dict[str, Any], wrong: tuple[int, Any] | None) -> Callable[[], web.Response]:
+        """What takes an event in that comes alone, at once or staged, and answers that it has."""
+        if self.staging is not None:
+            staging, error = self.staging, wrong[1]["error"] if wrong else None
+            return lambda: staging.take(key, lambda: self._apply(key, attributes, data), error=error)
+        return lambda: web.json_response({"confirmation": self._apply(key, attributes, data)})
+
+    def _batch(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The result of each."""
+        said = [(str(one.get("id")), *self._one(str(one.get("id")), *_event(one))) for one in events]
+        return [{"id": name, "status": status, "body": one} for name, status, one in said]
+
     def _one(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
-        """Status and answer for one event."""
-        return self._wrong(key, attributes, data) or (200, {"confirmation": self._apply(key, attributes, data)})
+        """Status and answer for one event of a batch; of chaos it meets what a status can say."""
+        wrong = self._wrong(key, attributes, data)
+        if wrong is not None:
+            return wrong
+        fault = self.chaos.fault(key, self.asked[key]) if self.chaos is not None else None
+        if fault is not None and fault in IN_A_BATCH:
+            self.met[fault] += 1
+            if fault == "failed after commit":
+                self._apply(key, attributes, data)
+            return IN_A_BATCH[fault], {"error": f"{fault}, as chaos wants it"}
+        return 200, {"confirmation": self._apply(key, attributes, data)}
 
     def _wrong(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> tuple[int, Any] | None:
         """Status and answer where it is not taken; that it was asked for is counted."""
@@ -160,7 +191,8 @@ class PretendErp:
             return REFUSED, {"error": f"we have no item {item}, which line {number} asks for", "field": f"lines[{number - 1}].item"}
         return None
 
-    async def _misbehave(self, fault: Kind, request: web.Request, apply: Callable[[], str]) -> web.StreamResponse:
+    async def _misbehave(self, fault: Kind, request: web.Request, answer: Callable[[], web.Response]) -> web.StreamResponse:
+        """`answer` has the effect, and is what would be answered."""
         if fault == "too many":
             return web.json_response({"error": "too many requests"}, status=429, headers={"Retry-After": "1"})
         if fault in ("unavailable", "failed"):
@@ -169,17 +201,16 @@ class PretendErp:
             return _cut(request)
         if fault == "held back":
             await asyncio.sleep(HELD_BACK)  # requests that come meanwhile are answered first
-        confirmation = apply()
+        said = answer()
         if fault == "failed after commit":
             return web.json_response({"error": "failed after the effect"}, status=500)
         if fault == "cut after commit":
             return _cut(request)
         if fault == "garbage":
-            return web.Response(body=b"\x00<html>fine?", content_type="text/html")
+            return web.Response(status=said.status, body=b"\x00<html>fine?", content_type="text/html")
         if fault == "endless":
-            return web.Response(body=b"x" * ENDLESS, content_type="text/plain")
-        body = json.dumps({"confirmation": confirmation}).encode()
-        return await _a_byte_at_a_time(request, body) if fault == "slow" else web.Response(body=body, content_type="application/json")
+            return web.Response(status=said.status, body=b"x" * ENDLESS, content_type="text/plain")
+        return await _a_byte_at_a_time(request, said) if fault == "slow" else said
 
     def _apply(self, key: str, attributes: dict[str, str], data: dict[str, Any]) -> str:
         known = self.effects.get(key)
@@ -235,8 +266,10 @@ class PretendErp:
         return web.json_response(vars(self.behaviour))
 
 
-async def _a_byte_at_a_time(request: web.Request, body: bytes) -> web.StreamResponse:
-    answer = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+async def _a_byte_at_a_time(request: web.Request, said: web.Response) -> web.StreamResponse:
+    assert isinstance(said.body, bytes), "it is JSON"
+    body, more = said.body, {"Location": said.headers["Location"]} if "Location" in said.headers else {}
+    answer = web.StreamResponse(status=said.status, headers={"Content-Type": "application/json", "Content-Length": str(len(body))} | more)
     await answer.prepare(request)
     with contextlib.suppress(OSError):  # whoever asked may not wait for it
         for number in range(len(body)):

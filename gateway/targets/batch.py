@@ -139,9 +139,9 @@ def result(answer: Answer, event_id: str, pointer: str, max_answer: int) -> Answ
 
 
 def _is_plain_text(answer: Answer) -> bool:
-    """Words, in which nobody would look for results: no list, object, XML or guarded JSON, and in no coding that we cannot take off."""
+    """Words, in which nobody would look for results: no list, object, XML, guarded JSON or rubbish, and in no coding that we cannot take off."""
     coded = any(name.lower() == "content-encoding" and value.strip().lower() != "identity" for name, value in answer.headers)
-    return not coded and answer.body.lstrip()[:1] not in (b"[", b"{", b"<", b")")
+    return not coded and answer.body.lstrip()[:1].isalnum()
 
 
 def _results_elsewhere(said: Any) -> str | None:
