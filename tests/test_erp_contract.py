@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -43,11 +44,15 @@ def tried(handler: Handler, *, look_up: str = "/events/{id}") -> dict[str, Tried
     async def act() -> list[Tried]:
         async with serving(handler, PretendErp()) as url:
             terms = Target(url=f"{url}/events", token=TOKEN, repeats="look_up", look_up_url=f"{url}{look_up}")
-            targets = make("check", terms), make("check", terms.model_copy(update={"token": WRONG_TOKEN}))
+            tokens = {"wrong credentials": WRONG_TOKEN, "no credentials": None}
+            ours, strangers = (
+                make("check", terms),
+                {having: make("check", terms.model_copy(update={"token": token})) for having, token in tokens.items()},
+            )
             try:
-                return await held_to_it(Endpoint(targets[0], stranger=targets[1], samples=samples(), looks_up=True))
+                return await held_to_it(Endpoint(ours, strangers=strangers, samples=samples(), looks_up=True))
             finally:
-                for one in targets:
+                for one in (ours, *strangers.values()):
                     await one.close()
 
     return {one.name: one for one in asyncio.run(act())}
@@ -112,6 +117,10 @@ async def _open_to_all(request: web.Request, erp: PretendErp) -> web.StreamRespo
     return await erp.take(request)
 
 
+async def _lets_nobody_in_but_those_without_a_name(request: web.Request, erp: PretendErp) -> web.StreamResponse:
+    return await good(request, erp) if "Authorization" in request.headers else await erp.take(request)
+
+
 async def _talks(request: web.Request, erp: PretendErp) -> web.StreamResponse:
     answer = await good(request, erp)
     return web.Response(body=b"y" * 100_000) if answer.status == 200 else answer
@@ -129,6 +138,7 @@ WRONG: list[tuple[Handler, set[str], str]] = [
     (_not_there_for_the_unknown, {"unknown-type"}, "All events would wait"),
     (_takes_nonsense, {"nonsense"}, "as if it were fine"),
     (_open_to_all, {"strangers"}, "with wrong credentials it was answered 200"),
+    (_lets_nobody_in_but_those_without_a_name, {"strangers"}, "with no credentials it was answered 200"),
     (_talks, {"answers"}, "an answer has 100,000 bytes"),
 ]
 
@@ -142,6 +152,32 @@ def test_each_wrong_is_told_at_its_clause(handler: Handler, names: set[str], wor
     found = tried(handler)
     assert {one.name for one in found.values() if one.state == "wrong"} == names
     assert all(words in found[name].words and found[name].mend for name in names), found
+
+
+def test_who_says_not_now_is_asked_again():
+    """A right endpoint with a rate limit holds."""
+    asked: Counter[str] = Counter()
+
+    async def slow_down(request: web.Request, erp: PretendErp) -> web.StreamResponse:
+        asked[request.headers["Idempotency-Key"]] += 1
+        if asked[request.headers["Idempotency-Key"]] == 1:
+            return web.Response(status=503, headers={"Retry-After": "0"})
+        return await good(request, erp)
+
+    assert {one.name: one.state for one in tried(slow_down).values()} == {name: "held" for name, *_ in CLAUSES}
+
+
+def test_answers_that_do_not_tell_hold_nothing():
+    """It books every event anew, and says the same to each."""
+
+    async def alike(request: web.Request, erp: PretendErp) -> web.StreamResponse:
+        erp.behaviour.ignore_keys = True
+        answer = await good(request, erp)
+        return web.json_response({"ok": True}) if answer.status == 200 else answer
+
+    found = tried(alike)
+    assert {name for name, one in found.items() if one.state == "not tried"} == {"repeats", "at-once"}
+    assert "look how often it has booked" in found["repeats"].words
 
 
 def test_a_look_up_that_does_not_know_is_told():

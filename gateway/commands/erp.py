@@ -36,13 +36,13 @@ def check(target: Target, *, as_json: bool) -> int:
 
     async def act() -> list[Tried]:
         ours = make("check", target)
-        stranger = make("check", target.model_copy(update={"token": WRONG_TOKEN})) if target.token else None
+        tokens = {"wrong credentials": WRONG_TOKEN, "no credentials": None} if target.token else {}
+        strangers = {having: make("check", target.model_copy(update={"token": token})) for having, token in tokens.items()}
         try:
-            return await held_to_it(Endpoint(ours, stranger=stranger, samples=samples(), looks_up=target.repeats == "look_up"))
+            return await held_to_it(Endpoint(ours, strangers=strangers, samples=samples(), looks_up=target.repeats == "look_up"))
         finally:
-            await ours.close()
-            if stranger is not None:
-                await stranger.close()
+            for one in (ours, *strangers.values()):
+                await one.close()
 
     try:
         tried = asyncio.run(act())
