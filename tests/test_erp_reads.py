@@ -1,12 +1,14 @@
 """What consumers read over HTTP: canonical forms, pages, tags, filters; hostile queries get a clear no."""
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from gateway.store import lists
 from tests.api_running import Api, serving, shipment_event
 from tests.running import document
 from tests.standing_running import event_row, moment
@@ -107,6 +109,28 @@ def test_pages_are_linked_and_a_cursor_is_good_for_its_own_list_alone(tmp_path: 
         ):
             joined = "&" if "?" in path else "?"
             assert (await api.get(f"{path}{joined}cursor={cursor}", who)).value["type"] == "/problems/bad-cursor", path
+
+    run(act, tmp_path)
+
+
+def test_a_cursor_shows_nobody_the_key_that_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A page that looks through the rows of all partners may end at one which the consumer does not see."""
+    monkeypatch.setattr(lists, "SCAN", 5)
+
+    async def act(api: Api) -> None:
+        await api.consumer("one", partners=["northway"])
+        for number in range(9):
+            api.tell("harbor", shipment_event(f"SECRET{number}", "harbor"))
+        api.tell("northway", shipment_event("MINE"))
+        for path in ("/v1/shipments?changed_since=2000-01-01&limit=2", "/v1/documents?changed_since=2000-01-01&limit=2"):
+            first, again = await api.get(path, "one"), await api.get(path, "one")
+            shown = base64.urlsafe_b64decode(first.value["next"] + "==")
+            assert first.value["items"] == []
+            assert not any(text in shown for text in (b"harbor", b"SECRET", b"0000", b"production"))
+            assert (len(shown) - 16) % 64 == 0, "nor how long it is"
+            assert first.headers["ETag"] == again.headers["ETag"], "the same page is the same bytes"
+            assert (await api.get(path, "one", If_None_Match=first.headers["ETag"])).status == 304
+            assert [row["partner"] for row in await api.walk(path, "one")] == ["northway"]
 
     run(act, tmp_path)
 
