@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.store import lists
+from gateway.store import lists, naming
 from tests.api_running import Api, serving, shipment_event
 from tests.running import document
 from tests.standing_running import event_row, moment
@@ -131,6 +131,32 @@ def test_a_cursor_shows_nobody_the_key_that_it_holds(tmp_path: Path, monkeypatch
             assert first.headers["ETag"] == again.headers["ETag"], "the same page is the same bytes"
             assert (await api.get(path, "one", If_None_Match=first.headers["ETag"])).status == 304
             assert [row["partner"] for row in await api.walk(path, "one")] == ["northway"]
+
+    run(act, tmp_path)
+
+
+def test_what_many_documents_name_is_found_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A blanket order, and a number that another partner's documents carry, too, and more of them."""
+    monkeypatch.setattr(naming, "TOGETHER", 4)
+    monkeypatch.setattr(naming, "LOOKED", 6)
+
+    async def act(api: Api) -> None:
+        await api.consumer("one", partners=["northway"])
+        for number in range(9):
+            api.tell("northway", *(shipment_event(f"S{number}.{more}") for more in range(2)), references=[("purchase_order", "BLANKET")])
+        for number in range(15):
+            api.tell("harbor", shipment_event(f"H{number}", "harbor"), references=[("purchase_order", "BLANKET")])
+        for who, rows in (("one", 18), ("erp", 33)):
+            shipments = [row["id"] for row in await api.walk("/v1/shipments?reference=BLANKET&limit=3", who)]
+            assert len(set(shipments)) == rows
+            documents = [row["id"] for row in await api.walk("/v1/documents?reference=BLANKET&limit=2", who)]
+            assert len(set(documents)) == len(documents) == rows
+            assert await api.walk("/v1/orders?reference=BLANKET", who) == []
+        assert len(await api.walk("/v1/shipments?reference=BLANKET&partner=northway&status=pickup&changed_since=2000-01-01")) == 18
+        first = (await api.get("/v1/shipments?reference=BLANKET&limit=3", "one")).value["next"]
+        for other in ("reference=BLANKET2", "status=pickup", ""):
+            assert (await api.get(f"/v1/shipments?{other}&cursor={first}", "one")).value["type"] == "/problems/bad-cursor"
+        assert (await api.get("/v1/shipments?reference=%20", "one")).value["items"] == []
 
     run(act, tmp_path)
 

@@ -5,6 +5,7 @@ Thin: reads the query, asks the store within the consumer's filter, answers in t
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,13 +19,15 @@ from gateway.doors.erp_queries import MOST, PAGING, USUAL, partners_of, query_of
 from gateway.doors.numbers import whole_number
 from gateway.errors import Refused
 from gateway.finding import standing_shown, stock_shown
-from gateway.store import lists, outgoing
+from gateway.store import lists, naming, outgoing
 from gateway.store.lists import DOCUMENTS, ORDERS, SHIPMENTS, STOCK, Page, View, Wanted
 from gateway.store.store import Store, promised
 from gateway.store.told import ToldEvent, told
 from translators.events.identity import spellings, subject_of
 
 Json = dict[str, Any]
+KeysOf = Callable[[Any, list[str], tuple[str, ...] | None], list[str]]
+"""Of documents, within these partners: the first columns of the list's keys."""
 COMMON = ("partner", "changed_since", *PAGING)
 STANDING = ("status", "reference", *COMMON)
 INVENTORY = ("item", "location", *COMMON)
@@ -42,35 +45,38 @@ class Reads:
     # ---- lists
 
     async def shipments(self, request: web.Request) -> web.Response:
-        return await self._list(request, SHIPMENTS, STANDING, lambda row: standing("shipment", row), lists.subjects_named)
+        return await self._list(request, SHIPMENTS, STANDING, lambda row: standing("shipment", row), naming.subjects_named)
 
     async def orders(self, request: web.Request) -> web.Response:
-        return await self._list(request, ORDERS, STANDING, lambda row: standing("order", row), lists.subjects_named)
+        return await self._list(request, ORDERS, STANDING, lambda row: standing("order", row), naming.subjects_named)
 
     async def inventory(self, request: web.Request) -> web.Response:
         return await self._list(request, STOCK, INVENTORY, stock, None)
 
     async def documents(self, request: web.Request) -> web.Response:
-        return await self._list(request, DOCUMENTS, OF_DOCUMENTS, document, lists.documents_named)
+        return await self._list(request, DOCUMENTS, OF_DOCUMENTS, document, lambda _tx, documents, _partners: documents)
 
     async def _list(
-        self, request: web.Request, view: View, known: Sequence[str], shown: Callable[[Mapping[str, Any]], Json],
-        named: Callable[[Any, list[str], tuple[str, ...] | None], list[str]] | None,
-    ) -> web.Response:  # fmt: skip
+        self,
+        request: web.Request,
+        view: View,
+        known: Sequence[str],
+        shown: Callable[[Mapping[str, Any]], Json],
+        keys_of: KeysOf | None,
+    ) -> web.Response:
         given, consumer = query_of(request, known), consumer_of(request)
         partners, since = partners_of(given, consumer), since_of(given, "changed_since", self._clock)
         limit, reference = whole_number(given.get("limit"), "limit", USUAL, most=MOST), given.get("reference")
         place = Place(consumer.name, request.path, {name: value for name, value in given.items() if name not in PAGING})
         by_change = since is not None and reference is None
-        shape = [int, *[str] * len(view.key)] if by_change else [str] * len(view.key)
+        shape = [*([int] if by_change else []), *([int, str] if reference is not None else []), *[str] * len(view.key)]
         after = self._cursors.read(given["cursor"], place, shape) if "cursor" in given else None
-        filters = {COLUMN_OF[name]: given[name] for name in COLUMN_OF if name in given}
+        wanted = Wanted(partners, consumer.stream, limit, after, since, None, {COLUMN_OF[name]: given[name] for name in COLUMN_OF if name in given})
 
         def query(tx: Any) -> Page:
-            only = named(tx, spellings(reference), partners) if named is not None and reference is not None else None
-            if only == []:
-                return Page([], None)
-            return lists.page(tx, view, Wanted(partners, consumer.stream, limit, after, since, only, filters))
+            if keys_of is None or reference is None:
+                return lists.page(tx, view, wanted)
+            return _of_reference(tx, view, wanted, spellings(reference), keys_of)
 
         page = await promised(self._store.read(query))
         value: Json = {"items": [shown(row) for row in page.rows], "next": None}
@@ -129,6 +135,17 @@ class Reads:
         if value is None:
             raise Refused(404, "not-found", f"no document {wanted[:60]} that you may see")
         return answer(request, value)
+
+
+def _of_reference(tx: Any, view: View, wanted: Wanted, numbers: list[str], keys_of: KeysOf) -> Page:
+    """Rows of the next documents that carry the number: by their key, then those of the documents behind these. The page's key begins with the documents' mark."""
+    at, behind, *key = wanted.after or (*naming.START, *[""] * len(view.key))
+    named = naming.documents_named(tx, numbers, wanted.partners, (at, behind))
+    keys = keys_of(tx, named.documents, wanted.partners)
+    page = lists.page(tx, view, replace(wanted, after=key if any(key) else None, named=keys)) if keys else Page([], None)
+    if page.last is not None:
+        return Page(page.rows, [at, behind, *page.last])
+    return Page(page.rows, None if named.last is None else [*named.last, *[""] * len(view.key)])
 
 
 def standing(kind: str, row: Mapping[str, Any]) -> Json:
