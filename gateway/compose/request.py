@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.texts import check_json
 from translators.events.families import FAMILIES
 
 PLAIN = {"partner": str, "type": str, "set": str, "stream": str, "data": dict}
@@ -41,6 +42,7 @@ def read_request(body: bytes) -> ReleaseRequest:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Refused(400, "bad-request", f"the body is no JSON: {type(error).__name__}: {str(error)[:200]}") from None
+    check_json(value, body)
     if not isinstance(value, dict):
         raise Refused(400, "bad-request", "the body must be a JSON object with partner, type and data")
     cloud = "specversion" in value

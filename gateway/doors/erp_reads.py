@@ -15,7 +15,7 @@ from gateway.clock import Clock, as_text
 from gateway.consumers.cursors import Cursors, Place
 from gateway.doors.conditional import answer
 from gateway.doors.erp_access import consumer_of
-from gateway.doors.erp_queries import MOST, PAGING, USUAL, partners_of, query_of, since_of
+from gateway.doors.erp_queries import MOST, PAGING, USUAL, id_of, partners_of, query_of, since_of
 from gateway.doors.numbers import whole_number
 from gateway.errors import Refused
 from gateway.finding import standing_shown, stock_shown
@@ -97,7 +97,7 @@ class Reads:
     async def _one(self, request: web.Request, kind: str) -> web.Response:
         """How it stands, by each partner that tells of it, and the events that say so."""
         query_of(request, ())
-        wanted, consumer = request.match_info["id"][:300], consumer_of(request)
+        wanted, consumer = id_of(request, 300), consumer_of(request)
         subjects = sorted({subject_of(kind, one)[:200] for one in (wanted, wanted.upper())})
 
         def query(tx: Any) -> tuple[list[Json], list[ToldEvent]]:
@@ -119,7 +119,7 @@ class Reads:
     async def document(self, request: web.Request) -> web.Response:
         """How it stands with a document: of ours, whether it was sent and what the partner said of it; of a partner's, what became of it."""
         query_of(request, ())
-        wanted, consumer = request.match_info["id"][:100], consumer_of(request)
+        wanted, consumer = id_of(request, 100), consumer_of(request)
 
         def query(tx: Any) -> Json | None:
             row = lists.document(tx, wanted, consumer.partners, consumer.stream)
