@@ -7,11 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
+from gateway.clock import DAY, as_text
 from gateway.store import lists, naming
+from gateway.store.replays import Skip
 from tests.api_running import Api, serving, shipment_event
 from tests.running import document
-from tests.standing_running import event_row, moment
+from tests.standing_running import AT, event_row, moment
 from tests.test_stock import count, line
 
 
@@ -51,7 +54,7 @@ def test_shipments_orders_stock_and_documents_are_read_in_canonical_form(tmp_pat
     run(act, tmp_path, database_url)
 
 
-def test_a_document_of_ours_keeps_its_form(tmp_path: Path):
+def test_a_document_of_ours_keeps_its_form(tmp_path: Path, database_url: str):
     from tests.test_way_out import asked
 
     async def act(api: Api) -> None:
@@ -61,7 +64,38 @@ def test_a_document_of_ours_keeps_its_form(tmp_path: Path):
         assert {name: by_message[name] for name in answer} == answer
         assert by_message["direction"] == "out"
         (listed,) = await api.walk("/v1/documents?direction=out")
-        assert (listed["id"], listed["set"], listed["state"]) == (answer["document"], "940", "composed")
+        assert (listed["id"], listed["set"]) == (answer["document"], "940")
+        box = api.gateway.partner("lake3pl")
+        for _ in range(500):
+            await box.pick_up(api.gateway.session)
+            if box.picked_up:
+                break
+            await asyncio.sleep(0.02)
+        one = (await api.get(listed["url"])).value
+        (delivered,) = await api.walk("/v1/documents?direction=out&status=delivered")
+        assert (delivered["id"], delivered["state"], one["state"]) == (answer["document"], "delivered", "delivered"), "listed as it is read by itself"
+        for status in ("composed", "due"):
+            assert await api.walk(f"/v1/documents?status={status}") == []
+
+    run(act, tmp_path, database_url)
+
+
+def test_a_document_that_a_person_gave_up_was_altered(tmp_path: Path):
+    async def act(api: Api) -> None:
+        document = f"{api.tell('northway', shipment_event('HELD'))}.1.1.1"
+        hold = text("UPDATE documents SET state = 'held' WHERE id = :id")
+
+        def held(tx: Any, items: list[Any]) -> list[None]:
+            tx.execute(hold, {"id": document})
+            return [None for _ in items]
+
+        await asyncio.to_thread(lambda: api.store.writer.submit(held, None).result(20))
+        before = (await api.get(f"/v1/documents/{document}")).value
+        given_up = Skip(document, "me", "no", AT + 1_000 * DAY)
+        assert await asyncio.to_thread(lambda: api.store.skip(given_up).result(20))
+        (row,) = await api.walk(f"/v1/documents?changed_since={as_text(given_up.at)}")
+        assert (row["id"], row["state"], row["changed_at"]) == (document, "skipped", as_text(given_up.at))
+        assert before["changed_at"] < row["changed_at"]
 
     run(act, tmp_path)
 

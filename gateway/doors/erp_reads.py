@@ -161,7 +161,7 @@ def stock(row: Mapping[str, Any]) -> Json:
 def document(row: Mapping[str, Any]) -> Json:
     return {
         "id": row["id"], "url": f"/v1/documents/{row['id']}", "message": row["message"], "direction": row["direction"], "partner": row["partner"],
-        "stream": row["stream"], "channel": row["channel"], "set": row["set_id"], "control": row["control"], "state": row["state"],
+        "stream": row["stream"], "channel": row["channel"], "set": row["set_id"], "control": row["control"], "state": row.get("sent") or row["state"],
         "reason": row["reason"], "verdict": row["verdict"], "mapping": row["mapping"], "duplicate_of": row["duplicate_of"],
         "file_name": row["file_name"], "arrived_at": as_text(row["arrival"]), "changed_at": as_text(row["at"]),
     }  # fmt: skip

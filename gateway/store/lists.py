@@ -55,14 +55,16 @@ STOCK = View(
     narrow=("item", "place"),
     conditions={"item": "s.item = :item", "place": "s.place = :place"},
 )
+_SENT = "(SELECT x.state FROM deliveries x WHERE m.direction = 'out' AND x.message = s.message AND x.outgoing = s.message LIMIT 1)"
+"""How it stands with a document of ours is its delivery's state (`gateway.store.outgoing.sent`)."""
 DOCUMENTS = View(
     "documents",
     ("id", "message", "partner", "stream", "set_id", "control", "state", "reason", "verdict", "mapping", "duplicate_of", "at"),
     ("id",),
     "at",
-    conditions={"status": "s.state = :status", "set_id": "s.set_id = :set_id", "direction": "m.direction = :direction"},
+    conditions={"status": f"COALESCE({_SENT}, s.state) = :status", "set_id": "s.set_id = :set_id", "direction": "m.direction = :direction"},
     joined=" JOIN messages m ON m.id = s.message",
-    more=", m.direction, m.channel, m.arrival, m.file_name",
+    more=f", m.direction, m.channel, m.arrival, m.file_name, {_SENT} AS sent",
 )
 
 
