@@ -2,19 +2,23 @@
 
 import asyncio
 import base64
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from multidict import CIMultiDict
 from sqlalchemy import text
 
 from gateway.clock import DAY, as_text
+from gateway.doors import erp_reads
 from gateway.store import lists, naming
 from gateway.store.replays import Skip
 from tests.api_running import Api, serving, shipment_event
 from tests.running import document
-from tests.standing_running import AT, event_row, moment
+from tests.standing_running import AT, event_row, moment, status
 from tests.test_stock import count, line
 
 
@@ -74,8 +78,8 @@ def test_a_document_of_ours_keeps_its_form(tmp_path: Path, database_url: str):
         one = (await api.get(listed["url"])).value
         (delivered,) = await api.walk("/v1/documents?direction=out&status=delivered")
         assert (delivered["id"], delivered["state"], one["state"]) == (answer["document"], "delivered", "delivered"), "listed as it is read by itself"
-        for status in ("composed", "due"):
-            assert await api.walk(f"/v1/documents?status={status}") == []
+        for other in ("composed", "due"):
+            assert await api.walk(f"/v1/documents?status={other}") == []
 
     run(act, tmp_path, database_url)
 
@@ -111,6 +115,9 @@ def test_who_has_it_already_gets_no_body(tmp_path: Path):
             for header in (tag, f"W/{tag}", f'"x", {tag}', "*", f'"a,b" , "c", {tag}'):
                 again = await api.get(path, If_None_Match=header)
                 assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+            two = CIMultiDict([("Authorization", f"Bearer {api.tokens['erp']}"), ("If-None-Match", '"x"'), ("If-None-Match", tag)])
+            async with api.gateway.session.get(f"{api.url}{path}", headers=two) as answer:
+                assert answer.status == 304, "a list on two lines is one list"
             for header in ('"x"', tag.strip('"'), f'"x" {tag}', "", ", ".join(f'"{n}"' for n in range(150)) + f", {tag}", '"' * 5000):
                 assert (await api.get(path, If_None_Match=header)).status == 200
         before = (await api.get("/v1/shipments")).headers["ETag"]
@@ -118,6 +125,41 @@ def test_who_has_it_already_gets_no_body(tmp_path: Path):
         assert (await api.get("/v1/shipments", If_None_Match=before)).status == 200
 
     run(act, tmp_path)
+
+
+def test_large_answers_are_put_together_beside_the_loop_and_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(erp_reads, "LARGE", 1_000)
+    original, threads, under_way, most = erp_reads.put_together, [], [], []
+
+    def seen(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        under_way.append(1)
+        most.append(len(under_way))
+        time.sleep(0.01)
+        under_way.pop()
+        return original(*given)
+
+    monkeypatch.setattr(erp_reads, "put_together", seen)
+
+    async def act(api: Api) -> None:
+        small = api.tell("northway", shipment_event("SMALL"))
+        large = api.tell(
+            "northway", *(event_row(f"n{n}", "shipment.status", "shipment/LARGE", LATE | {"note": f"{n}" + "ä" * 600}) for n in range(5))
+        )
+        for path, loop in ((f"/v1/documents/{small}.1.1.1", True), (f"/v1/documents/{large}.1.1.5", False), ("/v1/shipments/LARGE", False)):
+            threads.clear()
+            one = await api.get(path)
+            assert [event["data"]["event"] for event in one.value["events"]]
+            assert [thread is threading.main_thread() for thread in threads] == [loop], path
+        most.clear()
+        answers = await asyncio.gather(*(api.get("/v1/shipments/LARGE", If_None_Match="*") for _ in range(8)))
+        assert {answer.status for answer in answers} == {304}
+        assert (len(most), max(most) <= erp_reads.AT_ONCE) == (8, True)
+
+    run(act, tmp_path)
+
+
+LATE = status("pickup.departed", "pickup", moment("2026-11-16T10:00"))
 
 
 def test_pages_are_linked_and_a_cursor_is_good_for_its_own_list_alone(tmp_path: Path):

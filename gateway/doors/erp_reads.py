@@ -3,7 +3,7 @@
 Thin: reads the query, asks the store within the consumer's filter, answers in the forms that people and events have.
 """
 
-import json
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.clock import Clock, as_text
 from gateway.consumers.cursors import Cursors, Place
+from gateway.doors import conditional
 from gateway.doors.conditional import answer
 from gateway.doors.erp_access import consumer_of
 from gateway.doors.erp_queries import MOST, PAGING, USUAL, id_of, partners_of, query_of, since_of
@@ -23,6 +24,7 @@ from gateway.store import lists, naming, outgoing
 from gateway.store.lists import DOCUMENTS, ORDERS, SHIPMENTS, STOCK, Page, View, Wanted
 from gateway.store.store import Store, promised
 from gateway.store.told import ToldEvent, told
+from gateway.targets.cloudevents import batch, structured
 from translators.events.identity import spellings, subject_of
 
 Json = dict[str, Any]
@@ -34,6 +36,10 @@ INVENTORY = ("item", "location", *COMMON)
 OF_DOCUMENTS = ("direction", "set", "status", "reference", *COMMON)
 MOST_EVENTS = 50
 """Of one shipment, order or document."""
+LARGE = 64 * 1024
+"""Bytes of events that are put together and hashed beside the loop."""
+AT_ONCE = 2
+"""So many answers; the next ones wait."""
 COLUMN_OF = {"status": "status", "item": "item", "location": "place", "set": "set_id", "direction": "direction"}
 """Parameter -> the condition of the list that it is."""
 
@@ -41,6 +47,7 @@ COLUMN_OF = {"status": "status", "item": "item", "location": "place", "set": "se
 class Reads:
     def __init__(self, store: Store, cursors: Cursors, clock: Clock) -> None:
         self._store, self._cursors, self._clock = store, cursors, clock
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     # ---- lists
 
@@ -112,29 +119,38 @@ class Reads:
             "id": rows[0]["subject"].removeprefix(f"{kind}/"),
             "subject": rows[0]["subject"],
             "standings": [standing(kind, row) for row in rows],
-            "events": [cloud(one) for one in events if consumer.stream in (None, one.attributes["stream"])],
         }
-        return answer(request, value)
+        return await self._with_events(request, value, [one for one in events if consumer.stream in (None, one.attributes["stream"])])
 
     async def document(self, request: web.Request) -> web.Response:
         """How it stands with a document: of ours, whether it was sent and what the partner said of it; of a partner's, what became of it."""
         query_of(request, ())
         wanted, consumer = id_of(request, 100), consumer_of(request)
 
-        def query(tx: Any) -> Json | None:
+        def query(tx: Any) -> tuple[Json, list[ToldEvent] | None] | None:
             row = lists.document(tx, wanted, consumer.partners, consumer.stream)
             if row is None:
                 return None
             if row["direction"] == "out":
                 sent = outgoing.sent(tx, row["id"])
-                return None if sent is None else sent | {"direction": "out"}
+                return None if sent is None else (sent | {"direction": "out"}, None)
             events = told(tx, self._store.files, lists.events_of(tx, row["id"], MOST_EVENTS))[0]
-            return document(row) | {"references": lists.references_of(tx, row["id"]), "events": [cloud(one) for one in events]}
+            return document(row) | {"references": lists.references_of(tx, row["id"])}, events
 
-        value = await promised(self._store.read(query))
-        if value is None:
+        found = await promised(self._store.read(query))
+        if found is None:
             raise Refused(404, "not-found", f"no document {wanted[:60]} that you may see")
-        return answer(request, value)
+        value, events = found
+        return answer(request, value) if events is None else await self._with_events(request, value, events)
+
+    async def _with_events(self, request: web.Request, value: Json, events: list[ToldEvent]) -> web.Response:
+        """The value with its events behind it. Megabytes of them hold nobody else up."""
+        if sum(len(one.data) for one in events) < LARGE:
+            body, tag = put_together(value, events)
+        else:
+            async with self._room:
+                body, tag = await asyncio.to_thread(put_together, value, events)
+        return conditional.tagged(request, body, tag)
 
 
 def _of_reference(tx: Any, view: View, wanted: Wanted, numbers: list[str], keys_of: KeysOf) -> Page:
@@ -167,6 +183,8 @@ def document(row: Mapping[str, Any]) -> Json:
     }  # fmt: skip
 
 
-def cloud(event: ToldEvent) -> Json:
-    """A CloudEvent as one JSON object."""
-    return {"specversion": "1.0", **event.attributes, "datacontenttype": "application/json", "data": json.loads(event.data)}
+def put_together(value: Json, events: list[ToldEvent]) -> tuple[bytes, str]:
+    """(a JSON object with `events` as its last member, its tag). Their data are the bytes that it always has: nothing is read to be written again."""
+    told = batch(structured(one.attributes, one.data) for one in events)
+    body = conditional.json_bytes(value)[:-1] + b',"events":' + told + b"}"
+    return body, conditional.tag_of(body)
