@@ -3,6 +3,7 @@
 Knows neither profiles nor the store.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ STREAMS = ("production", "test")
 TYPES = {family.type: name for name, family in FAMILIES.items()} | {name: name for name in FAMILIES}
 """A family by its name or by its whole CloudEvents type."""
 MOST_KEY = 200
+"""Characters of a key; a longer one is kept as its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,19 @@ class ReleaseRequest:
     data: dict[str, Any]
     key: str | None
     """What a CloudEvent is known by (source and id), in place of an Idempotency-Key."""
+
+    def keys(self, given: str | None, owner: str | None) -> tuple[str | None, str | None]:
+        """(the key that a consumer's request is kept under, the one that it was kept under before there were keys of CloudEvents for each consumer).
+
+        `given` is its Idempotency-Key, `owner` the consumer; None for the one of the settings, whose keys are as they come.
+        """
+        key, before = given, None
+        if key is None and self.key is not None:
+            key = self.key if len(self.key) <= MOST_KEY else f"sha256:{hashlib.sha256(self.key.encode()).hexdigest()}"
+            before = self.key[:MOST_KEY]
+        if key is not None and owner is not None:
+            key = f"{owner}:{key}"
+        return key, before if before != key else None
 
 
 def read_request(body: bytes) -> ReleaseRequest:
@@ -51,6 +66,9 @@ def read_request(body: bytes) -> ReleaseRequest:
             raise Refused(400, "bad-request", f"{name} is missing")
     if cloud and value["specversion"] != "1.0":
         raise Refused(400, "bad-request", f"specversion is {value['specversion']!r}; 1.0 is taken")
+    for name in ("id", "source") if cloud else ():
+        if not isinstance(value[name], str) or not value[name]:
+            raise Refused(400, "bad-request", f"{name} must be text that is not empty")
     if "partner" not in value:
         raise Refused(400, "bad-request", "partner is missing: the extension attribute that names who shall get it")
     known = {name: value[name] for name in PLAIN if name in value}
@@ -59,7 +77,7 @@ def read_request(body: bytes) -> ReleaseRequest:
     for name, given in known.items():
         if not isinstance(given, PLAIN[name]):
             raise Refused(400, "bad-request", f"{name} must be {'an object' if PLAIN[name] is dict else 'text'}")
-    return _checked(known, f"{value['source']} {value['id']}"[:MOST_KEY] if cloud else None)
+    return _checked(known, f"{value['source']} {value['id']}" if cloud else None)
 
 
 def _checked(value: dict[str, Any], key: str | None) -> ReleaseRequest:
