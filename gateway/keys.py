@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
 
@@ -229,6 +229,20 @@ class Vault:
     def mac(self, purpose: str, data: bytes) -> bytes:
         """A code that only this installation can make."""
         return hmac.digest(hmac.digest(self._secret, f"crossdock {purpose}".encode(), "sha256"), data, "sha256")
+
+    def hide(self, purpose: str, data: bytes) -> bytes:
+        """A text for a stranger's hands, which only this installation can make, and read: AES-SIV (RFC 5297). The same data is the same text."""
+        return self._hiding(purpose).encrypt(data, None)
+
+    def reveal(self, purpose: str, hidden: bytes) -> bytes | None:
+        """None for what was not hidden here for this purpose."""
+        try:
+            return self._hiding(purpose).decrypt(hidden, None)
+        except (InvalidTag, ValueError):
+            return None
+
+    def _hiding(self, purpose: str) -> AESSIV:
+        return AESSIV(hmac.digest(self._secret, f"crossdock hidden {purpose}".encode(), "sha512"))
 
     def seal_text(self, private: bytes, name: str) -> bytes:
         """The same for a key that has no certificate, under its own name."""

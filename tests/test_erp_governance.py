@@ -311,3 +311,47 @@ def test_commands_as_a_person_types_them(tmp_path: Path):
         assert "wms" in await told(api.gateway, "consumers", "--all")
 
     run(act, tmp_path)
+
+
+def test_a_cloudevent_is_known_to_its_own_consumer_by_all_of_its_source_and_id(tmp_path: Path):
+    def cloud(order: int, name: Any = "1", source: Any = "/orders") -> dict[str, Any]:
+        return {"specversion": "1.0", "id": name, "source": source} | asked(order)
+
+    async def act(api: Api) -> None:
+        await api.gateway.apply("lake3pl")
+        for name in ("wms", "tms"):
+            await api.consumer(name)
+
+        async def released(who: str, value: dict[str, Any]) -> tuple[int, Any, bool]:
+            answer = await api.ask("POST", "/v1/documents", who, json=value)
+            return answer.status, answer.value.get("id", answer.value.get("detail")), "Idempotent-Replayed" in answer.headers
+
+        long = "https://erp.example.com/" + "a" * 190
+        values = [("wms", cloud(1)), ("tms", cloud(2)), ("erp", cloud(3))]
+        values += [(who, cloud(4 + number, name, long)) for who in ("wms", "erp") for number, name in enumerate("12")]
+        first = [await released(*one) for one in values]
+        assert [(status, again) for status, _, again in first] == [(202, False)] * 7
+        assert len({document for _, document, _ in first}) == 7
+        assert [await released(*one) for one in values] == [(202, document, True) for _, document, _ in first]
+        assert [(await released(who, value | {"time": "2026-11-16T08:00:00Z"}))[0] for who, value in values] == [422] * 7, (
+            "the same key, another body"
+        )
+        for name, source in ((5, "/orders"), ({"a": 1}, "/orders"), ("", "/orders"), ("9", None), ("9", "")):
+            status, detail, _ = await released("wms", cloud(9, name, source))
+            assert (status, "must be text" in detail) == (400, True)
+
+    run(act, tmp_path)
+
+
+def test_a_cloudevent_that_was_released_before_keys_were_each_consumers_own_is_not_released_again(tmp_path: Path):
+    async def act(api: Api) -> None:
+        await api.gateway.apply("lake3pl")
+        await api.consumer("wms")
+        value = {"specversion": "1.0", "id": "1", "source": "/orders"} | asked(1)
+        before = await api.ask("POST", "/v1/documents", json=value)  # under its plain key, as everybody's were
+        again = await api.ask("POST", "/v1/documents", "wms", json=value)
+        assert (again.status, again.value["id"], again.headers["Idempotent-Replayed"]) == (202, before.value["id"], "true")
+        other = await api.ask("POST", "/v1/documents", "wms", json=value | {"data": asked(2)["data"]})
+        assert (other.status, other.value["id"] != before.value["id"]) == (202, True)
+
+    run(act, tmp_path)

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from gateway.clock import SECOND
 from gateway.consumers.records import Behind, Commit, Consumer, Made, Rewind
-from gateway.store import feed
+from gateway.store import feed, told
 from gateway.store.store import Store
 from tests.api_running import shipment_event
 from tests.databases import empty_database
@@ -185,6 +185,50 @@ def test_after_a_restore_no_cursor_of_before_counts(store: Store):
     assert store.consumers.restart(AT).result(20) == 1
     done = store.consumers.commit(Commit("wms", 1, 0, "wms", AT, "call")).result(20)
     assert (done.position, done.epoch) == (0, AT // SECOND)
+
+
+def test_only_the_data_that_is_told_is_read(store: Store, monkeypatch: Any):
+    Teller(store).tell(*(shipment_event(f"S{number}") for number in range(9)))
+    store.consumers.place(AT).result(20)
+    ids = names(page(store))
+    sizes = store.read(lambda tx: tx.execute(text("SELECT size FROM payloads WHERE id LIKE 'event:%'")).scalars().all()).result(20)
+    monkeypatch.setattr(told, "MOST_BYTES", 3 * sizes[0])
+    original, read = told.in_lists, []
+
+    def seen(tx: Any, statement: Any, values: Any) -> Any:
+        rows = original(tx, statement, values)
+        read.extend(row.id for row in rows if hasattr(row, "data"))
+        return rows
+
+    monkeypatch.setattr(told, "in_lists", seen)
+    for wanted, looked in ((ids, 3), (["gone", *ids], 4), (ids[:2], 2), ([], 0)):
+        read.clear()
+        events, number = store.read(lambda tx, wanted=wanted: told.told(tx, store.files, wanted)).result(20)
+        assert (number, [one.id for one in events]) == (looked, [one for one in wanted[:looked] if one != "gone"])
+        assert sorted(read) == sorted(one.id for one in events)
+    monkeypatch.setattr(told, "MOST_BYTES", 1)
+    assert [store.read(lambda tx, n=n: told.told(tx, store.files, ids[n:])).result(20)[1] for n in (0, 8)] == [1, 1], "one is always told"
+
+
+def test_who_sees_little_is_behind_however_much_of_others_lies_between(store: Store, monkeypatch: Any):
+    monkeypatch.setattr(feed, "WINDOW", 2)
+    monkeypatch.setattr(feed, "ROUNDS", 2)
+    own = Consumer("own", frozenset({"events:read"}), ("northway",), None, None, None, "0.1.0")
+    store.consumers.make(Made(own, None, 0, "me", AT)).result(20)
+    Teller(store).tell(shipment_event("S0"))
+    store.consumers.place(AT).result(20)
+    store.consumers.commit(Commit("own", 1, 0, "me", AT, "call")).result(20)
+    for partner, number in (("harbor", 11), ("northway", 1), ("harbor", 5)):
+        Teller(store, partner).tell(*(shipment_event(f"{partner}{one}", partner) for one in range(number)))
+        store.consumers.place(AT + SECOND).result(20)
+
+    def behind(since: int) -> list[tuple[str, int, int]]:
+        return store.read(lambda tx: feed.behind(tx, since)).result(20)
+
+    assert behind(AT + SECOND) == [], "not for long yet"
+    assert behind(AT + SECOND + 1) == [("own", 13, AT + SECOND)]
+    store.consumers.commit(Commit("own", 13, 0, "me", AT, "call")).result(20)
+    assert behind(AT + SECOND + 1) == []
 
 
 def test_who_has_stopped_to_take_is_behind_and_who_has_nothing_to_take_is_not(store: Store):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.store import lists
+from gateway.store import lists, naming
 from gateway.store.lists import DOCUMENTS, ORDERS, SHIPMENTS, STOCK, Wanted
 from gateway.store.store import Store
 from tests.api_running import shipment_event
@@ -136,6 +136,29 @@ def test_stock_and_documents_are_narrowed_by_what_they_have(store: Store):
     assert walk(store, DOCUMENTS, partners=()) == []
 
 
+def test_documents_that_carry_a_number_are_found_whoever_else_has_it(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(naming, "TOGETHER", 3)
+    monkeypatch.setattr(naming, "LOOKED", 4)
+    given = [("purchase_order", "PO1"), ("pro", "PO1"), ("load", "po-1")]
+    (mine,) = [Teller(store).tell(shipment_event("MINE"), references=given)]
+    others = [Teller(store, "harbor").tell(shipment_event(f"S{number:02}", "harbor"), references=given[number % 3 :][:2]) for number in range(11)]
+
+    def walked(*spellings: str, **partners: Any) -> list[str]:
+        found, mark = [], naming.START
+        for _ in range(50):
+            one = store.read(lambda tx, mark=mark: naming.documents_named(tx, spellings, partners.get("of"), mark)).result(20)
+            assert len(one.documents) <= 3
+            found += one.documents
+            if one.last is None:
+                return found
+            mark = one.last
+        raise AssertionError("it does not end")
+
+    assert walked("PO1", "po-1") == [f"{message}.1.1.1" for message in (*reversed(others), mine)], "the latest first, each once"
+    assert walked("PO1", "po-1", of=("northway",)) == walked("po-1", of=("northway",)) == [f"{mine}.1.1.1"]
+    assert walked("PO1", of=("lake3pl",)) == walked("PO2") == walked() == []
+
+
 PLANS: dict[str, tuple[dict[str, Any], str]] = {
     "all": ({}, "sqlite_autoindex_standings_1 (subject>?"),
     "partners": (
@@ -155,13 +178,13 @@ def test_every_list_walks_an_index(tmp_path: Path, name: str, monkeypatch: pytes
 
     def explained(tx: Any) -> None:
         query = lists.Query(SHIPMENTS, Wanted(**({"partners": None, "stream": None, "limit": 3} | PLANS[name][0])))
-        original = lists._run
+        original = lists.run
 
         def explain(tx: Any, statement: str, given: dict[str, Any]) -> Any:
             told.extend(row.detail for row in original(tx, f"EXPLAIN QUERY PLAN {statement}", given))
             return original(tx, statement, given)
 
-        monkeypatch.setattr(lists, "_run", explain)
+        monkeypatch.setattr(lists, "run", explain)
         query.until(tx)
         query.rows(tx, ["shipment/S9", "northway", "production"] if len(query.order) == 3 else [AT, "shipment/S9", "northway", "production"])
 

@@ -202,8 +202,9 @@ def test_a_correction_that_names_another_subject_leaves_the_first(store: Store):
     teller = Teller(store)
     teller.tell(event_row("d", "shipment.status", "shipment/1", DELIVERED))
     teller.tell(event_row("d", "shipment.status", "shipment/2", DELIVERED | {"stop": "2"}, purpose="correct"))
-    assert rows(store, "shipment/1")[0]["step"] is None
-    assert rows(store, "shipment/2")[0]["step"] == "delivery.unloaded"
+    (left,), (named,) = rows(store, "shipment/1"), rows(store, "shipment/2")
+    assert (left["step"], named["step"]) == (None, "delivery.unloaded")
+    assert left["changed_at"] == named["changed_at"], "who follows changes hears of the one that was left, too"
 
 
 NOTICE = {"shipped_at": moment("2026-11-15T08:00"), "delivery_expected_at": moment("2026-11-17T09:00")}

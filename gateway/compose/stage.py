@@ -48,15 +48,20 @@ class ComposeStage:
         self.book = Book([])
         """Replaced as a whole when a profile is applied."""
 
-    async def release(self, request: ReleaseRequest, body: bytes, *, key: str | None, traceparent: str | None) -> tuple[dict[str, Any], bool]:
-        """(the answer, whether the same was released before). Raises Refused for what cannot be sent, with the event's fields."""
-        key, digest = key or request.key, hashlib.sha256(body).hexdigest()
+    async def release(
+        self, request: ReleaseRequest, body: bytes, *, key: str | None, traceparent: str | None, owner: str | None = None,
+    ) -> tuple[dict[str, Any], bool]:  # fmt: skip
+        """(the answer, whether the same was released before). Raises Refused for what cannot be sent, with the event's fields.
+
+        `owner` is whose key it is; None for the ERP of the settings.
+        """
+        (key, before), digest = request.keys(key, owner), hashlib.sha256(body).hexdigest()
         claim = (request.partner, key or digest)
         if claim in self._in_flight:
             raise Refused(409, "in-flight", "the same document is being written right now", retry_after=timedelta(seconds=1))
         self._in_flight.add(claim)
         try:
-            kept = await self._known(request.partner, key, digest) or await self._write(
+            kept = await self._known(request.partner, key, before, digest) or await self._write(
                 request, body, key=key, digest=digest, traceparent=traceparent
             )
         finally:
@@ -68,10 +73,14 @@ class ComposeStage:
         answer = await promised(self._store.read(lambda tx: outgoing.released(tx, kept.id)))
         return answer, kept.outcome == "duplicate"
 
-    async def _known(self, partner: str, key: str | None, digest: str) -> OutgoingKept | None:
-        """What was released before under the key, or as the same bytes, whatever the profile says today."""
+    async def _known(self, partner: str, key: str | None, before: str | None, digest: str) -> OutgoingKept | None:
+        """What was released before under the key, or as the same bytes, whatever the profile says today. Under a key of `before` only the same bytes are it."""
         oldest = self._clock() - span(WINDOW)
-        return await promised(self._store.read(lambda tx: outgoing.known(tx, partner, CHANNEL, key, digest, oldest)))
+        found = await promised(self._store.read(lambda tx: outgoing.known(tx, partner, CHANNEL, key, digest, oldest)))
+        if found is not None or before is None:
+            return found
+        found = await promised(self._store.read(lambda tx: outgoing.known(tx, partner, CHANNEL, before, digest, oldest)))
+        return found if found is not None and found.outcome == "duplicate" else None
 
     async def _write(self, request: ReleaseRequest, body: bytes, *, key: str | None, digest: str, traceparent: str | None) -> OutgoingKept:
         revision = self.book.by_name(request.partner)

@@ -1,12 +1,12 @@
 """Cursors: where a consumer goes on, as a text that only we can make and only that consumer can use, for the same list under the same filters.
 
-Each holds the key of the last row that was looked at, so what is added or altered meanwhile moves nothing.
+Each holds the key of the last row that was looked at, so what is added or altered meanwhile moves nothing. That row may be one which the consumer does
+not see: so the key is hidden, its length, too. The same key is the same cursor, for a page's tag is over it.
 """
 
 import base64
 import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from gateway.errors import Refused
 from gateway.keys import Vault
 
 PURPOSE = "cursor"
-SEAL = 16
-"""Bytes of the code before what it proves."""
+STEP = 64
+"""A cursor's text is filled up to a multiple of these bytes."""
 LONGEST = 2_000
 
 Key = Sequence[str | int]
@@ -41,7 +41,8 @@ class Cursors:
 
     def give(self, place: Place, key: Key) -> str:
         body = json.dumps([place.digest(), *key], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return base64.urlsafe_b64encode(self.vault.mac(PURPOSE, body)[:SEAL] + body).decode().rstrip("=")
+        body = body.ljust(-(-len(body) // STEP) * STEP)
+        return base64.urlsafe_b64encode(self.vault.hide(PURPOSE, body)).decode().rstrip("=")
 
     def read(self, text: str, place: Place, shape: Sequence[type]) -> list[Any]:
         """The key, of this shape. Raises Refused (400) for anything that we did not give for this place."""
@@ -49,8 +50,8 @@ class Cursors:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True) if len(text) <= LONGEST else b""
         except (binascii.Error, ValueError):
             data = b""
-        seal, body = data[:SEAL], data[SEAL:]
-        if not body or not hmac.compare_digest(seal, self.vault.mac(PURPOSE, body)[:SEAL]):
+        body = self.vault.reveal(PURPOSE, data)
+        if body is None:
             raise Refused(400, "bad-cursor", "it was not given out here")
         digest, *rest = json.loads(body)
         key: list[Any] = rest

@@ -14,6 +14,7 @@ from gateway.doors.pace import Pace, write
 from gateway.errors import Refused
 from gateway.settings import Limits
 from gateway.store.spool import Spool
+from gateway.texts import keepable
 
 MOST_FILES = 20
 MOST_RATIO = 200
@@ -64,7 +65,7 @@ class Taking:
         return self.files
 
     def _begin(self, media_type: str, name: str | None) -> File:
-        self.files.append(File(self._new_spool(), media_type, name))
+        self.files.append(File(self._new_spool(), keepable(media_type), None if name is None else keepable(name)))
         return self.files[-1]
 
     async def _pieces(self) -> AsyncIterator[bytes]:

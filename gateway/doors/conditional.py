@@ -13,10 +13,21 @@ _TAG = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 
 def answer(request: web.Request, value: Any, headers: dict[str, str] | None = None) -> web.Response:
     """200 with the value as JSON and the tag of its bytes; 304 without a body for who has those bytes."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    body = json_bytes(value)
+    return tagged(request, body, tag_of(body), headers)
+
+
+def json_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def tag_of(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def tagged(request: web.Request, body: bytes, tag: str, headers: dict[str, str] | None = None) -> web.Response:
     more = {"ETag": tag, **(headers or {})}
-    if has_it(request.headers.get("If-None-Match"), tag):
+    if has_it(", ".join(request.headers.getall("If-None-Match", [])) or None, tag):  # lines of one field are one list (RFC 9110, 5.3)
         return web.Response(status=304, headers=more)
     return web.Response(body=body, content_type="application/json", headers=more)
 

@@ -67,9 +67,9 @@ class ErpDoor:
             raise Refused(422, "empty-body", "0 bytes came")
         asked = read_request(body)
         _within(consumer, asked.partner, asked.stream)
-        if key is not None and consumer.name != BUILT_IN:
-            key = f"{consumer.name}:{key}"  # one consumer's keys are not another's
-        answer, before = await self._compose.release(asked, body, key=key, traceparent=traceparent_of(request.headers.get("traceparent")))
+        owner = consumer.name if consumer.name != BUILT_IN else None  # one consumer's keys are not another's
+        traceparent = traceparent_of(request.headers.get("traceparent"))
+        answer, before = await self._compose.release(asked, body, key=key, traceparent=traceparent, owner=owner)
         headers = {"Location": answer["status_url"]} | ({"Idempotent-Replayed": "true"} if before else {})
         return web.Response(status=202, body=json.dumps(answer, ensure_ascii=False).encode(), content_type="application/json", headers=headers)
 

@@ -22,6 +22,7 @@ from gateway.store import feed
 from gateway.store.store import Store, landed, promised
 from gateway.store.told import EventDamaged, ToldEvent, told
 from gateway.targets.cloudevents import BATCH, batch, structured
+from gateway.texts import check_json
 
 ADDRESS = "/v1/events"
 USUAL, MOST = 100, 500
@@ -200,6 +201,7 @@ async def _body(request: web.Request, known: tuple[str, ...]) -> dict[str, Any]:
         raise Refused(400, "bad-request", "the body is no JSON") from None
     if len(data) > MOST_BODY:
         raise Refused(413, "too-large", f"a body of this address has at most {MOST_BODY} bytes")
+    check_json(value, data)
     if not isinstance(value, dict):
         raise Refused(400, "bad-request", f"the body must be a JSON object of {', '.join(known)}")
     if unknown := sorted(set(value) - set(known)):

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.clock import Clock, Instant, instant_of
 from gateway.consumers.records import Consumer
 from gateway.errors import Refused
+from gateway.texts import check_text
 
 USUAL, MOST = 50, 200
 LONGEST = 200
@@ -24,10 +25,16 @@ def query_of(request: web.Request, known: Sequence[str]) -> dict[str, str]:
             raise Refused(400, "bad-request", f"{name} is given twice")
         if not value or (len(value) > LONGEST and name not in ("cursor", "after")):
             raise Refused(400, "bad-request", f"{name} must have 1 to {LONGEST} characters")
-        if any(ord(sign) < 32 for sign in value) or "\ud800" <= max(value) <= "\udfff":
+        if any(ord(sign) < 32 for sign in value):
             raise Refused(400, "bad-request", f"{name} has control characters in it")
+        check_text(value, name)
         given[name] = value
     return given
+
+
+def id_of(request: web.Request, most: int) -> str:
+    """The id that the address names, cut. Raises Refused (400)."""
+    return check_text(request.match_info["id"][:most], "the id")
 
 
 def since_of(given: dict[str, str], name: str, clock: Clock) -> Instant | None:

@@ -31,6 +31,7 @@ from gateway.settings import Limits
 from gateway.store import search
 from gateway.store.payloads import DAMAGED, PayloadDamaged
 from gateway.store.store import Store, landed, promised
+from gateway.texts import check_text
 from gateway.ways import content_text
 from partners.book import Revision
 
@@ -152,7 +153,7 @@ class HttpDoor:
     async def message(self, request: web.Request) -> web.Response:
         """The life of one message, its verdicts, and the 997s that answer it."""
         revision = self._who(request)
-        message, partner = request.match_info["id"], revision.profile.partner
+        message, partner = check_text(request.match_info["id"], "the id"), revision.profile.partner
         value = await promised(self._store.read(lambda tx: search.message_for_partner(tx, message, partner)))
         if value is None:
             raise Refused(404, "not-found", f"no message {message[:40]} of yours")
@@ -238,7 +239,7 @@ class HttpDoor:
         return web.json_response({"id": row.id, "state": "delivered"})
 
     async def _waiting(self, request: web.Request, revision: Revision) -> Any:
-        delivery, destination = request.match_info["id"], f"outbox:{revision.profile.partner}"
+        delivery, destination = check_text(request.match_info["id"], "the id"), f"outbox:{revision.profile.partner}"
         row = await promised(self._store.read(lambda tx: search.outbox_delivery(tx, delivery, destination)))
         if row is None:
             raise Refused(404, "not-found", f"no document {delivery[:60]} waits for you")

@@ -114,7 +114,10 @@ def problem(
     if value["status"] == 401:
         more["WWW-Authenticate"] = "Bearer"
     return web.Response(
-        status=value["status"], body=json.dumps(value, ensure_ascii=False).encode(), content_type="application/problem+json", headers=more
+        status=value["status"],
+        body=json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"),
+        content_type="application/problem+json",
+        headers=more,
     )
 
 

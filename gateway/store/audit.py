@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, as_text
 from gateway.store.sql import insert, many
+from gateway.texts import keepable
 
 FIRST = "0" * 64
 
@@ -47,9 +48,8 @@ def append(tx: Connection, entries: Sequence[Entry], *, subject_as: str = "messa
         number, last = tx.execute(_LOCK, {"partner": partner, "first": FIRST}).one()
         for _, subject, at, what in by_partner[partner]:
             number += 1
-            record = json.dumps(
-                {"number": number, "partner": partner, "at": as_text(at), subject_as: subject} | what, ensure_ascii=False, separators=(",", ":")
-            )
+            whole = {"number": number, "partner": partner, "at": as_text(at), subject_as: subject} | what
+            record = keepable(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
             last = next_hash(last, record)
             rows.append({"partner": partner, "number": number, "at": at, "subject": subject, "record": record, "hash": last})
         tx.execute(_MOVE, {"partner": partner, "number": number, "hash": last})

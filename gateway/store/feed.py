@@ -165,9 +165,9 @@ class FeedPage:
     head: int
 
 
-def page(tx: Connection, consumer: Consumer, after: int, limit: int) -> FeedPage:
-    """The next events that a consumer sees, at most so many."""
-    end = head(tx)
+def page(tx: Connection, consumer: Consumer, after: int, limit: int, end: int | None = None) -> FeedPage:
+    """The next events that a consumer sees, at most so many; up to a position, or to the head."""
+    end = head(tx) if end is None else end
     given: dict[str, Any] = {"limit": limit, "stream": consumer.stream}
     where = ["position > :after", "position <= :until"]
     for name, values in (("partner", consumer.partners), ("type", consumer.types)):
@@ -202,14 +202,21 @@ def standing(tx: Connection, name: str) -> Standing | None:
 
 def behind(tx: Connection, since: Instant) -> list[tuple[str, int, Instant]]:
     """Consumers who have read the stream by cursor, and for whom something has been there since before then: see `Behind`."""
-    found = []
+    found, end = [], before(tx, since)
     for row in listed(tx):
         if row["retired_at"] is not None or row["committed_at"] is None or "events:read" not in row["scopes"]:
             continue  # who has never taken anything may only ask for lists
-        following = page(tx, consumer_of(row), row["position"], 1)
-        if following.events:
-            position = following.events[0][0]
-            at = tx.execute(_PLACED_AT, {"position": position}).scalar_one()
-            if at < since:
-                found.append((row["name"], position, at))
+        position = _first_untaken(tx, consumer_of(row), row["position"], end)
+        if position is not None:
+            found.append((row["name"], position, tx.execute(_PLACED_AT, {"position": position}).scalar_one()))
     return found
+
+
+def _first_untaken(tx: Connection, consumer: Consumer, after: int, end: int) -> int | None:
+    """The first position behind its cursor that it sees, up to the end, however many others lie between."""
+    while after < end:
+        following = page(tx, consumer, after, 1, end)
+        if following.events:
+            return following.events[0][0]
+        after = following.last
+    return None

@@ -17,8 +17,6 @@ from gateway.clock import Instant
 
 SCAN = 2_000
 """Rows that one query looks at, at most."""
-MOST_NAMED = 2_000
-"""Documents of one reference that are looked at, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,16 @@ STOCK = View(
     narrow=("item", "place"),
     conditions={"item": "s.item = :item", "place": "s.place = :place"},
 )
+_SENT = "(SELECT x.state FROM deliveries x WHERE m.direction = 'out' AND x.message = s.message AND x.outgoing = s.message LIMIT 1)"
+"""How it stands with a document of ours is its delivery's state (`gateway.store.outgoing.sent`)."""
 DOCUMENTS = View(
     "documents",
     ("id", "message", "partner", "stream", "set_id", "control", "state", "reason", "verdict", "mapping", "duplicate_of", "at"),
     ("id",),
     "at",
-    conditions={"status": "s.state = :status", "set_id": "s.set_id = :set_id", "direction": "m.direction = :direction"},
+    conditions={"status": f"COALESCE({_SENT}, s.state) = :status", "set_id": "s.set_id = :set_id", "direction": "m.direction = :direction"},
     joined=" JOIN messages m ON m.id = s.message",
-    more=", m.direction, m.channel, m.arrival, m.file_name",
+    more=f", m.direction, m.channel, m.arrival, m.file_name, {_SENT} AS sent",
 )
 
 
@@ -96,7 +96,7 @@ def page(tx: Connection, view: View, wanted: Wanted) -> Page:
     if wanted.partners == ():
         return Page([], None)
     query = Query(view, wanted)
-    _walk_in_order(tx)
+    walk_in_order(tx)
     until = query.until(tx) if query.conditions and wanted.named is None else None
     rows = query.rows(tx, until)
     if len(rows) > wanted.limit:
@@ -151,7 +151,7 @@ class Query:
             f"SELECT {self._keys} FROM {self._view.table} s WHERE {' AND '.join(where)} ORDER BY {self._keys} LIMIT :scan"  # noqa: S608 - names are ours
             for where in self._ranges
         ]
-        row = _run(tx, f"{self._together(parts)} LIMIT 1 OFFSET :last", self._given).first()
+        row = run(tx, f"{self._together(parts)} LIMIT 1 OFFSET :last", self._given).first()
         return None if row is None else list(row)
 
     def rows(self, tx: Connection, until: list[Any] | None) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class Query:
             f" ORDER BY {self._keys} LIMIT :most"
             for where in self._ranges
         ]
-        return [dict(row._mapping) for row in _run(tx, f"{self._together(parts)} LIMIT :most", self._given)]
+        return [dict(row._mapping) for row in run(tx, f"{self._together(parts)} LIMIT :most", self._given)]
 
     def _together(self, parts: list[str]) -> str:
         union = " UNION ALL ".join(f"SELECT * FROM ({part}) p{number}" for number, part in enumerate(parts))  # noqa: S608 - names are ours
@@ -177,14 +177,14 @@ class Query:
         return [f"s.{self.order[0]} {sign.rstrip('=')}= :{what}_0", f"({self._keys}) {sign} ({values})"]
 
 
-def _walk_in_order(tx: Connection) -> None:
+def walk_in_order(tx: Connection) -> None:
     """PostgreSQL walks the index in its order and stops, also while it has no statistics of the table yet and would sort all that is behind the key."""
     if tx.dialect.name == "postgresql":
         tx.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
         tx.exec_driver_sql("SET LOCAL enable_sort = off")
 
 
-def _run(tx: Connection, query: str, given: dict[str, Any]) -> Any:
+def run(tx: Connection, query: str, given: dict[str, Any]) -> Any:
     statement = text(query)
     used = {name: value for name, value in given.items() if re.search(rf":{name}\b", query)}
     for name, value in used.items():
@@ -193,31 +193,7 @@ def _run(tx: Connection, query: str, given: dict[str, Any]) -> Any:
     return tx.execute(statement, used)
 
 
-# ---- by a reference
-
-
-_REFERENCE = (
-    "SELECT DISTINCT r.document FROM (SELECT document, partner FROM document_references WHERE value = :value AND type <> 'control'"
-    " ORDER BY value DESC, at DESC, document DESC LIMIT :limit) r WHERE {partners}"
-)
-_SUBJECTS = "SELECT DISTINCT subject FROM events WHERE document IN :documents AND {partners}"
-
-
-def documents_named(tx: Connection, spellings: Sequence[str], partners: tuple[str, ...] | None) -> list[str]:
-    """Documents of these partners that carry a reference in any of these spellings."""
-    found: set[str] = set()
-    for value in spellings:
-        found |= set(_scoped(tx, _REFERENCE, partners, value=value, limit=MOST_NAMED).scalars())
-    return sorted(found)[:MOST_NAMED]
-
-
-def subjects_named(tx: Connection, spellings: Sequence[str], partners: tuple[str, ...] | None) -> list[str]:
-    """What events of these partners are about whose documents carry the reference."""
-    documents = documents_named(tx, spellings, partners)[:500]
-    return sorted(_scoped(tx, _SUBJECTS, partners, documents=documents).scalars()) if documents else []
-
-
-def _scoped(tx: Connection, query: str, partners: tuple[str, ...] | None, column: str = "partner", **given: Any) -> Any:
+def scoped(tx: Connection, query: str, partners: tuple[str, ...] | None, column: str = "partner", **given: Any) -> Any:
     """A query whose {partners} is the condition that the rows are of these partners."""
     statement = text(query.format(partners="1 = 1" if partners is None else f"{column} IN :partners"))
     if partners is not None:
@@ -245,18 +221,18 @@ _EVENTS_OF = text("SELECT id FROM events WHERE document = :id ORDER BY at, id LI
 
 def standings_of(tx: Connection, subjects: Sequence[str], partners: tuple[str, ...] | None, stream: str | None) -> list[dict[str, Any]]:
     """How a shipment or an order stands, by each of these partners that tells of it."""
-    rows = [dict(row._mapping) for row in _scoped(tx, _SUBJECT, partners, subjects=list(subjects))]
+    rows = [dict(row._mapping) for row in scoped(tx, _SUBJECT, partners, subjects=list(subjects))]
     return [row for row in rows if stream in (None, row["stream"])]
 
 
 def events_telling(tx: Connection, subjects: Sequence[str], partners: tuple[str, ...] | None, limit: int) -> list[str]:
     """The events, each in its latest revision, that say how it stands; the latest first."""
-    return list(_scoped(tx, _TELLING, partners, subjects=list(subjects), limit=limit).scalars())
+    return list(scoped(tx, _TELLING, partners, subjects=list(subjects), limit=limit).scalars())
 
 
 def document(tx: Connection, wanted: str, partners: tuple[str, ...] | None, stream: str | None) -> dict[str, Any] | None:
     """A document by its id, or one of ours by its message's; None where these partners have none in this stream."""
-    row = _scoped(tx, _DOCUMENT, partners, "d.partner", id=wanted).first()
+    row = scoped(tx, _DOCUMENT, partners, "d.partner", id=wanted).first()
     return None if row is None or stream not in (None, row.stream) else dict(row._mapping)
 
 

@@ -58,7 +58,8 @@ class Skip:
 
 
 _SKIP_DOCUMENT = text(
-    "UPDATE documents SET state = 'skipped', reason = :reason WHERE id = :id AND state IN ('held', 'rejected') RETURNING partner, message"
+    "UPDATE documents SET state = 'skipped', reason = :reason, at = CASE WHEN at < :at THEN :at ELSE at END"
+    " WHERE id = :id AND state IN ('held', 'rejected') RETURNING partner, message"
 )
 _SKIP_MESSAGE = text("UPDATE messages SET state = 'skipped', reason = :reason WHERE id = :id AND state = 'held' RETURNING partner, id AS message")
 _SKIP_INTERCHANGES = text(
@@ -132,7 +133,7 @@ class ReplayVerbs:
         return [self._skip(tx, item) for item in items]
 
     def _skip(self, tx: Connection, item: Skip) -> bool:
-        given = {"id": item.id, "reason": f"skipped: {item.reason}"}
+        given = {"id": item.id, "reason": f"skipped: {item.reason}", "at": item.at}
         touched = [row for statement in (_SKIP_DOCUMENT, _SKIP_MESSAGE, _SKIP_INTERCHANGES) for row in tx.execute(statement, given)]
         if touched:
             row = touched[0]

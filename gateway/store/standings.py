@@ -49,8 +49,8 @@ class Standings:
         }
         self._rows: dict[Key, dict[str, Any]] = {}
         self._changed: set[Key] = set()
-        self._again: set[Key] = set()
-        """Those whose step is withdrawn or lowered: what stands in its place, the rows know."""
+        self._again: dict[Key, Instant] = {}
+        """Those whose step is withdrawn or lowered, and when: what stands in its place, the rows know."""
         self._load(in_lists(tx, _STANDING, subjects))
 
     def know(self, tx: Connection, subjects: Iterable[str]) -> None:
@@ -75,25 +75,28 @@ class Standings:
     ) -> None:  # fmt: skip
         """One event as it is told; `replaces`: the event it takes the place of, and the subject of that."""
         if replaces is not None and replaces[1] is not None and (event.standing is None or replaces[1] != event.subject[:200]):
-            self._again.add((replaces[1], partner, stream))
+            self._look_later((replaces[1], partner, stream), at)
         said = event.standing
         if said is None:
             return
         key = (event.subject[:200], partner, stream)
         row = self._rows.setdefault(key, dict.fromkeys(COLUMNS) | dict(zip(KEY, key, strict=True)) | {"actuals": {}, "refs": [], "cancelled": False})
         self._changed.add(key)
-        row["changed_at"] = max(at, row["changed_at"] or at)  # never back, so that who follows changes meets it again
+        _touch(row, at)
         replaced = replaces[0] if replaces else None
         for slot, name, event_of, values in (("state", "stands", "event", _step), ("expected", "expects", "expected_event", _expected)):
             rank = rank_of(event, slot)
             if rank is not None and (row[name] is None or rank >= row[name]):
                 row |= values(said[slot], rank, event_id, document, revision)
             elif replaced is not None and row[event_of] == replaced:
-                self._again.add(key)
+                self._look_later(key, at)
         row["refs"] = sorted({tuple(one) for one in (*row["refs"], *said["references"])})[:MOST_REFERENCES]
         if said["actual"]:
             when, clock = said["actual"]
             row["actuals"][clock] = max(when, row["actuals"].get(clock, when))
+
+    def _look_later(self, key: Key, at: Instant) -> None:
+        self._again[key] = max(at, self._again.get(key, at))
 
     def put(self, tx: Connection, files: PayloadFiles) -> None:
         """Writes the rows. After the identities: what stands again is read from them."""
@@ -101,8 +104,9 @@ class Standings:
             self._load(in_lists(tx, _STANDING, {key[0] for key in self._again if key not in self._rows}))
         for key in sorted(self._again):
             if key in self._rows:
+                _touch(self._rows[key], self._again[key])
                 self._look_again(tx, key, files)
-        keys = sorted((self._changed | self._again) & set(self._rows))
+        keys = sorted((self._changed | self._again.keys()) & self._rows.keys())
         many(tx, _PUT_STANDING, [self._rows[key] | {name: json_text(self._rows[key][name]) for name in ("actuals", "refs")} for key in keys])
 
     def _look_again(self, tx: Connection, key: Key, files: PayloadFiles) -> None:
@@ -115,6 +119,11 @@ class Standings:
             said = standing_of(top.type, top.subject, top.time, json.loads(data))
             assert said is not None, f"{top.event} has a rank and says nothing"
             row |= values(said[slot], top.rank, top.event, top.document, top.revision)
+
+
+def _touch(row: dict[str, Any], at: Instant) -> None:
+    """Never back, so that who follows changes meets it again."""
+    row["changed_at"] = max(at, row["changed_at"] or at)
 
 
 def _whole(rows: Iterable[Any], files: PayloadFiles) -> Iterator[tuple[Any, bytes]]:
