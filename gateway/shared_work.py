@@ -126,11 +126,19 @@ class SharedWork:
             await turn.still_ours()
             files = await landed(self._store.take_drops(self._clock(), FILES_AT_ONCE))
             for one in files:
-                await asyncio.to_thread(self._store.files.remove, one)
+                await turn.still_ours()
+                removed += await asyncio.to_thread(self._remove_file, turn, one)
             await landed(self._store.end_drops(files, self._clock()))
-            removed += len(files)
             if len(files) < FILES_AT_ONCE:
                 return f"{removed} payload files" if removed else ""
+
+    def _remove_file(self, turn: Turn, file: str) -> bool:
+        """Whether it went. Looked at as late as can be: what another node has removed meanwhile may be named again, and then has no second copy."""
+        if not self._store.look(partial(payload_rows.is_going, file=file)):
+            return False
+        turn.look_at_clock()
+        self._store.files.remove(file)
+        return True
 
     async def _look_for_unnamed(self, turn: Turn) -> str:
         """Payload files without a row: a crash came between their sync and their commit, and nobody was told yes."""
