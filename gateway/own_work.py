@@ -14,6 +14,7 @@ from gateway.clock import SECOND, Clock, wall
 from gateway.errors import StoreUnavailable
 from gateway.records.alarms import AlarmClosed, DiskLook
 from gateway.settings import Settings
+from gateway.sftp import leftovers
 from gateway.steady import JUMP, SteadyClock
 from gateway.store import nodes
 from gateway.store.store import Store, landed
@@ -76,5 +77,10 @@ class OwnWork:
         """What lies about on this node's own disk."""
         files = self._store.files
         journal.swept("spool files of uploads that never ended", await asyncio.to_thread(files.sweep, SPOOL_KEPT.total_seconds(), time.time()))
+        try:
+            left = await asyncio.to_thread(leftovers.sweep_here, self._store, time.time() - SPOOL_KEPT.total_seconds())
+            journal.swept("parts of files by SFTP that are needed no more", left)
+        except StoreUnavailable as error:
+            journal.trouble("sweep", error)
         if self._settings.payloads is not None:
             journal.swept("copies of payloads", await asyncio.to_thread(files.shed, self._settings.payloads.cache, time.time() - COPY_IN_USE))

@@ -12,6 +12,7 @@ from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, sp
 from gateway.consumers.records import Behind
 from gateway.records.alarms import Waited
 from gateway.settings import Settings
+from gateway.sftp import leftovers
 from gateway.sftp.files import Files
 from gateway.store import feed, payload_rows, pruning
 from gateway.store.alarms import waiting_outboxes
@@ -50,6 +51,7 @@ class SharedWork:
             "prune": Chore(PRUNE_EVERY, self._prune),
             "removed files": Chore(10 * MINUTE, self._remove_files),
             "unnamed files": Chore(LOOK_FOR_FILES, self._look_for_unnamed),
+            "parts": Chore(LOOK_FOR_FILES, self._drop_parts),
         }
 
     async def _watch(self, turn: Turn) -> str:
@@ -126,11 +128,27 @@ class SharedWork:
             await turn.still_ours()
             files = await landed(self._store.take_drops(self._clock(), FILES_AT_ONCE))
             for one in files:
-                await asyncio.to_thread(self._store.files.remove, one)
+                await turn.still_ours()
+                removed += await asyncio.to_thread(self._remove_file, turn, one)
             await landed(self._store.end_drops(files, self._clock()))
-            removed += len(files)
             if len(files) < FILES_AT_ONCE:
                 return f"{removed} payload files" if removed else ""
+
+    def _remove_file(self, turn: Turn, file: str) -> bool:
+        """Whether it went. Looked at as late as can be: what another node has removed meanwhile may be named again, and then has no second copy."""
+        if not self._store.look(partial(payload_rows.is_going, file=file)):
+            return False
+        turn.look_at_clock()
+        self._store.files.remove(file)
+        return True
+
+    async def _drop_parts(self, turn: Turn) -> str:
+        """Those in the bucket of files by SFTP that are whole or over. Each node looks after its own disk itself."""
+        dropped, pages = 0, leftovers.in_bucket(self._store.files, self._clock() - payload_rows.GRACE)
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            await turn.still_ours()
+            dropped += await asyncio.to_thread(leftovers.drop_left, self._store, page)
+        return f"{dropped} parts of files by SFTP" if dropped else ""
 
     async def _look_for_unnamed(self, turn: Turn) -> str:
         """Payload files without a row: a crash came between their sync and their commit, and nobody was told yes."""

@@ -164,7 +164,7 @@ async def test_a_chore_is_one_nodes_at_a_time(pair):
 async def test_a_node_that_was_stopped_in_its_chore_has_lost_it(pair):
     here, there = pair
     fence = here.claim_chore(nodes.ChoreClaim("prune", "here", NOW, NOW + MINUTE)).result(20)
-    turn = Turn(here, lambda: NOW, "prune", fence)
+    turn = Turn(here, lambda: NOW, "prune", fence, NOW + MINUTE)
     await turn.still_ours()
     assert there.claim_chore(nodes.ChoreClaim("prune", "there", NOW + SECOND, NOW + MINUTE)).result(20) is None
     taken = there.claim_chore(nodes.ChoreClaim("prune", "there", NOW + HOUR, NOW + 2 * HOUR)).result(20)

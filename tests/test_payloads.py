@@ -1,5 +1,6 @@
 """Payload files, here or in a bucket that several nodes share: what is kept is found, what is damaged is noticed, what nobody names goes."""
 
+import asyncio
 import hashlib
 import os
 from datetime import timedelta
@@ -9,9 +10,11 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from gateway.chores import LEASE, Chores, Turn
 from gateway.clock import DAY, MINUTE
 from gateway.errors import StoreUnavailable
 from gateway.settings import Bucket as Terms
+from gateway.shared_work import SharedWork
 from gateway.store import payload_rows
 from gateway.store.bucket import Bucket, open_bucket
 from gateway.store.payloads import Payload, PayloadDamaged, PayloadFiles, named
@@ -177,6 +180,34 @@ def test_a_file_that_is_named_again_stays(store: Store):
     assert take(store, NOW + 3 * DAY) == []
     lose(store, payload, NOW)
     assert take(store, NOW + 3 * DAY) == [DIGEST]
+
+
+@pytest.mark.parametrize("meanwhile", ["another node removed it, and it is kept again", "the lease is over"])
+def test_a_node_that_sleeps_over_its_removals_removes_nothing(store: Store, meanwhile: str, monkeypatch: pytest.MonkeyPatch):
+    at, removed = [NOW], []
+    payloads = [keep(store.files, LARGE + bytes([number]), f"message:{number}") for number in range(2)]
+    for one in payloads:
+        put(store, one)
+        lose(store, one, NOW)
+    at[0] += 2 * DAY
+
+    def remove(file: str) -> None:
+        """The first file; before the second one the node sleeps."""
+        removed.append(file)
+        if meanwhile == "the lease is over":
+            monkeypatch.setattr(Turn, "still_ours", lambda turn: asyncio.sleep(0))  # it slept after it had asked
+            at[0] += LEASE
+            return
+        others = take(store, at[0])
+        store.end_drops(others, at[0]).result(20)
+        take(store, at[0] + 11 * MINUTE)
+        for one in payloads:
+            put(store, keep(store.files, LARGE + bytes([payloads.index(one)]), f"again:{one.id}"))
+
+    monkeypatch.setattr(store.files, "remove", remove)
+    work = SharedWork(store, None, clock=lambda: at[0], book=list, files=None, on_queued=lambda: None)
+    asyncio.run(Chores(store, {"removed files": work.chores()["removed files"]}, node="here", clock=lambda: at[0]).do("removed files"))
+    assert len(removed) == 1
 
 
 def test_files_without_a_row_are_found(store: Store):

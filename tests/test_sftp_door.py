@@ -7,12 +7,17 @@ import socket
 import struct
 import time
 
+import obstore
 import paramiko
 import pytest
+from obstore.store import MemoryStore
 from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_EXTENDED_REPLY
 
+from gateway.clock import DAY, now
 from gateway.errors import StoreUnavailable
 from gateway.passwords import hash_of
+from gateway.sftp import leftovers
+from gateway.store.bucket import Bucket
 from gateway.store.spool import INLINE_LIMIT
 from tests.sftp_running import KEY, OTHER_KEY, Background, address, client, connected, x12
 
@@ -138,6 +143,36 @@ def test_large_files_under_temporary_names_go_the_same_way(home):
         sftp.remove("/in/b.tmp")
         assert list(files.parts.iterdir()) == []
     assert [one["size"] for one in home.decided("largerenamer")] == [len(BIG)]
+
+
+def test_no_part_outlives_its_file(home, tmp_path, monkeypatch):
+    """With a bucket: not where the file got its last name, nor for long where a crash came between the commit and the removal."""
+    home.with_partner("parted", agreements=CSV)
+    store = home.gateway.node.store
+    shared = MemoryStore()
+    monkeypatch.setattr(store.files, "parts", tmp_path)
+    monkeypatch.setattr(store.files, "bucket", Bucket(shared, "s3://test"))
+
+    def parts() -> tuple[int, int]:
+        return len(list(store.files.parts.iterdir())), len(obstore.list(shared, prefix="parts").collect())
+
+    with client(home.gateway, "parted") as sftp:
+        put(sftp, "/in/a.tmp", BIG)
+        put(sftp, "/in/waits.tmp", BIG[::-1])
+        sftp.rename("/in/a.tmp", "/in/a.csv")
+        assert parts() == (1, 1)
+        for name in ("crashed-1", "crashed-2"):
+            (store.files.parts / name).write_bytes(b"x")
+            store.files.share_part(name)
+        assert leftovers.sweep_here(store, time.time() - 60) == 0, "its commit may be on its way"
+        assert leftovers.sweep_here(store, time.time() + 60) == 2
+        assert list(leftovers.in_bucket(store.files, 0)) == [[]]
+        (page,) = leftovers.in_bucket(store.files, now() + DAY)
+        assert leftovers.drop_left(store, page) == 2
+        assert parts() == (1, 1), "what waits for its last name stays"
+        sftp.rename("/in/waits.tmp", "/in/waits.csv")
+        assert parts() == (0, 0)
+    assert len(home.decided("parted", 2)) == 2
 
 
 def test_where_the_profile_says_so_only_a_new_name_completes(home):

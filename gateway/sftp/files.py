@@ -248,6 +248,15 @@ class Files:
         incoming = self._incoming(caller, folder, name, row.size, row.sha256 or "", data)
         taken = replace(row, folder=folder, name=name, state="taken", payload=None, at=self._clock(), who=caller.who)
         self._commit(FilePut(taken, incoming=incoming))
+        if data is None:
+            self._drop_parts([row.id])
+
+    def _drop_parts(self, parts: list[str]) -> None:
+        """After the commit, which counts whatever comes of this: what stays is swept later (leftovers.py)."""
+        try:
+            self._store.files.drop_parts(parts)
+        except StoreUnavailable as error:
+            journal.trouble("sftp", error)
 
     def _incoming(self, caller: Caller, folder: str, name: str, size: int, digest: str, data: bytes | None) -> Incoming:
         told = name if len(caller.channel.folders.into) == 1 else f"{folder}/{name}"
@@ -271,7 +280,7 @@ class Files:
             raise Refusal(NO_SUCH_FILE, f"there is no file {name}")
         self._commit(FilePut(replace(row, state="removed", payload=None)))
         if row.state in UNFINISHED:
-            self._store.files.drop_parts([row.id])
+            self._drop_parts([row.id])
 
     def _relabel(self, row: FileRow) -> None:
         payload = None
@@ -289,12 +298,12 @@ class Files:
         """Ends unfinished files that nobody has come back to."""
         now = self._clock()
         parts = self._settled(self._store.expire_files(partner, now - span(channel.keep), now))
-        self._store.files.drop_parts(parts)
+        self._drop_parts(parts)
         return len(parts)
 
     def _commit(self, item: FilePut) -> FileKept:
         kept = self._settled(self._store.put_file(item))
-        self._store.files.drop_parts(kept.leftovers)
+        self._drop_parts(kept.leftovers)
         if item.incoming is not None:
             self._receive.kept(item.incoming, kept.message or "", "duplicate" if kept.duplicate else "new")
             self._loop.call_soon_threadsafe(self._receive.wake, item.incoming.partner, item.incoming.channel)

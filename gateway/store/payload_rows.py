@@ -35,6 +35,7 @@ _GO = text(
     " WHERE sha256 = :sha256 AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM payloads WHERE location = :sha256)"
 )
 _ALL_GOING = text("SELECT sha256 FROM payload_drops WHERE state = 'going' ORDER BY at LIMIT :limit")
+_IS_GOING = text("SELECT 1 FROM payload_drops WHERE sha256 = :sha256 AND state = 'going'")
 _GONE = text("UPDATE payload_drops SET state = 'gone', at = :at WHERE sha256 = :sha256 AND state = 'going'")
 _FORGET = text("DELETE FROM payload_drops WHERE state = 'gone' AND at < :before")
 _NAMED = one_of("SELECT DISTINCT location FROM payloads WHERE location IN :keys")
@@ -67,6 +68,11 @@ def _take(tx: Connection, now: Instant, limit: int) -> list[str]:
     many(tx, _NAMED_AGAIN, [{"sha256": one} for one in sorted(waited)])
     many(tx, _GO, [{"sha256": one, "at": now} for one in sorted(waited)])
     return [row.sha256 for row in tx.execute(_ALL_GOING, {"limit": limit})]
+
+
+def is_going(tx: Connection, file: str) -> bool:
+    """Whether it may be removed now, still."""
+    return tx.execute(_IS_GOING, {"sha256": file}).first() is not None
 
 
 def end_drops(tx: Connection, items: list[tuple[list[str], Instant]]) -> list[None]:

@@ -2,7 +2,7 @@
 
 A message is over when it and its documents are decided, nothing of it waits to be sent or for a person, nothing is owed for it by us or by the partner, no alarm about it is open, and no replay of
 many is under way. Its receipts and the documents that we sent are messages of their own, and go by the same rule. What knew it for a duplicate goes with it: a profile's windows are never
-longer than its retention. How a shipment or an order stands goes with the last event that says so; how much stock there is stays, and what it is the sum of. The audit chain stays.
+longer than its retention. Of an event its id stays (_END_IDENTITY). How a shipment or an order stands goes with the last event that says so; how much stock there is stays, and what it is the sum of. The audit chain stays.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ _DELETE_SEEN = text(
 _DELETE_CONTENT = text(
     "DELETE FROM contents WHERE partner = :partner AND stream = :stream AND set_id = :set_id AND content_hash = :content_hash AND document = :id"
 )
-_DELETE_IDENTITY = text("DELETE FROM identities WHERE id = :identity AND event = :id")
+_END_IDENTITY = text("UPDATE identities SET at = 0, subject = NULL, stands = NULL, expects = NULL WHERE id = :identity AND event = :id")
+"""How far an identity has been numbered stays: an event id that an ERP knows never means another thing. At 0 it is outside every window, so what comes next is new."""
 _STANDINGS = one_of("SELECT subject, partner, stream, changed_at FROM standings WHERE subject IN :keys")
 _OF_SUBJECT = "SELECT 1 FROM identities i WHERE i.subject = standings.subject AND i.partner = standings.partner AND i.stream = standings.stream"
 _DELETE_STANDING = text(
@@ -67,7 +68,7 @@ _DELETE_STANDING = text(
 )
 """Where nothing has changed since we looked: another node's event, which comes while we wait for its commit, makes the row live on."""
 _DELETE_TOLD = text(
-    "DELETE FROM stock_told WHERE identity = :identity AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.id = stock_told.identity)"
+    "DELETE FROM stock_told WHERE identity = :identity AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.id = stock_told.identity AND i.at > 0)"
     " AND EXISTS (SELECT 1 FROM stock_told c WHERE c.stock = stock_told.stock AND c.counted = TRUE AND c.at > stock_told.at)"
 )
 """What a later count has made past."""
@@ -143,7 +144,7 @@ def _remove(tx: Connection, messages: list[str]) -> set[str]:
     as2 = in_lists(tx, _AS2, messages)
     many(tx, _DELETE_SEEN, [row._asdict() for row in in_lists(tx, _SEEN, messages)])
     many(tx, _DELETE_CONTENT, [row._asdict() for row in documents if row.content_hash is not None])
-    many(tx, _DELETE_IDENTITY, [{"identity": row.identity, "id": row.id} for row in events])
+    many(tx, _END_IDENTITY, [{"identity": row.identity, "id": row.id} for row in events])
     _remove_views(tx, events)
     many(tx, _DELETE_REFERENCES, [{"key": row.id} for row in documents])
     many(tx, _DELETE_EDITS, [{"key": row.id} for row in (*documents, *events)])
@@ -158,7 +159,7 @@ def _remove(tx: Connection, messages: list[str]) -> set[str]:
 
 
 def _remove_views(tx: Connection, events: list[Any]) -> None:
-    """What these events alone said of their subjects, once their identities are gone."""
+    """What these events alone said of their subjects, once their identities say nothing any more."""
     subjects = {(row.subject[:200], row.partner, row.stream) for row in events}
     standings = in_lists(tx, _STANDINGS, {subject for subject, _, _ in subjects})
     many(tx, _DELETE_STANDING, [row._asdict() for row in sorted(standings) if (row.subject, row.partner, row.stream) in subjects])

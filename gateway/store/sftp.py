@@ -17,7 +17,7 @@ from gateway.store.delivery import DeliveryVerbs
 from gateway.store.intake import IntakeVerbs, lanes_of
 from gateway.store.payload_rows import put_payloads
 from gateway.store.serial import Rows, waits_for
-from gateway.store.sql import insert, many, rows_of
+from gateway.store.sql import in_lists, insert, many, one_of, rows_of
 
 FILE = ("id", "partner", "folder", "name", "state", "size", "mtime", "sha256", "payload", "message", "duplicate", "reason", "at", "who")
 KEY = ("id", "use", "name", "kind", "public", "private", "state", "at", "who")
@@ -51,6 +51,7 @@ _COUNT = text(f"SELECT count(*) FROM sftp_files WHERE partner = :partner AND sta
 _EXPIRED = text(
     f"SELECT {_NAMES} FROM sftp_files WHERE partner = :partner AND state IN ({_UNFINISHED}) AND at <= :before ORDER BY at LIMIT 1000"  # noqa: S608
 )
+_STILL_UNFINISHED = one_of(f"SELECT id FROM sftp_files WHERE id IN :keys AND state IN ({_UNFINISHED})")  # noqa: S608 - names are ours
 _EXPIRE = text("UPDATE sftp_files SET state = 'expired', payload = NULL WHERE id = :id")
 _LATEST = text(
     f"SELECT {_NAMES} FROM sftp_files WHERE (CAST(:partner AS VARCHAR) IS NULL OR partner = :partner)"  # noqa: S608 - names are ours
@@ -170,6 +171,11 @@ def keys(tx: Connection) -> list[SshKeyRow]:
 
 
 # What there is.
+
+
+def unfinished(tx: Connection, ids: list[str]) -> set[str]:
+    """Which of these files are not whole yet."""
+    return {row.id for row in in_lists(tx, _STILL_UNFINISHED, ids)}
 
 
 def in_folder(tx: Connection, partner: str, folder: str, since: Instant) -> list[FileRow]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gateway.clock import Instant, Ticks
+from gateway.errors import CrossdockError
 from gateway.records.alarms import AlarmClosed
 from gateway.records.answers import Acknowledgment
 from gateway.records.translation import Cause, Chunk
@@ -19,7 +20,7 @@ from gateway.store.feed import PUT_WAITING
 from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import PUT_DELIVERY, PUT_LANE, free_superseded, lane_id
 from gateway.store.payload_rows import put_payloads
-from gateway.store.sql import insert, many
+from gateway.store.sql import in_lists, insert, many, one_of
 from gateway.store.stock import StockTold
 from partners.priority import RECEIPTS
 
@@ -72,6 +73,7 @@ _PUT_EVENT = insert(
     "events", "id", "identity", "revision", "partner", "stream", "document", "message", "type", "subject", "time", "correlation", "supersedes",
     "payload", "at", or_nothing=True,
 )  # fmt: skip
+_TOLD = one_of("SELECT e.id, p.sha256 FROM events e JOIN payloads p ON p.id = e.payload WHERE e.id IN :keys")
 _PUT_OUTGOING = insert(
     "messages", "id", "partner", "direction", "channel", "state", "payload", "size", "sha256", "media_type", "file_name",
     "profile_revision", "arrival", "decided_at", "answers", "control", or_nothing=True,
@@ -100,6 +102,10 @@ DECIDE_MESSAGE = text(
 )
 _FIRST_READ = ("id", "verdict", "codes", "release", "byte_end")
 _CHANGED = ("id", "state", "reason", "mapping", "profile_revision", "content_hash", "duplicate_of", "unmapped", "at")
+
+
+class ToldOtherwise(CrossdockError):
+    """An event id that was told before would mean another thing. Nothing of the commit is kept: who knows the id would take the new event for the old one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ class Writes:
         many(tx, _PUT_REFERENCE, self.references)
         many(tx, _PUT_CONTENT, [self.contents[place] for place in sorted(self.contents)])
         many(tx, _PUT_IDENTITY, [self.identities[key] for key in sorted(self.identities)])
+        self._refuse_told_otherwise(tx)
         put_payloads(tx, self.payloads)
         many(tx, _PUT_EVENT, self.events)
         many(tx, PUT_WAITING, [_waiting(row) for row in self.events])
@@ -178,6 +185,16 @@ class Writes:
         many(tx, PUT_LIFE, self.life)
         raise_alarms(tx, self.alarms)
         close_alarms(tx, self.over)
+
+    def _refuse_told_otherwise(self, tx: Connection) -> None:
+        numbered = {row["event"] for row in self.identities.values()}
+        hashes = {row["id"]: row["sha256"] for row in self.payloads}
+        new = {row["id"]: hashes[row["payload"]] for row in self.events if row["id"] in numbered}
+        for row in in_lists(tx, _TOLD, new):
+            if row.sha256 != new[row.id]:
+                raise ToldOtherwise(
+                    f"event {row.id} was told before with other data, and its identity's row does not know it; nothing is told under one id twice"
+                )
 
 
 def _waiting(event: dict[str, Any]) -> dict[str, Any]:

@@ -160,7 +160,14 @@ class TranslateStage(Claiming):
 
     async def _landed(self, waiting: "list[tuple[ToTranslate, Future[ChunkKept]]]") -> None:
         for message, future in waiting:
-            self._tell(message, await landed(future), whole=True)
+            try:
+                kept = await landed(future)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                await self._hold_for_fault(message, message.resume, error)
+                continue
+            self._tell(message, kept, whole=True)
         if waiting:
             reach("translate.committed")
             self._on_kept()
@@ -181,8 +188,11 @@ class TranslateStage(Claiming):
         except PayloadDamaged as error:
             await self._hold(message, way.resume, f"{DAMAGED}: {error}")
         except Exception as error:
-            journal.trouble(f"translate: {message.id}", error)
-            await self._hold(message, way.resume, f"our own fault: {type(error).__name__}: {error}")
+            await self._hold_for_fault(message, way.resume, error)
+
+    async def _hold_for_fault(self, message: ToTranslate, resume: str | None, error: Exception) -> None:
+        journal.trouble(f"translate: {message.id}", error)
+        await self._hold(message, resume, f"our own fault: {type(error).__name__}: {error}")
 
     async def _chunk_after_chunk(self, message: ToTranslate, way: "_Way", worker: Any) -> bool:
         """Until the message is whole, or held (True); or until others have waited for this worker for long enough (False): then it is another's turn."""
