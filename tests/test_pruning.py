@@ -97,6 +97,21 @@ def test_what_is_over_goes_with_all_that_hangs_on_it(tmp_path: Path, database_ur
     asyncio.run(act())
 
 
+def test_an_824_of_refusals_alone_keeps_nothing_once_all_is_taken(tmp_path: Path):
+    """It waits for a refusal that nobody can give any more."""
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await gateway.apply("northway", ('  - receive: "214"', '  - receive: "214"\n    duties: {application_advice: errors}'))
+            await gateway.sent("northway", status(1).body)
+            await picked_up(gateway, "northway")
+            await gateway.settle(lambda: settled(gateway))
+            assert has(gateway, "SELECT 1 FROM owed WHERE kind = '824' AND state = 'waiting'")
+            assert prune(gateway, now() + KEPT + DAY) == 2
+
+    asyncio.run(act())
+
+
 def removed(store: Store, messages: int) -> int:
     """Of the oldest of these that are left, with everything delivered; how many went."""
     over = "UPDATE deliveries SET state = 'delivered'"

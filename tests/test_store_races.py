@@ -355,3 +355,23 @@ def test_a_lease_that_another_node_is_taking_over_is_not_renewed(nodes: Nodes):
     )
     assert [other.id for other in got.deliveries] == [one.id]
     assert not renewed
+
+
+# ---- what is true on one node, too
+
+GIVEN_UP = [
+    pytest.param("all", ["delivered", "skip"], ("due", "A"), id="the last of a set"), pytest.param("all", ["skip", "delivered"], ("due", "A"), id="the first of a set"),
+    pytest.param("all", ["skip", "skip"], ("withheld", None), id="all of a set"), pytest.param("errors", ["delivered", "skip"], ("withheld", None), id="errors are told alone"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("advice", "acts", "owed"), GIVEN_UP)
+def test_an_824_does_not_wait_for_what_a_person_has_given_up(store: Store, advice: str, acts: list[str], owed: tuple[str, str | None]):
+    translated(store, 1, an_event("i1"), an_event("i2"), advice=advice)
+    for act, one in zip(acts, claimed(store), strict=True):
+        if act == "delivered":
+            assert store.settle(settled(one)).result(PATIENCE)
+        else:
+            change(store, f"UPDATE lanes SET lease_until = 0 WHERE id = '{one.lane}'").result(PATIENCE)
+            assert store.act(Action("skip", one.id, "ann", "not needed", CLAIMED + 3)).result(PATIENCE) == "skipped"
+    assert rows(store, "SELECT state, verdict FROM owed") == [owed]

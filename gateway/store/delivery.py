@@ -15,7 +15,7 @@ from gateway.store.alarms import close_alarms, raise_alarms
 from gateway.store.fallback import instead_of_dying
 from gateway.store.intake import PUT_LIFE
 from gateway.store.lanes import NEXT_HEAD, NEXT_HEAD_UNLESS_HELD, PUT_LANE, lane_id
-from gateway.store.owed import told_by_erp
+from gateway.store.owed import given_up, told_by_erp
 from gateway.store.receipts import RECEIPTS
 from gateway.store.serial import Rows, waits_for
 from gateway.store.sql import held, in_lists, many, one_of
@@ -194,6 +194,7 @@ class DeliveryVerbs:
         tx.execute(LANE_AGAIN, {"id": row.id})
         if item.kind == "skip":
             tx.execute(_SKIP, {"id": row.id, "reason": item.reason, "at": item.at})
+            given_up(tx, [row.id], item.at)
         elif item.kind == "retry":
             tx.execute(_RETRY, {"id": row.id, "at": item.at})
         else:

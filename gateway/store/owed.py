@@ -34,6 +34,11 @@ _TAKEN = text(
     "UPDATE owed SET state = 'due', verdict = 'A', at = :at WHERE id = :id AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message = owed.message AND d.document = owed.document AND d.kind = 'event' AND d.state NOT IN ('delivered', 'skipped'))"
 )
+_TAKEN_IN_PART = text(
+    _TAKEN.text + " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.message = owed.message AND d.document = owed.document AND d.state = 'delivered')"
+)
+_UNSAID = text(_TAKEN.text.replace("SET state = 'due', verdict = 'A',", "SET state = 'withheld',"))
+"""Nobody has taken any of it, and nobody will."""
 _DUE = text(
     "SELECT o.id, o.kind, o.partner, o.message, m.channel, o.profile_revision, o.verdict, o.note, o.text, o.interchange, o.document FROM owed o"
     " JOIN messages m ON m.id = o.message WHERE o.state = 'due' ORDER BY o.at LIMIT :limit"
@@ -88,6 +93,15 @@ def told_by_erp(tx: Connection, settled: list[Settled], at: Instant) -> None:
     many(tx, _REFUSED, [{"id": row.id, "note": AGREED, "text": _words(said[row.delivery]), "at": at} for row in refused])
     taken = {row.id for row in waiting if row.mode == "all"} - {row.id for row in refused}
     many(tx, _TAKEN, [{"id": key, "at": at} for key in sorted(taken)])
+
+
+def given_up(tx: Connection, deliveries: list[str], at: Instant) -> None:
+    """A person has skipped these. What nobody else is asked about any more is accepted, if some of the set was taken; else nothing is said of it."""
+    waiting = in_lists(tx, held(tx, _WAITING), deliveries)
+    for row in waiting:
+        if row.mode == "all":
+            tx.execute(_TAKEN_IN_PART, {"id": row.id, "at": at})
+        tx.execute(_UNSAID, {"id": row.id, "at": at})
 
 
 def _words(item: Settled) -> str:

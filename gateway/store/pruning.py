@@ -23,7 +23,7 @@ _OVER = text(
     " AND NOT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.id WHERE e.message = m.id AND d.state IN ('due', 'dead'))"
     " AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.message = m.id AND d.state = 'held')"
     " AND NOT EXISTS (SELECT 1 FROM interchanges i WHERE i.message = m.id AND i.state IN ('held', 'open'))"
-    " AND NOT EXISTS (SELECT 1 FROM owed o WHERE o.message = m.id AND o.state IN ('waiting', 'due'))"
+    " AND NOT EXISTS (SELECT 1 FROM owed o WHERE o.message = m.id AND o.state = 'due')"
     " AND NOT EXISTS (SELECT 1 FROM awaited a WHERE a.message = m.id AND a.state = 'waiting')"
     " AND NOT EXISTS (SELECT 1 FROM as2_messages x WHERE x.message = m.id AND x.state IN ('kept', 'written', 'awaiting'))"
     " AND NOT EXISTS (SELECT 1 FROM alarms l WHERE l.closed_at IS NULL AND l.message = m.id)"
