@@ -61,12 +61,15 @@ def lock_first(tx: Connection, runs: list[tuple[Callable[..., Any], list[Any]]],
     """
     if tx.dialect.name == "sqlite":
         return
+    tx.info[_HELD] = set()
     marked: list[tuple[_Waits, list[Any]]] = [(verb.waits, items) for verb, items in runs if hasattr(verb, "waits")]
     if may_spare and len(runs) == 1 and all(waits.in_order for waits, _ in marked):
         return
     wanted = [waits.rows_of(tx, items) for waits, items in marked]
     _lock(tx, _INCOMING, {key for rows in wanted for key in rows.incoming})
-    take_turns(tx, {key for rows in wanted for key in rows.turns})
+    turns = {key for rows in wanted for key in rows.turns}
+    take_turns(tx, turns)
+    tx.info[_HELD] = turns
     for table, keys in (
         (_LANES, {key for rows in wanted for key in rows.lanes}),
         (_DESTINATIONS, {key for rows in wanted for key in rows.destinations}),
@@ -78,13 +81,17 @@ def lock_first(tx: Connection, runs: list[tuple[Callable[..., Any], list[Any]]],
 def take_turns(tx: Connection, turns: Iterable[Key]) -> None:
     """Waits until no other transaction has one of these turns (scope, partner), and keeps them until its own COMMIT."""
     if tx.dialect.name != "sqlite":
-        _lock(tx, _TURNS, {(partner, f"turn: {scope}") for scope, partner in turns})
+        _lock(tx, _TURNS, {(partner, f"turn: {scope}") for scope, partner in set(turns) - tx.info.get(_HELD, set())})
 
 
 def take_rows(tx: Connection, table: str, ids: Iterable[str]) -> None:
     """Rows of a table whose key is `id`, before they are changed in whatever order the database finds fit."""
     if tx.dialect.name != "sqlite":
         _lock(tx, _Table(table, ("id",)), {(one,) for one in ids})
+
+
+_HELD = "turns that this transaction has"
+"""Under this in a connection's `info`, set anew by each transaction of the writer; what is taken within a savepoint may be given back and is not noted."""
 
 
 class _Table(NamedTuple):
