@@ -165,6 +165,15 @@ def test_what_is_damaged_is_told_and_can_be_passed_over_on_purpose(tmp_path: Pat
     run(act, tmp_path)
 
 
+def test_the_address_of_the_next_batch_asks_as_this_one_did(tmp_path: Path):
+    async def act(api: Api) -> None:
+        for asked, kept in (("", ""), ("?limit=2", "limit=2&"), ("?wait=0&limit=3", "limit=3&wait=0&")):
+            answer = await api.get(f"/v1/events{asked}")
+            assert answer.headers["Link"] == f'</v1/events?{kept}after={answer.headers["Crossdock-Cursor"]}>; rel="next"'
+
+    run(act, tmp_path)
+
+
 def test_a_batch_has_a_bound_of_bytes(tmp_path: Path, monkeypatch: Any):
     monkeypatch.setattr("gateway.store.told.MOST_BYTES", 700)
 

@@ -4,13 +4,15 @@ import asyncio
 import json
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from gateway.clock import HOUR, MINUTE, SECOND, now
-from gateway.consumers.records import chain_of
+from gateway.consumers.quotas import RequestQuotas
+from gateway.consumers.records import Asking, Consumer, Given, chain_of
 from gateway.doors import deprecations, erp_access
 from gateway.doors.deprecations import Deprecated
 from gateway.doors.erp_routes import BY_PLACE
@@ -69,6 +71,25 @@ def test_a_burst_of_ten_times_the_rate_gets_the_rate_and_is_told_when_to_come_ag
         assert [(await api.get("/v1/shipments", "wms")).status for _ in range(3)] == [200, 429, 429], "what was taken counts"
 
     run(act, tmp_path, database_url, clock=hands)
+
+
+def test_a_share_that_comes_after_the_minutes_turn_is_asked_for_once_more():
+    hands = Hands()
+    hands.now += MINUTE - 2
+    asked_for: list[int] = []
+
+    class Verbs:
+        def take(self, asking: Asking) -> Future[Given]:
+            asked_for.append(asking.minute)
+            hands.now += 5 * (len(asked_for) == 1)  # the commit of the first outlasts the minute
+            answer: Future[Given] = Future()
+            answer.set_result(Given(asking.minute, asking.wanted, asking.rate - asking.wanted))
+            return answer
+
+    quotas = RequestQuotas(SimpleNamespace(consumers=Verbs()), hands)  # type: ignore[arg-type]
+    limit = asyncio.run(quotas.take(Consumer("wms", frozenset(), None, None, None, 600, "0.1.0")))
+    assert limit is not None
+    assert (limit.passes, limit.left, asked_for) == (True, 599, [AT // MINUTE, AT // MINUTE + 1])
 
 
 def test_a_flood_of_refusals_is_few_records_that_count_them_all(tmp_path: Path):

@@ -23,8 +23,17 @@ HEADERS: dict[str, str] = {
     "Deprecation": "Since when this is deprecated (RFC 9745), if it is.",
     "Sunset": "When it goes (RFC 8594), if that is known.",
 }
-OF_EVENTS_TOO = {"Crossdock-Cursor": "Of the event stream: goes on behind this batch."}
-OF_READS = {"ETag": "The tag of these bytes.", "Link": 'rel="next": the next page, where there is one.'}
+_TAG = {"ETag": "The tag of these bytes."}
+_NEXT = {"Link": 'rel="next": the next page, where there is one.'}
+OF_ANSWER: dict[str, dict[str, str]] = {
+    "release": {"Location": "Where it is read.", "Idempotent-Replayed": "true, where the same was released before: this is its answer."},
+    **dict.fromkeys(("shipments", "orders", "inventory", "documents"), _TAG | _NEXT),
+    **dict.fromkeys(("shipment", "order", "document"), _TAG),
+    "events": {"Crossdock-Cursor": "Goes on behind this batch.", "Link": 'rel="next": the address that goes on with it.'},
+}
+"""Headers of an operation's own answer, by its name; those of a 304, too."""
+COME_AGAIN = {"Retry-After": "The seconds after which to come again."}
+WHO = {"WWW-Authenticate": "Bearer."}
 
 
 def _object(required: tuple[str, ...], **properties: Json) -> Json:
@@ -179,11 +188,23 @@ def _operation(route: Route, problems: Any) -> Json:
     }  # fmt: skip
 
 
+def _headers(route: Route, status: str) -> dict[str, str]:
+    if status == "401":
+        return WHO
+    if status in ("429", "503") or (status == "409" and route.name == "release"):
+        return COME_AGAIN
+    if status.startswith("2") or status == "304":
+        return HEADERS | OF_ANSWER.get(route.name, {})
+    return {}
+
+
+def _headed(headers: dict[str, str]) -> Json:
+    return {"headers": {name: {"description": says, "schema": TEXT} for name, says in headers.items()}} if headers else {}
+
+
 def _governed(route: Route, operation: Json) -> Json:
     """With what holds for every address: its scope, headers of each answer, what is deprecated."""
-    names = HEADERS | (OF_EVENTS_TOO if route.name == "events" else OF_READS if route.method == "GET" else {})
-    headers = {name: {"description": says, "schema": TEXT} for name, says in names.items()}
-    answers = {status: one | {"headers": headers} if status.startswith("2") else one for status, one in operation["responses"].items()}
+    answers = {status: one | _headed(_headers(route, status)) for status, one in operation["responses"].items()}
     contract = {"name": "Crossdock-Contract", "in": "header", "description": "The version of the contract to keep.", "schema": TEXT}
     gone = [one for one in DEPRECATED if (one.method, one.path) == (route.method, route.path) and one.field is None]
     return (

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -61,7 +62,8 @@ class Events:
         else:
             found, last, _ = await self._page(consumer, standing, after, limit)
         cursor = self._cursor(consumer, standing.epoch, last)
-        headers = {"Crossdock-Cursor": cursor, "Link": f'<{ADDRESS}?after={cursor}>; rel="next"', "Cache-Control": "no-store"}
+        onward = urlencode({name: given[name] for name in ("limit", "wait") if name in given} | {"after": cursor})
+        headers = {"Crossdock-Cursor": cursor, "Link": f'<{ADDRESS}?{onward}>; rel="next"', "Cache-Control": "no-store"}
         body = batch(structured(one.attributes, one.data) for one in found)
         return web.Response(body=body, headers=headers | {"Content-Type": BATCH})
 
