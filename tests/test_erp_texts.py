@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.compose.request import read_request
+from gateway.doors import erp
 from gateway.errors import Refused
 from gateway.store.audit_check import Walk, walk
 from gateway.texts import check_json, keepable
@@ -71,6 +74,25 @@ def test_what_no_store_can_keep_is_refused_in_words_and_written_down(tmp_path: P
     run(act, tmp_path, database_url)
 
 
+def test_a_large_body_is_read_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    threads = []
+
+    def seen(body: bytes) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read_request(body)
+
+    monkeypatch.setattr(erp, "read_request", seen)
+
+    async def act(api: Api) -> None:
+        await api.gateway.apply("lake3pl")
+        for body in (RELEASE, CLOUD | {"note": "x" * erp.LARGE}, CLOUD | {"note": "x" * erp.LARGE + HALF}):
+            answer = await api.ask("POST", "/v1/documents", json=body)
+            assert answer.status == (400 if HALF in json.dumps(body, ensure_ascii=False) else 202), answer.body
+        assert threads == [True, False, False]
+
+    run(act, tmp_path)
+
+
 def test_a_partners_file_may_be_called_by_bytes_that_are_no_text(tmp_path: Path, database_url: str):
     async def act(api: Api) -> None:
         gateway = api.gateway
@@ -86,7 +108,7 @@ def test_a_partners_file_may_be_called_by_bytes_that_are_no_text(tmp_path: Path,
     run(act, tmp_path, database_url)
 
 
-def run(act: Any, folder: Path, database: str) -> None:
+def run(act: Any, folder: Path, database: str | None = None) -> None:
     async def whole() -> None:
         async with serving(folder, database) as api:
             await act(api)

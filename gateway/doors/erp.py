@@ -26,6 +26,8 @@ from gateway.errors import Refused
 from gateway.store.store import Store
 
 MOST_BODY = 8 * 2**20
+LARGE = 64 * 1024
+"""Bytes of a body that is read beside the loop."""
 PATIENCE = 60
 """Seconds for a whole body."""
 
@@ -65,7 +67,7 @@ class ErpDoor:
             raise Refused(408, "too-slow", f"it was not whole after {PATIENCE} s") from None
         if not body:
             raise Refused(422, "empty-body", "0 bytes came")
-        asked = read_request(body)
+        asked = read_request(body) if len(body) < LARGE else await asyncio.to_thread(read_request, body)
         _within(consumer, asked.partner, asked.stream)
         owner = consumer.name if consumer.name != BUILT_IN else None  # one consumer's keys are not another's
         traceparent = traceparent_of(request.headers.get("traceparent"))
