@@ -228,10 +228,8 @@ class Node:
         self.addresses["partners"] = await self.listeners.open("partners", partner, self.settings.partner_listener, guards, self._tls)
         if self.consumers:
             await self._open_erp()
-        admin = AdminDoor(self).app()
-        self.addresses["admin"] = await self.listeners.open(
-            "admin", admin, self.settings.admin_listener, Guards(self.settings.limits.header_time.total_seconds(), 200)
-        )
+        guards = Guards(self.settings.limits.header_time.total_seconds(), 200)
+        self.addresses["admin"] = await self.listeners.open("admin", AdminDoor(self).app(guards.middleware), self.settings.admin_listener, guards)
         if any(one.profile.channels.sftp for one in self.profiles.book):
             await self._open_sftp()
         write_node_file(self.settings.data_dir, self.admin_token, self.addresses)

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from typing import Any
 from gateway.clock import SECOND, Clock, Instant, as_text, instant_of, now
 from gateway.errors import StoreUnavailable
 from gateway.store import backup as rows
-from gateway.store import nodes
+from gateway.store import installation, nodes
+from gateway.store.bucket import Bucket
 from gateway.store.engine import Database, sync_folder
 from gateway.store.payloads import PayloadDamaged, PayloadFiles
 from gateway.store.spool import CHUNK
@@ -124,10 +126,15 @@ def check_backup(folder: Path, progress: Callable[[str, int], None] = lambda wha
 
 
 def restore_backup(
-    folder: Path, database: Database, files: PayloadFiles, *, ahead: int | None = None, work: Work, clock: Clock = now
+    folder: Path, database: Database, files: PayloadFiles, *, ahead: int | None = None, work: Work, clock: Clock = now, take_bucket: bool = False
 ) -> dict[str, Any]:
-    """Into an empty database, in one transaction: afterwards everything is there, or nothing. Raises BackupRefused."""
+    """Into an empty database, in one transaction: afterwards everything is there, or nothing. Raises BackupRefused.
+
+    `take_bucket`: the bucket is this installation's from now on, whoever has it; else only if it is nobody's.
+    """
     manifest = check_backup(folder, work.rows)
+    if take_bucket and files.bucket is None:
+        raise BackupRefused("there is no bucket to take; set payloads.bucket")
     if manifest["bucket"] is not None and files.bucket is None:
         raise BackupRefused(f"its payloads lie in {manifest['bucket']}; set payloads.bucket, or take a backup --with-bucket")
     work.what, work.done = "payload files", 0
@@ -142,8 +149,24 @@ def restore_backup(
         counts = rows.read_tables(connection, folder / "tables", list(manifest["tables"]), work.rows)
         ahead = usual_ahead(manifest["taken_at"], clock()) if ahead is None else ahead
         in_doubt = rows.make_safe(connection, taken=manifest["taken_at"], ahead=ahead, at=clock())
+        has_bucket = _settle_bucket(connection, files.bucket, take_bucket) if files.bucket is not None else None
     database.migrate()
-    return {"taken_at": manifest["taken_at"], "tables": counts, "payload_files": manifest["payload_files"], "in_doubt": in_doubt, "ahead": ahead}
+    return {
+        "taken_at": manifest["taken_at"],
+        "tables": counts,
+        "payload_files": manifest["payload_files"],
+        "in_doubt": in_doubt,
+        "ahead": ahead,
+        "bucket_is_ours": has_bucket,
+    }
+
+
+def _settle_bucket(tx: Any, bucket: Bucket, take: bool) -> bool:
+    """Whether the bucket is that of this database, which is another installation than the one it is a copy of."""
+    bucket.installation = installation.know(tx, [secrets.randbits(installation.BITS)])[0]
+    if take:
+        bucket.take()
+    return bucket.is_ours()
 
 
 def usual_ahead(taken_at: str, at: Instant) -> int:

@@ -1,5 +1,6 @@
 """Counts and gauges for OpenMetrics, on the admin listener. Base units, no ids as labels."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -17,6 +18,10 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 
 """Seconds: from a quick translation to a delivery that waited for a day."""
 MOST_PARTNERS = 100
 OTHER = "other"
+REMEMBERED = 60.0
+"""Seconds for which totals of whole tables are remembered."""
+SHARE = 30
+"""And so many times as long as it took to count them, so that counting never is more than this part of a node's time."""
 
 
 class Metrics:
@@ -33,6 +38,8 @@ class Metrics:
             "crossdock_stage_seconds", "from a stage's beginning to its commit", ["stage", "partner"], buckets=BUCKETS, registry=self._registry
         )
         self._named: set[str] = set()
+        self._totals: dict[str, Any] = {}
+        self._count_at, self._counting = 0.0, asyncio.Lock()
         self._commits = Gauge("crossdock_store_commits", "group commits since the start", registry=self._registry)
         self._members = Gauge("crossdock_store_members", "members of those commits", registry=self._registry)
         self._waiting = Gauge("crossdock_store_waiting", "members waiting for the writer", registry=self._registry)
@@ -56,8 +63,9 @@ class Metrics:
             self._stage_seconds.labels("translate", named).observe(max(0.0, seconds))
 
     def attempted(self, settled: Settled) -> None:
-        self._attempts.labels(settled.destination, settled.outcome).inc()
-        self._attempt_seconds.labels(settled.destination).observe(settled.duration / SECOND)
+        destination = self._destination(settled.destination)
+        self._attempts.labels(destination, settled.outcome).inc()
+        self._attempt_seconds.labels(destination).observe(settled.duration / SECOND)
         if settled.outcome == "delivered" and settled.owed_since:
             self._stage_seconds.labels("deliver", self._partner(settled.partner)).observe(max(0, settled.at - settled.owed_since) / SECOND)
 
@@ -66,6 +74,19 @@ class Metrics:
         if len(self._named) < MOST_PARTNERS:
             self._named.add(partner)
         return partner if partner in self._named else OTHER
+
+    def _destination(self, destination: str) -> str:
+        """A partner's has its name only if the partner has one here; targets are few, and in the settings."""
+        kind, _, whose = destination.partition(":")
+        return destination if kind == "target" else f"{kind}:{self._partner(whose)}"
+
+    async def _counts(self) -> dict[str, Any]:
+        async with self._counting:
+            if time.monotonic() >= self._count_at:
+                begun = time.monotonic()
+                self._totals = await landed(self._store.read(search.totals))
+                self._count_at = time.monotonic() + max(REMEMBERED, SHARE * (time.monotonic() - begun))
+        return await landed(self._store.read(lambda tx: search.counts(tx, self._totals)))
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -76,15 +97,15 @@ class Metrics:
         return answer
 
     async def page(self, request: web.Request) -> web.Response:
-        counts = await landed(self._store.read(search.counts))
+        counts = await self._counts()
         for gauge in (self._messages, self._deliveries, self._destinations, self._exchanges, self._alarms, self._replays):
             gauge.clear()
         for state, number in counts["messages"].items():
             self._messages.labels(state).set(number)
         for (destination, state), number in counts["deliveries"].items():
-            self._deliveries.labels(destination, state).set(number)
+            self._deliveries.labels(self._destination(destination), state).inc(number)
         for destination, state in (await landed(self._store.read(destinations.states))).items():
-            self._destinations.labels(destination, state).set(1)
+            self._destinations.labels(self._destination(destination), state).set(1)
         for (direction, state), number in counts["exchanges"].items():
             self._exchanges.labels(direction, state).set(number)
         for kind, number in counts["alarms"].items():

@@ -10,12 +10,13 @@ from functools import partial
 from gateway.chores import Chore, Turn
 from gateway.clock import DAY, HOUR, MINUTE, SECOND, Clock, Instant, as_text, span
 from gateway.consumers.records import Behind
-from gateway.records.alarms import Waited
+from gateway.records.alarms import AlarmClosed, Waited
 from gateway.settings import Settings
 from gateway.sftp import leftovers
 from gateway.sftp.files import Files
 from gateway.store import feed, payload_rows, pruning
 from gateway.store.alarms import waiting_outboxes
+from gateway.store.bucket import OWNER
 from gateway.store.controls import ControlLook, look_for_gaps
 from gateway.store.store import Store, landed
 from partners.book import Book
@@ -30,6 +31,7 @@ CONTROLS_SINCE = 7 * DAY
 """How far back gaps in partners' control numbers are looked for."""
 CONTROLS_SETTLED = 15 * MINUTE
 """So long numbers may pass each other on their way."""
+TAKEN, ANOTHERS = "bucket.taken", "nothing: the bucket belongs to another installation"
 MESSAGES_AT_ONCE = 50
 FILES_AT_ONCE = 200
 BREATH = 0.02
@@ -121,8 +123,23 @@ class SharedWork:
             after = await landed(self._store.consumers.prune_feed(after))
             await asyncio.sleep(BREATH)
 
+    async def _may_remove(self) -> bool:
+        """False, and an alarm, where the bucket names another installation: what that one keeps there, no row of ours names."""
+        bucket = self._store.files.bucket
+        if bucket is None:
+            return True
+        is_ours = await asyncio.to_thread(bucket.is_ours)
+        if is_ours:
+            await landed(self._store.close_alarm(AlarmClosed(f"{TAKEN}:-", self._clock(), "crossdock", "the bucket is ours")))
+        else:
+            what = f"{bucket.name} belongs to another installation, and nothing is removed from it. Give this one a bucket of its own; or, where it is the only one that still works, remove the object {OWNER!r} there"
+            await landed(self._store.raise_alarm(TAKEN, "-", what, self._clock()))
+        return is_ours
+
     async def _remove_files(self, turn: Turn) -> str:
         """Payload files that no row names any more (payload_rows)."""
+        if not await self._may_remove():
+            return ANOTHERS
         removed = 0
         while True:
             await turn.still_ours()
@@ -144,6 +161,8 @@ class SharedWork:
 
     async def _drop_parts(self, turn: Turn) -> str:
         """Those in the bucket of files by SFTP that are whole or over. Each node looks after its own disk itself."""
+        if not await self._may_remove():
+            return ANOTHERS
         dropped, pages = 0, leftovers.in_bucket(self._store.files, self._clock() - payload_rows.GRACE)
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             await turn.still_ours()
@@ -152,6 +171,8 @@ class SharedWork:
 
     async def _look_for_unnamed(self, turn: Turn) -> str:
         """Payload files without a row: a crash came between their sync and their commit, and nobody was told yes."""
+        if not await self._may_remove():
+            return ANOTHERS
         found, pages = 0, self._store.files.stored()
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             await turn.still_ours()

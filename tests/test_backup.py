@@ -9,22 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
+from obstore.store import MemoryStore
 from sqlalchemy import select
 from typer.testing import CliRunner
 
 from gateway.__main__ import app
 from gateway.backing_up import BackupRefused, Work, check_backup, make_backup, restore_backup
-from gateway.clock import SECOND, as_text, instant_of, now
+from gateway.chores import Chores
+from gateway.clock import DAY, SECOND, as_text, instant_of, now
 from gateway.consumers.records import Consumer, Made, Rewind
+from gateway.errors import StoreUnavailable
 from gateway.exits import SERVICE_MISSING
+from gateway.shared_work import SharedWork
 from gateway.store import backup as rows
+from gateway.store.bucket import Bucket
 from gateway.store.engine import Database
-from gateway.store.payloads import PayloadFiles
+from gateway.store.payloads import Payload, PayloadFiles
 from gateway.store.receipts import take_controls
 from gateway.store.spool import INLINE_LIMIT
 from gateway.store.store import Store
-from tests.databases import empty_database
+from tests.databases import empty_database, migrated_file
 from tests.kill.documents import status
 from tests.running import Running, running
 from tests.test_way_out import asked
@@ -343,3 +349,50 @@ def test_the_node_makes_one_while_a_command_looks(tmp_path: Path):
             assert "exists" in look["failed"]
 
     asyncio.run(act())
+
+
+def test_a_restored_copy_removes_nothing_from_its_originals_bucket(tmp_path: Path):
+    """A drill on the bucket that the installation works on; later the copy takes its place."""
+    shared = MemoryStore()
+
+    def bucket() -> Bucket:
+        return Bucket(shared, "s3://test")
+
+    def copy(name: str, **more: Any) -> tuple[Store, dict[str, Any]]:
+        url, folder = f"sqlite:///{tmp_path / name}.db", tmp_path / name
+        result = restore_backup(tmp_path / "backup", Database(url), PayloadFiles(folder, bucket()), work=Work(), **more)
+        return Store(url, folder, bucket=bucket()), result
+
+    def removals(store: Store) -> None:
+        """Days later."""
+        for days in (2, 4):
+            at = now() + days * DAY
+            work = SharedWork(store, None, clock=lambda at=at: at, book=list, files=None, on_queued=lambda: None)
+            chores = Chores(store, work.chores(), node="n", clock=lambda at=at: at)
+            for chore in ("unnamed files", "removed files", "parts"):
+                asyncio.run(chores.do(chore))
+
+    def is_there(payload: Payload) -> bool:
+        return payload.sha256 in {one["path"].rpartition("/")[2] for one in obstore.list(shared, prefix="sha256").collect()}
+
+    (tmp_path / "original").mkdir()
+    original = Store(migrated_file(tmp_path / "original.db"), tmp_path / "original", bucket=bucket())
+    try:
+        removals(original)  # as at its start: the bucket is its own from now on
+        made(original, tmp_path / "backup")
+        payload = original.files.keep(Payload.inline("message:new", "p", b"x" * (INLINE_LIMIT + 1)))
+        drill, result = copy("drill")
+        assert result["bucket_is_ours"] is False
+        removals(drill)
+        assert is_there(payload)
+        with pytest.raises(StoreUnavailable, match="belongs to another installation"):
+            drill.files.remove(payload.sha256)
+        assert count(drill, "SELECT count(*) FROM alarms WHERE kind = 'bucket.taken' AND closed_at IS NULL") == 1
+        drill.close()
+        heir, result = copy("heir", take_bucket=True)
+        assert result["bucket_is_ours"] is True
+        removals(heir)
+        assert not is_there(payload), "it is nobody's any more"
+        heir.close()
+    finally:
+        original.close()

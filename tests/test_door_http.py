@@ -155,6 +155,38 @@ def test_slow_heads_and_slow_bodies_lose_their_place(tmp_path: Path):
     asyncio.run(act())
 
 
+@pytest.mark.parametrize("comes", [True, False], ids=["the rest comes", "the rest never comes"])
+def test_an_upload_under_way_is_not_cut_by_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: bool):
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            rest, listeners = asyncio.Event(), gateway.node.listeners
+            if not comes:
+                monkeypatch.setattr("gateway.doors.listeners.STOPPING", 0.1)
+
+            async def slowly():
+                yield NOTICE[:100]
+                await rest.wait()
+                yield NOTICE[100:]
+
+            sending = asyncio.create_task(post(gateway, slowly()))
+            await gateway.settle(lambda: any(guards.busy for guards in listeners._guards))
+            listeners.close()
+            stopping = asyncio.create_task(listeners.finish())
+            if comes:
+                await asyncio.sleep(0.2)
+                rest.set()
+                status, headers, _ = await sending
+                assert (status, headers["Connection"]) == (202, "close")
+                await stopping
+            else:
+                await stopping
+                with pytest.raises(aiohttp.ClientError):
+                    await sending
+            assert stored(gateway) == comes
+
+    asyncio.run(act())
+
+
 def test_a_partner_that_hands_over_too_much_at_once_leaves_room_for_the_others(tmp_path: Path):
     async def act() -> None:
         async with running(tmp_path) as gateway:

@@ -5,7 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from gateway.metrics import MOST_PARTNERS, OTHER, Metrics
+from gateway.store import search
 from gateway.store.store import Store
 from tests.kill.documents import status
 from tests.running import ROOT, Running, running
@@ -42,3 +45,35 @@ def test_so_many_partners_have_a_name(store: Store):
     metrics = Metrics(store)
     assert {metrics._partner(f"p{number}") for number in range(MOST_PARTNERS + 50)} == {f"p{number}" for number in range(MOST_PARTNERS)} | {OTHER}
     assert metrics._partner("p3") == "p3"
+    assert metrics._destination("as2:p3") == "as2:p3"
+    assert metrics._destination("as2:another") == "as2:other"
+    assert metrics._destination("target:erp") == "target:erp"
+
+
+def test_what_all_nodes_say_alike_is_not_summed():
+    """Gauges that are read from the rows are the same at every node."""
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    shared = re.findall(r"(?m)^\| `(crossdock_\w+)` \| gauge, rows", page)
+    asked = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"] if any(name in target["expr"] for name in shared)]
+    assert len(asked) >= 5
+    assert [expr for expr in asked if not expr.startswith("max")] == []
+
+
+def test_what_is_open_is_counted_at_each_look_and_the_whole_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    counted = []
+    totals = search.totals
+    monkeypatch.setattr(search, "totals", lambda tx: counted.append(1) or totals(tx))
+
+    async def act() -> None:
+        async with running(tmp_path) as gateway:
+            await page_of(gateway)
+            gateway.erp.behaviour.dead = True
+            await gateway.sent("northway", status(1).body)
+            page = await page_of(gateway)
+            assert 'crossdock_deliveries{destination="target:erp",state="due"} 1.0' in page
+            assert "translated" not in re.findall(r'crossdock_messages\{state="(\w+)"', page), "a minute is not over"
+            assert len(counted) == 1
+            gateway.node.metrics._count_at = 0.0
+            assert 'crossdock_messages{state="translated"} 1.0' in await page_of(gateway)
+
+    asyncio.run(act())

@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "as2.receipt-contradicts": Kind("soon", "a message was proven delivered, and a later receipt says otherwise; the proof stands", "crossdock as2 messages --partner {partner} --direction out"),
     "as2.receipt-unmatched": Kind("note", "a receipt about no message of ours, or one that is no receipt", "crossdock as2 messages --partner {partner}"),
     "as2.refused": Kind("soon", "AS2 messages of the partner are refused; it has been told", "crossdock as2 messages --partner {partner} --direction in --state refused"),
+    "bucket.taken": Kind("now", "the bucket belongs to another installation, so nothing is removed from it; two that remove from one would lose each other's payloads", "crossdock alarms"),
     "certificate.expiring": Kind("soon", "a certificate runs out; after its last day messages are refused", "crossdock keys list --expiring 60"),
     "clock.jumped": Kind("soon", "a clock was set, by more than clocks drift; nodes follow it slowly, so nothing has run out early, but times that are written are off until they meet", "crossdock nodes"),
     "consumer.behind": Kind("soon", "a consumer has stopped to take what is in the event stream for it; nothing is lost, it goes on behind its cursor", "crossdock consumers"),

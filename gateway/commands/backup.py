@@ -51,6 +51,9 @@ def restore(
         int | None,
         typer.Option("--ahead", min=0, help="How much further control numbers go on, if not 1,000 and 20 for each second since the backup."),
     ] = None,
+    take_bucket: Annotated[
+        bool, typer.Option("--take-bucket", help="The bucket is this installation's from now on; the one that had it never runs again.")
+    ] = False,
     data_dir: Data = None,
     config: Config = None,
     as_json: Json = False,
@@ -71,7 +74,9 @@ def restore(
         database = Database(settings.database_url)
         (settings.data_dir / "payloads").mkdir(parents=True, exist_ok=True, mode=0o700)
         with _Watched(work), faults_told():
-            result = restore_backup(folder, database, PayloadFiles(settings.data_dir / "payloads", bucket), ahead=ahead, work=work)
+            result = restore_backup(
+                folder, database, PayloadFiles(settings.data_dir / "payloads", bucket), ahead=ahead, work=work, take_bucket=take_bucket
+            )
         database.close()
         os.close(held)
     except BackupRefused as error:
@@ -88,6 +93,11 @@ def restore(
     typer.echo(
         f"{result['in_doubt']:,} deliveries are in doubt and are looked up, or wait for a person, before they are sent again; control numbers go on {result['ahead']:,} further."
     )
+    if result["bucket_is_ours"] is False:
+        typer.echo(
+            "The bucket belongs to another installation, and nothing is removed from it. Give this one a bucket of its own before it works; or restore again with --take-bucket, if the other never runs again.",
+            err=True,
+        )
     typer.echo(
         "The node that this backup is of must never run again on its old data. What partners and the ERP have sent since then, they must send again."
     )

@@ -103,6 +103,12 @@ class Guards:
         self.header_seconds = header_seconds
         self._most = connections
         self._open: dict[Any, GuardedProtocol] = {}
+        self.is_closing = False
+        """The node stops: each answer is its connection's last one."""
+        self.busy = 0
+        """Requests under way, those included whose bodies are still coming in."""
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def take(self, protocol: GuardedProtocol) -> bool:
         if len(self._open) >= self._most:
@@ -118,6 +124,7 @@ class Guards:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self._under_way(1)
         guarded = self._open.get(request.transport)
         if guarded is not None:
             guarded.request_begins()
@@ -126,7 +133,25 @@ class Guards:
         finally:
             if guarded is not None:
                 guarded.request_ends()
+            self._under_way(-1)
         return answer
+
+    def _under_way(self, more: int) -> None:
+        self.busy += more
+        if self.busy:
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Returns once no request is under way."""
+        await self._quiet.wait()
+
+    async def last_answer(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """To be called before an answer's head goes out: while the node stops, it says that its connection ends."""
+        if self.is_closing:
+            answer.headers["Connection"] = "close"
+            answer.force_close()
 
     @property
     def open(self) -> int:

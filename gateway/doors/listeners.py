@@ -4,6 +4,7 @@ Knows nothing of what they serve.
 """
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from gateway.settings import Listener
 
 STOPPING = 10.0
 """Seconds that requests under way have, once a node stops."""
+CLOSING = 1.0
+"""Seconds that what is still under way then has to notice it."""
 
 
 class Listeners:
@@ -21,14 +24,17 @@ class Listeners:
         self.runners: dict[str, web.AppRunner] = {}
         """By the listener's name."""
         self._servers: list[asyncio.Server] = []
+        self._guards: list[Guards] = []
 
     async def open(self, name: str, app: web.Application, listener: Listener, guards: Guards, tls: TlsContext | None = None) -> str:
         """Its address, with the port that it got."""
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=STOPPING, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190
+            app, access_log=None, shutdown_timeout=CLOSING, auto_decompress=False, keepalive_timeout=75, max_line_size=8190, max_field_size=8190
         )
+        app.on_response_prepare.append(guards.last_answer)
         await runner.setup()
         self.runners[name] = runner
+        self._guards.append(guards)
         assert runner.server is not None
         more: dict[str, Any] = {"ssl": tls.context, "ssl_handshake_timeout": guards.header_seconds} if tls else {}
         server = await asyncio.get_running_loop().create_server(guards.factory(runner.server), listener.host, listener.port, backlog=512, **more)
@@ -43,4 +49,14 @@ class Listeners:
 
     async def finish(self) -> None:
         """Returns once requests under way are done, or have had their time."""
+        for guards in self._guards:
+            guards.is_closing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet(), STOPPING)
+        # Only now: from here on aiohttp throws away what still comes in, also the rest of a body.
         await asyncio.gather(*(runner.cleanup() for runner in self.runners.values()))
+
+    async def _quiet(self) -> None:
+        """Returns once none of them has a request under way."""
+        while any(guards.busy for guards in self._guards):
+            await asyncio.gather(*(guards.quiet() for guards in self._guards))

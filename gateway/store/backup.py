@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.clock import Instant
 from gateway.errors import StoreUnavailable
-from gateway.store import consumers, feed
+from gateway.store import consumers, feed, installation
 from gateway.store.alarms import raise_alarms
 from gateway.store.engine import Database
 from gateway.store.receipts import RESTORED
@@ -151,6 +151,7 @@ def make_safe(tx: Connection, *, taken: str, ahead: int, at: Instant) -> int:
     """What has happened since the snapshot, this database does not know: nothing may be done twice for that. How many deliveries are in doubt."""
     for statement in _SAFE:
         tx.exec_driver_sql(statement if tx.dialect.name != "sqlite" else statement.replace("= true", "= 1"))
+    installation.forget(tx)  # the one that this is a copy of may work on, and its bucket is not ours
     tx.execute(_PAUSE)  # a person decides whether what it sends again was sent since
     tx.execute(_AHEAD, {"ahead": ahead})
     tx.execute(_BEGIN_AT, {"ahead": ahead})

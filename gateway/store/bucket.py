@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 AT_ONCE = 8 * 1024 * 1024
 """Up to here an object is put in one request, which says whether it is there already; a larger one goes in parts of this size."""
 RETRIES = 3
+OWNER = "owner"
+"""The object that names the installation whose bucket it is."""
 
 
 class NotInBucket(Exception):
@@ -44,6 +46,8 @@ class Bucket:
         self._fault: Any = obstore.exceptions
         self._store = store
         self.name = name
+        self.installation: str | None = None
+        """Who we are. Nothing is removed where the bucket names somebody else: what that one keeps, we do not know."""
 
     def put(self, name: str, file: Path, size: int) -> None:
         """The whole file under its name; once there, an object is not put again."""
@@ -79,7 +83,11 @@ class Bucket:
             raise StoreUnavailable(f"{self.name} cannot be asked: {_short(error)}") from error
 
     def delete(self, names: Iterable[str]) -> None:
-        """Those that are not there are no fault."""
+        """Those that are not there are no fault. Raises StoreUnavailable where the bucket is another installation's, too."""
+        if not self.is_ours():
+            raise StoreUnavailable(
+                f"{self.name} belongs to another installation, so nothing is removed from it; the alarm bucket.taken says the mend"
+            )
         try:
             for name in names:
                 self._do.delete(self._store, name)
@@ -87,6 +95,34 @@ class Bucket:
             return
         except (self._fault.BaseError, OSError) as error:
             raise StoreUnavailable(f"{self.name} did not remove a payload: {_short(error)}") from error
+
+    def is_ours(self) -> bool:
+        """Whether it names us; one that names nobody yet is ours from now on."""
+        if self.installation is None:
+            return True
+        if (owner := self._owner()) is None:
+            self._name_us("create")
+            owner = self._owner()
+        return owner == self.installation
+
+    def take(self) -> None:
+        """It is ours from now on, whoever it named before."""
+        self._name_us("overwrite")
+
+    def _owner(self) -> str | None:
+        try:
+            return b"".join(self.pieces(OWNER)).decode("ascii", "replace")
+        except NotInBucket:
+            return None
+
+    def _name_us(self, mode: Literal["create", "overwrite"]) -> None:
+        assert self.installation is not None
+        try:
+            self._do.put(self._store, OWNER, self.installation.encode(), mode=mode, use_multipart=False)
+        except self._fault.AlreadyExistsError:
+            return
+        except (self._fault.BaseError, OSError) as error:
+            raise StoreUnavailable(f"{self.name} did not take whose it is: {_short(error)}") from error
 
     def pages(self, prefix: Literal["sha256", "parts"]) -> Iterator[list[Stored]]:
         """Every object below a prefix, a thousand at a time."""

@@ -1,6 +1,7 @@
 """The store as the rest of the gateway sees it: one method a verb; writes go to the writer thread, reads have their own connections."""
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,20 @@ from gateway.records.translation import Chunk, ChunkKept, TranslateClaim, Transl
 from gateway.replay.records import Asked, Job, JobClaim, JobLease, Progress, StateChange
 from gateway.scheduling import LaneClaim, Steering
 from gateway.sftp.records import FileKept, FilePut, PickUp, PollClaim, PolledPut, PolledRow, PollEnd, SshKeyRow
-from gateway.store import alarms, certificates, controls, destinations, nodes, payload_rows, profiles, pruning, replays, sftp, sftp_polls
+from gateway.store import (
+    alarms,
+    certificates,
+    controls,
+    destinations,
+    installation,
+    nodes,
+    payload_rows,
+    profiles,
+    pruning,
+    replays,
+    sftp,
+    sftp_polls,
+)
 from gateway.store.as2 import As2Verbs
 from gateway.store.awaited import AwaitedVerbs
 from gateway.store.breaker import BreakerVerbs
@@ -64,6 +78,8 @@ class Store:
         """Opens and seals our private keys; None where nobody needs them."""
         self.on_broken: Callable[[StoreBroken], None] = lambda error: None
         self.writer = Writer(self.database, lambda error: self.on_broken(error), lock_first)
+        if bucket is not None:
+            bucket.installation = self.writer.submit(installation.know, secrets.randbits(installation.BITS)).result()
         self.consumers = ConsumerVerbs(self.writer)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)

@@ -22,8 +22,8 @@ class AdminDoor:
     def __init__(self, node: Any) -> None:
         self._node = node
 
-    def app(self) -> web.Application:
-        app = web.Application(middlewares=[problems], client_max_size=MOST_BODY)
+    def app(self, *middlewares: Any) -> web.Application:
+        app = web.Application(middlewares=[*middlewares, problems], client_max_size=MOST_BODY)
         app.router.add_get("/livez", self.livez)
         app.router.add_get("/readyz", self.readyz)
         app.router.add_get("/metrics", self._node.metrics.page)
