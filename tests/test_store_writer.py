@@ -336,3 +336,41 @@ def test_a_connection_that_is_lost_within_a_lone_member_is_the_stores_own_troubl
 )
 def test_every_way_of_having_no_connection_is_the_stores_own_trouble(error: Exception):
     assert isinstance(writer._as_ours(error), StoreUnavailable)
+
+
+def lost() -> OperationalError:
+    return OperationalError("COMMIT", {}, Exception("the line broke"), connection_invalidated=True)
+
+
+def test_after_a_line_that_broke_the_group_is_tried_together_again(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """One by one a node would fall behind the others, and tell balancers for minutes that it cannot keep up."""
+    real, broken = store.writer._transaction, []
+
+    def once(members):
+        if len(members) > 1 and not broken:
+            broken.append(len(members))
+            raise lost()
+        return real(members)
+
+    monkeypatch.setattr(store.writer, "_transaction", once)
+    before = store.writer.commits
+    futures = grouped(store, *[lambda n=n: store.keep_message(incoming(n)) for n in range(50)])
+    assert [future.result().outcome for future in futures] == ["new"] * 50
+    assert (broken, store.writer.commits - before) == ([50], 2)
+
+
+def test_a_member_that_breaks_every_line_is_found_by_halves(store: Store, monkeypatch: pytest.MonkeyPatch):
+    real, tries = store.writer._transaction, []
+
+    def tried(members):
+        tries.append(len(members))
+        if any(member.item == "poison" for member in members):
+            raise lost()
+        return real(members)
+
+    monkeypatch.setattr(store.writer, "_transaction", tried)
+    poison = lambda: store.writer.submit(lambda tx, items: [None] * len(items), "poison")  # noqa: E731
+    futures = grouped(store, *[lambda n=n: store.keep_message(incoming(n)) for n in range(63)], poison)
+    assert [future.result().outcome for future in futures[:-1]] == ["new"] * 63
+    assert isinstance(futures[-1].exception(), StoreUnavailable)
+    assert len(tries) < 30

@@ -36,7 +36,7 @@ def nothing_first(tx: Connection, runs: list[tuple[Verb, list[Any]]], *, may_spa
 
 
 MOST_MEMBERS = 512
-TRIES_ALONE = 3
+TRIES_TOGETHER, TRIES_ALONE = 2, 4
 RIDE = 0.004
 """Seconds that members who ride along wait for one who does not: about the time in which a client sends its next request."""
 TALK = 0.02
@@ -120,46 +120,30 @@ class Writer:
             self._wake.wait(left)
 
     def _commit_together(self, members: list[Member]) -> None:
-        """All members in one transaction; if the transaction itself dies, each in one of its own."""
-        try:
-            outcomes = self._transaction(members)
-        except NotBegun as error:
-            self._refuse_all(members, error)
-        except Exception as error:
-            self._drop_connection()
-            if len(members) == 1 and not _worth_another_try(error):
-                self._refuse(members[0], error)
-                return
-            self._commit_each(members)
-        else:
-            self._resolve(members, outcomes)
+        """All members in one transaction. If the transaction itself dies they are tried together once more, for it is seldom a member's fault; then in halves.
 
-    def _commit_each(self, members: list[Member]) -> None:
-        for done, member in enumerate(members):
+        One by one at once, a node that comes back behind a cut line would fall behind the others, which commit hundreds together. A lost answer to COMMIT is
+        an unknown outcome: its members run again, and unique keys make that harmless.
+        """
+        parts = deque([(members, 1)])
+        while parts:
+            part, number = parts.popleft()
             try:
-                self._commit_alone(member)
+                outcomes = self._transaction(part)
             except NotBegun as error:
-                self._refuse_all(members[done:], error)
+                self._refuse_all([*part, *(member for others, _ in parts for member in others)], error)
                 return
-
-    def _commit_alone(self, member: Member) -> None:
-        """A lost answer to COMMIT is an unknown outcome: the member runs again, and unique keys make that harmless."""
-        last: Exception | None = None
-        for _ in range(TRIES_ALONE):
-            try:
-                outcomes = self._transaction([member])
-            except NotBegun:
-                raise
             except Exception as error:
-                last = error
                 self._drop_connection()
-                if not _worth_another_try(error):
-                    break
-                continue
-            self._resolve([member], outcomes)
-            return
-        assert last is not None
-        self._refuse(member, last)
+                if number < (TRIES_ALONE if len(part) == 1 else TRIES_TOGETHER) and _worth_another_try(error):
+                    parts.appendleft((part, number + 1))
+                elif len(part) == 1:
+                    self._refuse(part[0], error)
+                else:
+                    half = len(part) // 2
+                    parts.extendleft([(part[half:], 1), (part[:half], 1)])
+            else:
+                self._resolve(part, outcomes)
 
     def _refuse_all(self, members: list[Member], error: "NotBegun") -> None:
         """The wait for a connection or a lock was long enough; one such wait for each member would be minutes."""
