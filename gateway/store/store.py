@@ -36,6 +36,7 @@ from gateway.store import (
     payload_rows,
     profiles,
     pruning,
+    pruning_ours,
     replays,
     sftp,
     sftp_polls,
@@ -271,6 +272,9 @@ class Store:
 
     def prune(self, item: pruning.Ask) -> "Future[pruning.Pruned]":
         return self.writer.submit(pruning.prune, item)
+
+    def prune_ours(self, item: pruning_ours.Ours) -> "Future[int]":
+        return self.writer.submit(pruning_ours.prune, item)
 
     def take_drops(self, now: Instant, limit: int) -> "Future[list[str]]":
         return self.writer.submit(payload_rows.take_drops, (now, limit))
