@@ -11,12 +11,14 @@ from sqlalchemy import text
 
 from gateway.clock import DAY, Instant, now
 from gateway.records.alarms import AlarmClosed
+from gateway.records.deliveries import Action
 from gateway.settings import read_settings
 from gateway.shared_work import PLACED_WITHIN, joined, kept_for
 from gateway.store import pruning
 from gateway.store.spool import INLINE_LIMIT
 from gateway.store.store import Store
 from partners.profile import ProfileError, read_profile
+from tests.databases import migrated_database
 from tests.kill.documents import notice, status
 from tests.running import ROOT, Running, running
 from tests.standing_running import Teller, event_row, moment
@@ -296,6 +298,37 @@ def test_a_node_prunes_by_itself(tmp_path: Path, database_url: str):
             assert node["addresses"] == gateway.node.addresses
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("when", ["before our look", "between our look and its locks"])
+def test_what_a_person_asks_for_again_is_not_pruned(postgresql: str, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch):
+    """At another node: its COMMIT comes after we have looked."""
+    url = migrated_database(postgresql)
+    here, there = Store(url, tmp_path / "here"), Store(url, tmp_path / "there")
+    try:
+        teller = Teller(here)
+        teller.tell(event_row("a", "shipment.status", "shipment/1", said("pickup.departed", "pickup", moment("2026-11-16T08:00"))))
+        for sql in ("UPDATE deliveries SET state = 'delivered'", "UPDATE lanes SET head = NULL, next_due = NULL"):
+            here.writer.submit(lambda tx, items, sql=sql: [tx.exec_driver_sql(sql) and None], None).result(20)
+        (sent,) = here.read(lambda tx: tx.exec_driver_sql("SELECT id FROM deliveries").scalars().all()).result(20)
+        ask, again = pruning.Ask("northway", now(), 0, 100, now()), Action("redeliver", sent, "tester", "lost there", now())
+        if when == "before our look":
+            with there.database.writing.connect() as connection, connection.begin():
+                assert there._delivery.act(connection, [again]) == ["due"]
+                assert here.prune(ask).result(20).removed == 0
+        else:
+
+            def look(tx: Any, given: Any) -> Any:
+                found = tx.execute(pruning._OVER, given).all()
+                assert there.act(again).result(20) == "due"
+                return found
+
+            monkeypatch.setattr(pruning, "_look", look)
+            assert here.prune(ask).result(20).removed == 0
+        assert here.read(lambda tx: tx.exec_driver_sql("SELECT state FROM deliveries").scalars().all()).result(20) == ["due"]
+    finally:
+        here.close()
+        there.close()
 
 
 def test_letters_and_closed_alarms_go_too(tmp_path: Path):

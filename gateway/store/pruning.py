@@ -5,6 +5,7 @@ many is under way. Its receipts and the documents that we sent are messages of t
 longer than its retention. Of an event its id stays (_END_IDENTITY). How a shipment or an order stands goes with the last event that says so; how much stock there is stays, and what it is the sum of. The audit chain stays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,14 +118,22 @@ def _prune(tx: Connection, ask: Ask) -> Pruned:
         return Pruned(0, None)
     given = {"partner": ask.partner, "after": ask.after, "before": ask.before, "limit": ask.limit}
     last = tx.execute(_LAST, given | {"limit": ask.limit - 1}).scalar_one_or_none()
-    query = _OVER if tx.dialect.name == "sqlite" else _OVER_LOCKED
-    over = tx.execute(query, given | {"before": ask.before if last is None else last + 1}).all()
+    given |= {"before": ask.before if last is None else last + 1}
+    over = _look(tx, given)
+    if over and tx.dialect.name != "sqlite":
+        # What somebody asked for again between that look and its locks is seen by this one; who asks from now on waits for us.
+        still = {row.id for row in tx.execute(_OVER, given)}
+        over = [row for row in over if row.id in still]
     payloads, told = _remove(tx, [row.id for row in over])
     payloads |= {row.payload for row in over}
     if last is None:
         payloads |= _remove_old(tx, ask)
     remove_payloads(tx, payloads, ask.at)
     return Pruned(len(over), last, (min(told), max(told)) if told else None)
+
+
+def _look(tx: Connection, given: dict[str, Any]) -> Sequence[Any]:
+    return tx.execute(_OVER if tx.dialect.name == "sqlite" else _OVER_LOCKED, given).all()
 
 
 def counted(tx: Connection, ask: Ask) -> tuple[int, int]:
