@@ -379,7 +379,6 @@ def test_a_restored_copy_removes_nothing_from_its_originals_bucket(tmp_path: Pat
     (tmp_path / "original").mkdir()
     original = Store(migrated_file(tmp_path / "original.db"), tmp_path / "original", bucket=bucket())
     try:
-        removals(original)  # as at its start: the bucket is its own from now on
         made(original, tmp_path / "backup")
         payload = original.files.keep(Payload.inline("message:new", "p", b"x" * (INLINE_LIMIT + 1)))
         drill, result = copy("drill")

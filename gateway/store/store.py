@@ -81,6 +81,7 @@ class Store:
         self.writer = Writer(self.database, lambda error: self.on_broken(error), lock_lanes)
         if bucket is not None:
             bucket.installation = self.writer.submit(installation.know, secrets.randbits(installation.BITS)).result()
+            bucket.is_ours()  # before anybody is restored beside us
         self.consumers = ConsumerVerbs(self.writer)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
