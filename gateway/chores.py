@@ -4,8 +4,9 @@ What must be done by every node for itself (its own disk, its own keys in memory
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from gateway import journal
 from gateway.clock import MINUTE, SECOND, Clock, Instant
@@ -15,6 +16,7 @@ from gateway.store.store import Store, landed
 
 LEASE = 2 * MINUTE
 AGAIN_AFTER_FAULT = 30 * SECOND
+LOOK = ""
 
 
 class TurnLost(Exception):
@@ -55,25 +57,44 @@ class Chore:
 class Chores:
     def __init__(self, store: Store, chores: dict[str, Chore], *, node: str, clock: Clock) -> None:
         self._store, self._chores, self._node, self._clock = store, chores, node, clock
-        self._task: asyncio.Task[None] | None = None
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """By the chore's name; LOOK is the look at what is due."""
 
     def look(self) -> None:
-        """Called every few seconds: does what is due, one after another; not beside itself."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._do_due())
+        """Called every few seconds: begins what is due, each chore beside the others, none beside itself. A long one holds no other up."""
+        self._begin(LOOK, self._begin_due())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        while self._under_way:
+            for task in self._under_way.values():
+                task.cancel()
+            await self._landed()
 
-    async def _do_due(self) -> None:
+    async def at_rest(self) -> None:
+        """Returns once nothing is under way."""
+        while self._under_way:
+            await self._landed()
+
+    async def _landed(self) -> None:
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if name in self._under_way:
+            work.close()
+            return
+        task = self._under_way[name] = asyncio.create_task(self._told(work))
+        task.add_done_callback(lambda done: self._under_way.pop(name, None))
+
+    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            now = self._clock()
-            for name in await landed(self._store.read(lambda tx: nodes.due_chores(tx, list(self._chores), now))):
-                await self.do(name)
+            await work
         except StoreUnavailable as error:
             journal.trouble("chores", error)
+
+    async def _begin_due(self) -> None:
+        now = self._clock()
+        for name in await landed(self._store.read(lambda tx: nodes.due_chores(tx, list(self._chores), now))):
+            self._begin(name, self.do(name))
 
     async def do(self, name: str) -> None:
         """One of them, if it is due and nobody has it."""

@@ -14,7 +14,7 @@ from gateway.records.alarms import AlarmClosed, Waited
 from gateway.settings import Settings
 from gateway.sftp import leftovers
 from gateway.sftp.files import Files
-from gateway.store import feed, payload_rows, pruning
+from gateway.store import feed, payload_rows, pruning, pruning_ours
 from gateway.store.alarms import waiting_outboxes
 from gateway.store.bucket import OWNER
 from gateway.store.controls import ControlLook, look_for_gaps
@@ -34,6 +34,8 @@ CONTROLS_SETTLED = 15 * MINUTE
 TAKEN, ANOTHERS = "bucket.taken", "nothing: the bucket belongs to another installation"
 MESSAGES_AT_ONCE = 50
 FILES_AT_ONCE = 200
+PLACED_WITHIN = DAY
+"""So long after it was told an event has its place in the stream, whatever was away meanwhile."""
 BREATH = 0.02
 """Seconds between two commits of pruning: partners' messages go first."""
 
@@ -96,7 +98,7 @@ class SharedWork:
 
     async def _prune(self, turn: Turn) -> str:
         """Messages that are older than their partner's retention, and that nothing needs any more."""
-        told = []
+        told, spans = [], list[tuple[Instant, Instant]]()
         for profile in [revision.profile for revision in self._book()]:
             kept = kept_for(profile, self._settings)
             if kept is None:
@@ -106,21 +108,37 @@ class SharedWork:
                 await turn.still_ours()
                 pruned = await landed(self._store.prune(pruning.Ask(profile.partner, before, after, MESSAGES_AT_ONCE, self._clock())))
                 removed += pruned.removed
+                if pruned.told is not None:
+                    spans = joined([*spans, pruned.told])
                 if pruned.last is None:
                     break
                 after = pruned.last
                 await asyncio.sleep(BREATH)
             if removed:
                 told.append(f"{profile.partner}: {removed} messages from before {as_text(before)}")
-                await self._prune_feed(turn, before)
+        for begin, end in spans:
+            await self._prune_feed(turn, begin, end)
+        if self._settings.retention.messages is not None:
+            told += await self._prune_ours(turn, self._clock() - span(self._settings.retention.messages))
         return "; ".join(told)
 
-    async def _prune_feed(self, turn: Turn, before: Instant) -> None:
-        """Places in the stream whose events went with messages from before that time."""
-        after, until = 0, await landed(self._store.read(partial(feed.before, at=before)))
+    async def _prune_feed(self, turn: Turn, begin: Instant, end: Instant) -> None:
+        """Places in the stream of events that were told between these moments and are gone."""
+        after, until = await landed(self._store.read(lambda tx: (feed.before(tx, begin), feed.before(tx, end + PLACED_WITHIN))))
         while after < until:
             await turn.still_ours()
             after = await landed(self._store.consumers.prune_feed(after))
+            await asyncio.sleep(BREATH)
+
+    async def _prune_ours(self, turn: Turn, before: Instant) -> list[str]:
+        removed, channels = 0, [f"alarm:{name}" for name, _ in self._settings.alarms.channels()]
+        while True:
+            await turn.still_ours()
+            alarms = await landed(self._store.read(lambda tx: pruning_ours.closed(tx, before, MESSAGES_AT_ONCE)))
+            gone = await landed(self._store.prune_ours(pruning_ours.Ours(alarms, channels, before, MESSAGES_AT_ONCE, self._clock())))
+            if not gone:
+                return [f"{removed} alarms and letters from before {as_text(before)}"] if removed else []
+            removed += gone
             await asyncio.sleep(BREATH)
 
     async def _may_remove(self) -> bool:
@@ -182,6 +200,17 @@ class SharedWork:
                 await landed(self._store.drop_unnamed(unnamed, self._clock()))
             found += len(unnamed)
         return f"{found} payload files that no message names" if found else ""
+
+
+def joined(spans: list[tuple[Instant, Instant]]) -> list[tuple[Instant, Instant]]:
+    """The same moments in as few spans as can be walked through without walking twice."""
+    found: list[tuple[Instant, Instant]] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1] + PLACED_WITHIN:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found
 
 
 def kept_for(profile: Profile, settings: Settings) -> Instant | None:

@@ -5,6 +5,7 @@ Off unless the settings name a collector. Then every message has a trace: the pa
 
 import os
 import random
+import threading
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.clock import Instant
@@ -12,6 +13,8 @@ from gateway.clock import Instant
 if TYPE_CHECKING:
     from gateway.settings import Traces as Terms
 
+STOPPING = 3.0
+"""Seconds that the last spans have."""
 Kind = Literal["server", "client", "internal"]
 TRACES = 2**63
 """A trace is told if the low half of its id is below the ratio of this: every service that goes by the same rule tells the same ones."""
@@ -52,11 +55,13 @@ def use_teller(teller: Teller, ratio: float = 1.0, *, service: str = "crossdock"
 
 
 def stop() -> None:
-    """What is not sent yet is sent, for some seconds."""
+    """What is not sent yet is sent, within STOPPING: a collector that hangs holds no node up."""
     global _told
     told, _told = _told, None
     if told is not None:
-        told.teller.shutdown()
+        ending = threading.Thread(target=told.teller.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(STOPPING)
 
 
 def begin(parent: str | None) -> str | None:

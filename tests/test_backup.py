@@ -12,7 +12,7 @@ from typing import Any
 import obstore
 import pytest
 from obstore.store import MemoryStore
-from sqlalchemy import select
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from gateway.__main__ import app
@@ -22,6 +22,7 @@ from gateway.clock import DAY, SECOND, as_text, instant_of, now
 from gateway.consumers.records import Consumer, Made, Rewind
 from gateway.errors import StoreUnavailable
 from gateway.exits import SERVICE_MISSING
+from gateway.sftp.records import FilePut, FileRow
 from gateway.shared_work import SharedWork
 from gateway.store import backup as rows
 from gateway.store.bucket import Bucket
@@ -378,7 +379,6 @@ def test_a_restored_copy_removes_nothing_from_its_originals_bucket(tmp_path: Pat
     (tmp_path / "original").mkdir()
     original = Store(migrated_file(tmp_path / "original.db"), tmp_path / "original", bucket=bucket())
     try:
-        removals(original)  # as at its start: the bucket is its own from now on
         made(original, tmp_path / "backup")
         payload = original.files.keep(Payload.inline("message:new", "p", b"x" * (INLINE_LIMIT + 1)))
         drill, result = copy("drill")
@@ -396,3 +396,26 @@ def test_a_restored_copy_removes_nothing_from_its_originals_bucket(tmp_path: Pat
         heir.close()
     finally:
         original.close()
+
+
+def test_large_files_that_were_not_whole_end_with_an_alarm(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    store = Store(migrated_file(tmp_path / "a.db"), tmp_path / "a")
+    try:
+        for name, size, payload in (("large.tmp", 100_000, None), ("small.tmp", 10, "sftp:small.tmp")):
+            row = FileRow(name, "northway", "in", name, "waiting", size, 1, "x", payload, None, False, None, 1, "x")
+            kept = None if payload is None else Payload.inline(payload, "northway", b"0123456789")
+            store.put_file(FilePut(row, kept)).result(20)
+        made(store, tmp_path / "backup")
+    finally:
+        store.close()
+    restored(tmp_path / "backup", tmp_path)
+    copy = Store(f"sqlite:///{tmp_path / 'b.db'}", tmp_path / "b")
+    try:
+        files = copy.read(lambda tx: tx.execute(text("SELECT name, state FROM sftp_files ORDER BY name")).all()).result(20)
+        assert [tuple(row) for row in files] == [("large.tmp", "expired"), ("small.tmp", "waiting")]
+        (told,) = copy.read(lambda tx: tx.execute(text("SELECT text FROM alarms WHERE kind = 'sftp.unfinished'")).scalars().all()).result(20)
+        assert "in/large.tmp (100000 bytes)" in told
+        assert "must send them again" in told
+    finally:
+        copy.close()

@@ -147,7 +147,7 @@ async def test_a_chore_is_one_nodes_at_a_time(pair):
         for one in (here, there):
             one.look()
         for one in (here, there):
-            await one._task
+            await one.at_rest()
 
     await look()
     assert done == ["here"] or done == ["there"]
@@ -176,13 +176,33 @@ async def test_a_node_that_was_stopped_in_its_chore_has_lost_it(pair):
 
 
 @in_a_loop
+async def test_a_long_chore_holds_no_other_up(store):
+    over, done = asyncio.Event(), []
+
+    async def long(turn: Turn) -> str:
+        await over.wait()
+        done.append("long")
+        return ""
+
+    async def short(turn: Turn) -> str:
+        done.append("short")
+        over.set()
+        return ""
+
+    chores = Chores(store, {"a long one": Chore(HOUR, long), "b": Chore(SECOND, short)}, node="here", clock=lambda: NOW)
+    chores.look()
+    await asyncio.wait_for(chores.at_rest(), 20)
+    assert done == ["short", "long"]
+
+
+@in_a_loop
 async def test_a_chore_that_fails_comes_again_soon(store):
     async def work(turn: Turn) -> str:
         raise ValueError("no such thing")
 
     chores = Chores(store, {"sweep": Chore(HOUR, work)}, node="here", clock=lambda: NOW)
     chores.look()
-    await chores._task
+    await chores.at_rest()
     (row,) = store.read(nodes.chores_listed).result(20)
     assert (row.told, row.next_due) == ("failed: ValueError: no such thing", NOW + 30 * SECOND)
 

@@ -11,12 +11,14 @@ from sqlalchemy import text
 
 from gateway.clock import DAY, Instant, now
 from gateway.records.alarms import AlarmClosed
+from gateway.records.deliveries import Action
 from gateway.settings import read_settings
-from gateway.shared_work import kept_for
+from gateway.shared_work import PLACED_WITHIN, joined, kept_for
 from gateway.store import pruning
 from gateway.store.spool import INLINE_LIMIT
 from gateway.store.store import Store
 from partners.profile import ProfileError, read_profile
+from tests.databases import migrated_database
 from tests.kill.documents import notice, status
 from tests.running import ROOT, Running, running
 from tests.standing_running import Teller, event_row, moment
@@ -311,6 +313,90 @@ def test_a_node_prunes_by_itself(tmp_path: Path, database_url: str):
             assert node["addresses"] == gateway.node.addresses
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("when", ["before our look", "between our look and its locks"])
+def test_what_a_person_asks_for_again_is_not_pruned(postgresql: str, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch):
+    """At another node: its COMMIT comes after we have looked."""
+    url = migrated_database(postgresql)
+    here, there = Store(url, tmp_path / "here"), Store(url, tmp_path / "there")
+    try:
+        teller = Teller(here)
+        teller.tell(event_row("a", "shipment.status", "shipment/1", said("pickup.departed", "pickup", moment("2026-11-16T08:00"))))
+        for sql in ("UPDATE deliveries SET state = 'delivered'", "UPDATE lanes SET head = NULL, next_due = NULL"):
+            here.writer.submit(lambda tx, items, sql=sql: [tx.exec_driver_sql(sql) and None], None).result(20)
+        (sent,) = here.read(lambda tx: tx.exec_driver_sql("SELECT id FROM deliveries").scalars().all()).result(20)
+        ask, again = pruning.Ask("northway", now(), 0, 100, now()), Action("redeliver", sent, "tester", "lost there", now())
+        if when == "before our look":
+            with there.database.writing.connect() as connection, connection.begin():
+                assert there._delivery.act(connection, [again]) == ["due"]
+                assert here.prune(ask).result(20).removed == 0
+        else:
+
+            def look(tx: Any, given: Any) -> Any:
+                found = tx.execute(pruning._OVER, given).all()
+                assert there.act(again).result(20) == "due"
+                return found
+
+            monkeypatch.setattr(pruning, "_look", look)
+            assert here.prune(ask).result(20).removed == 0
+        assert here.read(lambda tx: tx.exec_driver_sql("SELECT state FROM deliveries").scalars().all()).result(20) == ["due"]
+    finally:
+        here.close()
+        there.close()
+
+
+def test_letters_and_closed_alarms_go_too(tmp_path: Path):
+    at = [now()]
+
+    async def act() -> None:
+        hook = {"ops": {"url": "http://127.0.0.1:1/hook"}}
+        async with running(tmp_path, clock=lambda: at[0], retention={"messages": "500d"}, alarms={"gather": "1s", "webhook": hook}) as gateway:
+            store = gateway.node.store
+            for name in ("a", "b"):
+                store.raise_alarm("message.held", "northway", "x", at[0] - DAY, name).result(20)
+            await gateway.settle(lambda: has(gateway, "SELECT 1 FROM deliveries WHERE kind = 'alarm'"))
+            await gateway.node.herald.stop()
+            await gateway.node.deliver.stop()
+            for sql in (
+                f"UPDATE deliveries SET state = 'delivered', done_at = {at[0]}",
+                "UPDATE lanes SET head = NULL, next_due = NULL, lease_until = 0, blocked = false",
+                f"UPDATE alarms SET closed_at = {at[0]}, tell_at = NULL WHERE id LIKE '%:a'",
+            ):
+                store.writer.submit(lambda tx, items, sql=sql: [tx.exec_driver_sql(sql) and None], None).result(20)
+            await gateway.do("prune")
+            assert has(gateway, "SELECT 1 FROM deliveries WHERE kind = 'alarm'"), "they are young"
+            at[0] += KEPT + DAY
+            await gateway.do("prune")
+            for table in ("deliveries", "payloads", "lanes"):
+                assert not has(gateway, f"SELECT 1 FROM {table}"), table
+            assert not has(gateway, "SELECT 1 FROM alarms WHERE id LIKE '%:a'")
+            assert has(gateway, "SELECT 1 FROM alarms WHERE id LIKE '%:b' AND closed_at IS NULL")
+
+    asyncio.run(act())
+
+
+def test_what_was_told_of_a_refused_as2_message_goes_with_it(store: Store):
+    sql = (
+        "INSERT INTO as2_messages (id, key, partner, direction, state, as2_from, as2_to, message_id, headers, payload, size, sha256, receipt, profile_revision, at)"
+        " VALUES ('{0}', '{0}', 'northway', 'in', 'refused', 'A', 'B', '{0}', '[]', 'as2:{0}', 1, 'x', 'async', 1, 1)",
+        "INSERT INTO life (message, at, partner, step, who, text) VALUES ('{0}', 1, 'northway', 'refused', 'x', '')",
+        "INSERT INTO deliveries (id, lane, position, partner, destination, kind, state, message, payload, attributes, on_dead, created_at, next_due)"
+        " VALUES ('mdn:{0}', '{0}', 1, 'northway', 'as2-receipts:northway', 'mdn', '{1}', '{0}', 'mdn:{0}', '{{}}', 'pass', 1, 1)",
+    )
+    for name, state in (("sent", "delivered"), ("waits", "due")):
+        for one in sql:
+            given = one.format(name, state)
+            store.writer.submit(lambda tx, items, given=given: [tx.exec_driver_sql(given) and None], None).result(20)
+    store.prune(pruning.Ask("northway", 10, 0, 10, now())).result(20)
+    for table, column in (("as2_messages", "id"), ("life", "message"), ("deliveries", "message")):
+        left = store.read(lambda tx, table=table, column=column: list(tx.exec_driver_sql(f"SELECT {column} FROM {table}").scalars())).result(20)
+        assert left == ["waits"], table
+
+
+def test_the_stream_is_walked_where_events_went_and_nowhere_twice():
+    spans = [(100 * DAY, 101 * DAY), (1 * DAY, 2 * DAY), (2 * DAY, 3 * DAY), (3 * DAY + PLACED_WITHIN, 5 * DAY)]
+    assert joined(spans) == [(1 * DAY, 5 * DAY), (100 * DAY, 101 * DAY)]
 
 
 # ---- how long

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,22 @@ def test_a_collector_that_is_away_costs_nothing(tmp_path: Path):
             assert [effect.count for effect in gateway.effects(status(1).subject)] == [1]
 
     asyncio.run(act())
+
+
+def test_a_collector_that_hangs_holds_no_stop_up(monkeypatch: pytest.MonkeyPatch):
+    answers, sent = threading.Event(), threading.Event()
+
+    class Hangs(Kept):
+        def shutdown(self) -> None:
+            answers.wait(20)
+            sent.set()
+
+    monkeypatch.setattr(traces, "STOPPING", 0.05)
+    traces.use_teller(Hangs())
+    traces.stop()
+    assert not sent.is_set()
+    answers.set()
+    assert sent.wait(20)
 
 
 class Kept:

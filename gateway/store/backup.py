@@ -27,6 +27,7 @@ from gateway.store.tables import metadata
 LEFT_OUT = frozenset({"nodes", "chores", "payload_drops"})
 """What a database knows of the processes that use it now, and of files on their way out."""
 AT_ONCE = 1000
+MOST_NAMED = 20
 FASTEST = 1
 """Of gzip's levels."""
 
@@ -139,6 +140,9 @@ _SAFE = (
     "UPDATE replay_jobs SET lease_until = 0, node = NULL, fence = fence + 1",
     "UPDATE as2_messages SET lease_until = 0, node = NULL WHERE lease_until > 0",
 )
+_UNFINISHED = "state IN ('partial', 'waiting') AND payload IS NULL AND size > 0"
+_LEFT = text(f"SELECT partner, folder, name, size FROM sftp_files WHERE {_UNFINISHED} ORDER BY partner, at, id")  # noqa: S608 - ours
+_END_LEFT = text(f"UPDATE sftp_files SET state = 'expired' WHERE {_UNFINISHED}")  # noqa: S608 - ours
 _PAUSE = text("UPDATE replay_jobs SET state = 'paused' WHERE state = 'running'")
 _BEGIN_AT = text(
     f"INSERT INTO counters (partner, scope, value) VALUES ('{RESTORED[0]}', '{RESTORED[1]}', :ahead) ON CONFLICT (partner, scope) DO NOTHING"  # noqa: S608 - names are ours
@@ -157,6 +161,7 @@ def make_safe(tx: Connection, *, taken: str, ahead: int, at: Instant) -> int:
     tx.execute(_BEGIN_AT, {"ahead": ahead})
     feed.restart(tx, [at])  # positions will be given again, to other events: a cursor of before would skip them
     names = consumers.note_restored(tx, taken, at)
+    raise_alarms(tx, end_unfinished(tx, at))
     due = int(tx.execute(_DUE).scalar_one())
     what = (
         f"this database was restored from a backup of {taken}. {due} deliveries that were due then are in doubt and are looked up or decided on before they"
@@ -164,3 +169,20 @@ def make_safe(tx: Connection, *, taken: str, ahead: int, at: Instant) -> int:
     )
     raise_alarms(tx, [{"id": "database.restored:-", "kind": "database.restored", "partner": "-", "message": None, "text": what, "at": at}])
     return due
+
+
+def end_unfinished(tx: Connection, at: Instant) -> list[dict[str, Any]]:
+    """Large files by SFTP that were not whole at the snapshot: their bytes are in no backup. They end; an alarm for each partner says what it must send again."""
+    files: dict[str, list[str]] = {}
+    for row in tx.execute(_LEFT):
+        files.setdefault(row.partner, []).append(f"{row.folder}/{row.name} ({row.size} bytes)")
+    tx.execute(_END_LEFT)
+    return [
+        {"id": f"sftp.unfinished:{partner}", "kind": "sftp.unfinished", "partner": partner, "message": None, "at": at, "text": _send_again(names)}
+        for partner, names in files.items()
+    ]
+
+
+def _send_again(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more} had no last name or marker yet when the backup was taken, and their bytes are not in it; the partner must send them again, also where its client has had a yes"

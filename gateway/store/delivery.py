@@ -52,6 +52,11 @@ _SUPERSEDED = text("UPDATE deliveries SET state = 'skipped', attempts = attempts
 _BLOCK = text("UPDATE lanes SET lease_until = 0, fence = fence + 1, next_due = NULL, blocked = true WHERE id = :lane")
 _FORGET_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL")
 _LANES = one_of("SELECT id FROM lanes WHERE id IN (SELECT lane FROM deliveries WHERE id IN :keys) ORDER BY id")
+_MESSAGES = one_of(
+    "SELECT id FROM messages WHERE id IN (SELECT message FROM deliveries WHERE id IN :keys"
+    " UNION SELECT outgoing FROM deliveries WHERE id IN :keys AND outgoing IS NOT NULL) ORDER BY id FOR KEY SHARE"
+)
+"""Those that the deliveries belong to. Nobody prunes them before our COMMIT; whoever only alters them is not held up."""
 _ONE = text(
     "SELECT d.id, d.lane, d.state, d.partner, d.message, d.event, d.fell_from, l.subject, l.priority, l.head = d.id AND l.lease_until > :at AS is_sending"
     " FROM deliveries d LEFT JOIN lanes l ON l.id = d.lane WHERE d.id = :id"
@@ -179,7 +184,10 @@ class DeliveryVerbs:
 
         One that is `sending` is left to its attempt: what came of that is not known yet. So is one that a node is claiming at this moment.
         """
-        in_lists(tx, held(tx, _LANES), [item.delivery for item in items])
+        deliveries = [item.delivery for item in items]
+        if not self.is_sqlite:
+            in_lists(tx, _MESSAGES, deliveries)  # before the lanes, as pruning does
+        in_lists(tx, held(tx, _LANES), deliveries)
         return [self._act(tx, item) for item in items]
 
     def _act(self, tx: Connection, item: Action) -> str:

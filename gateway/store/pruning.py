@@ -5,6 +5,7 @@ many is under way. Its receipts and the documents that we sent are messages of t
 longer than its retention. Of an event its id stays (_END_IDENTITY). How a shipment or an order stands goes with the last event that says so; how much stock there is stays, and what it is the sum of. The audit chain stays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +37,15 @@ _LAST = text(
 )
 _OLD_AS2 = text(
     "SELECT id, payload, receipt_payload FROM as2_messages"
-    " WHERE partner = :partner AND at < :before AND message IS NULL AND state NOT IN ('kept', 'written', 'awaiting') ORDER BY at LIMIT :limit"
+    " WHERE partner = :partner AND at < :before AND message IS NULL AND state NOT IN ('kept', 'written', 'awaiting')"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = as2_messages.id AND d.state IN ('due', 'dead')) ORDER BY at LIMIT :limit"
 )
 _OLD_FILES = text(
     "DELETE FROM sftp_files WHERE id IN (SELECT id FROM sftp_files WHERE at < :before AND partner = :partner"
     " AND state NOT IN ('partial', 'waiting') ORDER BY at LIMIT :limit)"
 )
 
-_EVENTS = one_of("SELECT id, identity, subject, partner, stream, payload FROM events WHERE message IN :keys")
+_EVENTS = one_of("SELECT id, identity, subject, partner, stream, payload, at FROM events WHERE message IN :keys")
 _DOCUMENTS = one_of("SELECT id, partner, stream, set_id, content_hash FROM documents WHERE message IN :keys")
 _SEEN = one_of("SELECT message, partner, stream, sender, receiver, control FROM interchanges WHERE message IN :keys")
 _DELIVERIES = one_of("SELECT id, lane, payload FROM deliveries WHERE message IN :keys")
@@ -72,7 +74,7 @@ _DELETE_TOLD = text(
     " AND EXISTS (SELECT 1 FROM stock_told c WHERE c.stock = stock_told.stock AND c.counted = TRUE AND c.at > stock_told.at)"
 )
 """What a later count has made past."""
-_DELETE_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL AND next_due IS NULL AND NOT blocked AND lease_until = 0")
+DELETE_LANE = text("DELETE FROM lanes WHERE id = :lane AND head IS NULL AND next_due IS NULL AND NOT blocked AND lease_until = 0")
 _BY_MESSAGE = ("interchanges", "groups", "findings", "documents", "life", "events", "deliveries", "answers", "owed", "awaited", "as2_messages")
 
 
@@ -81,9 +83,9 @@ def _delete(table: str, column: str) -> Any:
 
 
 _DELETES = [_delete(table, "message") for table in _BY_MESSAGE]
-_DELETE_ATTEMPTS, _DELETE_REFERENCES = _delete("attempts", "delivery"), _delete("document_references", "document")
+DELETE_ATTEMPTS, _DELETE_REFERENCES = _delete("attempts", "delivery"), _delete("document_references", "document")
 _DELETE_EDITS, _DELETE_PAYLOAD, _DELETE_MESSAGE = _delete("edits", "id"), _delete("payloads", "id"), _delete("messages", "id")
-_DELETE_AS2 = _delete("as2_messages", "id")
+_DELETES_OF_REFUSED = [_delete("life", "message"), _delete("deliveries", "message"), _delete("as2_messages", "id")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Pruned:
     removed: int
     last: Instant | None
     """Up to where they were looked at; None where there are no more."""
+    told: tuple[Instant, Instant] | None = None
+    """When the first and the last of their events were told."""
 
 
 def prune(tx: Connection, items: list[Ask]) -> list[Pruned]:
@@ -114,14 +118,22 @@ def _prune(tx: Connection, ask: Ask) -> Pruned:
         return Pruned(0, None)
     given = {"partner": ask.partner, "after": ask.after, "before": ask.before, "limit": ask.limit}
     last = tx.execute(_LAST, given | {"limit": ask.limit - 1}).scalar_one_or_none()
-    query = _OVER if tx.dialect.name == "sqlite" else _OVER_LOCKED
-    over = tx.execute(query, given | {"before": ask.before if last is None else last + 1}).all()
-    payloads = _remove(tx, [row.id for row in over])
+    given |= {"before": ask.before if last is None else last + 1}
+    over = _look(tx, given)
+    if over and tx.dialect.name != "sqlite":
+        # What somebody asked for again between that look and its locks is seen by this one; who asks from now on waits for us.
+        still = {row.id for row in tx.execute(_OVER, given)}
+        over = [row for row in over if row.id in still]
+    payloads, told = _remove(tx, [row.id for row in over])
     payloads |= {row.payload for row in over}
     if last is None:
         payloads |= _remove_old(tx, ask)
-    _remove_payloads(tx, payloads, ask.at)
-    return Pruned(len(over), last)
+    remove_payloads(tx, payloads, ask.at)
+    return Pruned(len(over), last, (min(told), max(told)) if told else None)
+
+
+def _look(tx: Connection, given: dict[str, Any]) -> Sequence[Any]:
+    return tx.execute(_OVER if tx.dialect.name == "sqlite" else _OVER_LOCKED, given).all()
 
 
 def counted(tx: Connection, ask: Ask) -> tuple[int, int]:
@@ -138,8 +150,8 @@ def is_replaying(tx: Connection) -> bool:
     return tx.execute(_REPLAYS).first() is not None
 
 
-def _remove(tx: Connection, messages: list[str]) -> set[str]:
-    """All that hangs on these messages; the payloads that it named."""
+def _remove(tx: Connection, messages: list[str]) -> tuple[set[str], list[Instant]]:
+    """All that hangs on these messages; the payloads that it named, and when its events were told."""
     events, documents, deliveries = (in_lists(tx, query, messages) for query in (_EVENTS, _DOCUMENTS, _DELIVERIES))
     as2 = in_lists(tx, _AS2, messages)
     many(tx, _DELETE_SEEN, [row._asdict() for row in in_lists(tx, _SEEN, messages)])
@@ -148,14 +160,14 @@ def _remove(tx: Connection, messages: list[str]) -> set[str]:
     _remove_views(tx, events)
     many(tx, _DELETE_REFERENCES, [{"key": row.id} for row in documents])
     many(tx, _DELETE_EDITS, [{"key": row.id} for row in (*documents, *events)])
-    many(tx, _DELETE_ATTEMPTS, [{"key": row.id} for row in deliveries])
+    many(tx, DELETE_ATTEMPTS, [{"key": row.id} for row in deliveries])
     for statement in _DELETES:
         many(tx, statement, [{"key": one} for one in sorted(messages)])
     many(tx, _DELETE_MESSAGE, [{"key": one} for one in sorted(messages)])
-    many(tx, _DELETE_LANE, [{"lane": one} for one in sorted({row.lane for row in deliveries})])
+    many(tx, DELETE_LANE, [{"lane": one} for one in sorted({row.lane for row in deliveries})])
     # A receipt's bytes are those of a message of ours, which goes when its own time comes.
     named = {row.payload for row in (*events, *deliveries) if not row.payload.startswith("message:")}
-    return named | _of_as2(as2)
+    return named | _of_as2(as2), [row.at for row in events]
 
 
 def _remove_views(tx: Connection, events: list[Any]) -> None:
@@ -171,15 +183,19 @@ def _of_as2(rows: list[Any]) -> set[str]:
 
 
 def _remove_old(tx: Connection, ask: Ask) -> set[str]:
-    """AS2 messages that became none of ours (refused, or receipts), and rows of files by SFTP that are done with."""
+    """AS2 messages that became none of ours (refused, or receipts) with what was told and sent of them, and rows of files by SFTP that are done with."""
     given = {"partner": ask.partner, "before": ask.before, "limit": 10 * ask.limit}
     refused = list(tx.execute(_OLD_AS2, given).all())
-    many(tx, _DELETE_AS2, [{"key": row.id} for row in refused])
+    receipts = in_lists(tx, _DELIVERIES, [row.id for row in refused])
+    many(tx, DELETE_ATTEMPTS, [{"key": row.id} for row in receipts])
+    for statement in _DELETES_OF_REFUSED:
+        many(tx, statement, [{"key": row.id} for row in refused])
+    many(tx, DELETE_LANE, [{"lane": one} for one in sorted({row.lane for row in receipts})])
     tx.execute(_OLD_FILES, given)
-    return _of_as2(refused)
+    return _of_as2(refused) | {row.payload for row in receipts}
 
 
-def _remove_payloads(tx: Connection, payloads: set[str], at: Instant) -> None:
+def remove_payloads(tx: Connection, payloads: set[str], at: Instant) -> None:
     """Their rows, but for those that something else still has to send; and their files begin to wait for their end."""
     gone = payloads - {row.payload for row in in_lists(tx, _STILL_USED, payloads)}
     files = [row.location for row in in_lists(tx, _FILES_OF, gone)]

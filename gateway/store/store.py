@@ -36,6 +36,7 @@ from gateway.store import (
     payload_rows,
     profiles,
     pruning,
+    pruning_ours,
     replays,
     sftp,
     sftp_polls,
@@ -80,6 +81,7 @@ class Store:
         self.writer = Writer(self.database, lambda error: self.on_broken(error), lock_first)
         if bucket is not None:
             bucket.installation = self.writer.submit(installation.know, secrets.randbits(installation.BITS)).result()
+            bucket.is_ours()  # before anybody is restored beside us
         self.consumers = ConsumerVerbs(self.writer)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store-reader")
         self._intake = IntakeVerbs(self.ticks)
@@ -271,6 +273,9 @@ class Store:
 
     def prune(self, item: pruning.Ask) -> "Future[pruning.Pruned]":
         return self.writer.submit(pruning.prune, item)
+
+    def prune_ours(self, item: pruning_ours.Ours) -> "Future[int]":
+        return self.writer.submit(pruning_ours.prune, item)
 
     def take_drops(self, now: Instant, limit: int) -> "Future[list[str]]":
         return self.writer.submit(payload_rows.take_drops, (now, limit))
