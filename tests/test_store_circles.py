@@ -35,7 +35,7 @@ from tests.databases import migrated_database
 from tests.test_store_writer import grouped, incoming
 
 PARTNERS = ("northway", "harbor")
-TURNS = 8
+TURNS = 4
 AT = 1_900_000_000 * SECOND
 
 
