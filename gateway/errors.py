@@ -31,6 +31,10 @@ class Refused(CrossdockError):
         self.retry_after = retry_after
 
 
+class LeaseLost(CrossdockError):
+    """Another holder has this by now, or may have."""
+
+
 class TemporaryFailure(CrossdockError):
     def __init__(self, text: str, *, status: int | None = None, answer: bytes = b"", retry_after: timedelta | None = None) -> None:
         super().__init__(text)

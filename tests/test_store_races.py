@@ -204,25 +204,26 @@ def test_what_is_sent_to_try_a_destination_does_not_go_to_its_fallback(nodes: No
     assert sorted(rows(nodes[0], "SELECT destination, state FROM deliveries")) == [(ERP, "delivered"), ("target:two", "due")]
 
 
-def test_a_correction_that_comes_while_a_person_edits_is_told_after_the_edit(nodes: Nodes):
+def edited_and_corrected(nodes: Nodes) -> tuple[EditedEvent, Chunk]:
+    """A dead letter; what a person makes of its event, and what its partner does."""
     translated(nodes[0], 1, an_event("i1"))
     (dead,) = claimed(nodes[0])
     nodes[0].settle(settled(dead, "permanent")).result(PATIENCE)
     nodes[1].keep_message(incoming(2, at=AT + 2)).result(PATIENCE)
     edit = EditedEvent("i1-r1", b'{"n":"edited"}', "edited", "ann", "because", CLAIMED)
     correction = chunk_of(2, an_event("i1", purpose="correct", meaning_hash="corrected", data=b'{"n":"corrected"}'))
+    return edit, correction
+
+
+def test_a_correction_that_comes_while_a_person_edits_is_told_after_the_edit(nodes: Nodes):
+    edit, correction = edited_and_corrected(nodes)
     kept, _ = meet(nodes, lambda node: node.edit_event(edit), lambda node: node.keep_chunk(correction))
     assert kept.id == "i1-r2"
     assert told(nodes[0]) == [("i1-r1", '{"n":1}'), ("i1-r2", '{"n":"edited"}'), ("i1-r3", '{"n":"corrected"}')]
 
 
 def test_an_edit_that_comes_while_the_correction_is_kept_is_refused(nodes: Nodes):
-    translated(nodes[0], 1, an_event("i1"))
-    (dead,) = claimed(nodes[0])
-    nodes[0].settle(settled(dead, "permanent")).result(PATIENCE)
-    nodes[1].keep_message(incoming(2, at=AT + 2)).result(PATIENCE)
-    edit = EditedEvent("i1-r1", b'{"n":"edited"}', "edited", "ann", "because", CLAIMED)
-    correction = chunk_of(2, an_event("i1", purpose="correct", meaning_hash="corrected", data=b'{"n":"corrected"}'))
+    edit, correction = edited_and_corrected(nodes)
     _, kept = meet(nodes, lambda node: node.keep_chunk(correction), lambda node: node.edit_event(edit))
     assert kept.id == ""
     assert told(nodes[0]) == [("i1-r1", '{"n":1}'), ("i1-r2", '{"n":"corrected"}')]

@@ -13,7 +13,7 @@ from functools import partial
 from gateway import journal, traces
 from gateway.clock import SECOND, Clock, Instant, span
 from gateway.deliver.backoff import backoff
-from gateway.errors import CrossdockError, DestinationFault, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
+from gateway.errors import DestinationFault, LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, UnknownOutcome
 from gateway.failpoints import reach
 from gateway.records.deliveries import AttemptOutcome, Claimed, Renewal, Settled, ToDeliver
 from gateway.scheduling import USUAL, BreakerTerms, LaneClaim, Quota, Quotas
@@ -45,10 +45,6 @@ class Attempt:
     is_sending: bool = True
     """Until its outcome is known: only so long can a lost lease end it."""
     task: "asyncio.Task[None] | None" = None
-
-
-class LeaseLost(CrossdockError):
-    """Another node may have begun an attempt by now."""
 
 
 class DeliverStage:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway import journal
 from gateway.clock import DAY, Clock, Instant, new_id, span
-from gateway.errors import CrossdockError, DestinationFault, StoreBroken, StoreUnavailable, TemporaryFailure
+from gateway.errors import CrossdockError, DestinationFault, LeaseLost, StoreBroken, StoreUnavailable, TemporaryFailure
 from gateway.failpoints import reach
 from gateway.receive.stage import ReceiveStage
 from gateway.records.alarms import AlarmClosed
@@ -35,10 +35,6 @@ REMEMBERED = 400 * DAY
 PATIENCE = 60.0
 PAUSES = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """Seconds between tries to give a folder back while the store takes nothing."""
-
-
-class LeaseLost(CrossdockError):
-    """Another node polls this folder by now."""
 
 
 class Stopped(CrossdockError):

@@ -30,15 +30,14 @@ _WAITING = one_of(
     " ORDER BY o.id"
 )
 _REFUSED = text("UPDATE owed SET state = 'due', verdict = 'R', note = :note, text = :text, at = :at WHERE id = :id AND state = 'waiting'")
-_TAKEN = text(
-    "UPDATE owed SET state = 'due', verdict = 'A', at = :at WHERE id = :id AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries d"
+_NOTHING_OPEN = (
+    " WHERE id = :id AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message = owed.message AND d.document = owed.document AND d.kind = 'event' AND d.state NOT IN ('delivered', 'skipped'))"
 )
-_TAKEN_IN_PART = text(
-    _TAKEN.text  # noqa: S608 - names are ours
-    + " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.message = owed.message AND d.document = owed.document AND d.state = 'delivered')"
-)
-_UNSAID = text(_TAKEN.text.replace("SET state = 'due', verdict = 'A',", "SET state = 'withheld',"))
+_SOME_DELIVERED = " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.message = owed.message AND d.document = owed.document AND d.state = 'delivered')"
+_ACCEPT = "UPDATE owed SET state = 'due', verdict = 'A', at = :at"
+_TAKEN, _TAKEN_IN_PART = text(_ACCEPT + _NOTHING_OPEN), text(_ACCEPT + _NOTHING_OPEN + _SOME_DELIVERED)
+_UNSAID = text("UPDATE owed SET state = 'withheld', at = :at" + _NOTHING_OPEN)  # noqa: S608 - names are ours
 """Nobody has taken any of it, and nobody will."""
 _DUE = text(
     "SELECT o.id, o.kind, o.partner, o.message, m.channel, o.profile_revision, o.verdict, o.note, o.text, o.interchange, o.document FROM owed o"

@@ -99,12 +99,13 @@ class _Table(NamedTuple):
     key: tuple[str, ...]
     is_made: bool = False
     """Whether rows that are not there are made."""
-    more: str = ""
-    """What a new row has beside its key, as SQL."""
+    column: str = ""
+    """What a new row must have beside its key; `value`, as SQL."""
+    value: str = ""
 
 
 _INCOMING = _Table("translate_lanes", ("partner", "channel"), is_made=True)
-_TURNS = _Table("counters", ("partner", "scope"), is_made=True, more="value = 0")
+_TURNS = _Table("counters", ("partner", "scope"), is_made=True, column="value", value="0")
 _LANES, _DESTINATIONS, _CHAINS = _Table("lanes", ("id",)), _Table("destinations", ("id",)), _Table("audit_heads", ("partner",))
 _statements: dict[_Table, tuple[TextClause, TextClause]] = {}
 
@@ -125,10 +126,10 @@ def _made(table: _Table) -> tuple[TextClause, TextClause]:
     """(takes rows, makes them)."""
     arrays = ", ".join(f"CAST(:{name} AS VARCHAR[])" for name in table.key)
     names, same = ", ".join(table.key), " AND ".join(f"t.{name} = w.{name}" for name in table.key)
-    column, _, value = table.more.partition(" = ")
+    columns, values = (", ".join(filter(None, (first, more))) for first, more in ((names, table.column), ("w.*", table.value)))
     lock = f"SELECT 1 FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) JOIN {table.name} t ON {same} ORDER BY w.place FOR UPDATE OF t"  # noqa: S608 - names are ours
     make = (
-        f"INSERT INTO {table.name} ({names}{f', {column}' if column else ''})"  # noqa: S608 - names are ours
-        f" SELECT w.*{f', {value}' if value else ''} FROM unnest({arrays}) AS w ON CONFLICT ({names}) DO NOTHING"
+        f"INSERT INTO {table.name} ({columns})"  # noqa: S608 - names are ours
+        f" SELECT {values} FROM unnest({arrays}) AS w ON CONFLICT ({names}) DO NOTHING"
     )
     return text(lock), text(make)
